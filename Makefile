@@ -1,0 +1,56 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help env demo test test-all lint bench clean
+
+PY := .venv/bin/python
+STAMP := .venv/.installed
+WORKERS ?= 2
+COVERAGE := --cov=sklearn_ae --cov-branch --cov-report=term-missing:skip-covered
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## create .venv from constraints.txt (PYTHON=... picks the interpreter)
+
+demo: $(STAMP) ## compare autoencoders with PCA and NMF on digits; pictures go to output/
+	@$(PY) examples/demo.py
+
+test: $(STAMP) ## run the fast tests in WORKERS=2 processes, with coverage
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(COVERAGE)
+
+test-all: $(STAMP) ## run the slow tests too
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(COVERAGE)
+
+lint: $(STAMP) ## check style, format and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+bench: $(STAMP) ## measure speed and memory against peers
+	@$(PY) -m benchmarks.bench_speed
+
+clean: ## remove what the other targets made, .venv excepted
+	@rm -rf build dist output .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache
+	@find . -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
+
+# The first interpreter that runs and is new enough: names of absent versions may be on the path as well.
+# An environment whose interpreter is older or gone, or that has no pip, is replaced.
+$(STAMP): constraints.txt pyproject.toml
+	@new_enough() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	if ! { new_enough $(PY) && $(PY) -c 'import pip' 2>/dev/null; }; then \
+	  for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	    new_enough $$python && break; python=; \
+	  done; \
+	  test -n "$$python" || { \
+	    echo "No Python 3.11 or newer found: install one, or name it: make $(MAKECMDGOALS) PYTHON=..." >&2; exit 1; }; \
+	  $$python -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$$python has no venv or ensurepip module: install them (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }; \
+	  echo "Creating .venv with $$($$python --version)"; \
+	  $$python -m venv --clear .venv || exit 1; \
+	fi
+	@echo "Installing the environment of constraints.txt (minutes, the first time)"
+	@$(PY) -m pip install --quiet --constraint constraints.txt setuptools
+	@$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev,plot,bench]"
+	@touch $@

@@ -1,0 +1,1 @@
+"""Measurements behind the figures in README, the docs and the changelog."""

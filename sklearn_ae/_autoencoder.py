@@ -1,0 +1,581 @@
+"""AutoencoderTransformer, an autoencoder with the interface of PCA."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from math import floor, log2
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sklearn_ae import initializers
+from sklearn_ae._compat import Interval, StrOptions, fit_context
+from sklearn_ae._data import (
+    Coordinates,
+    check_entries,
+    column_bounds,
+    share_on_bounds,
+    split_rows,
+    training_tensor,
+)
+from sklearn_ae._inference import Inference, add_moments, in_float64
+from sklearn_ae._persistence import pack, restored_modules, unpack
+from sklearn_ae._training import (
+    OPTIMIZERS,
+    AutoencoderNet,
+    KeepBest,
+    Rows,
+    Split,
+    optimizer_settings,
+)
+from sklearn_ae.canonical import CodeMoments, canonicalize_, explained_variance, r_squared
+from sklearn_ae.codes import CODES, Code
+from sklearn_ae.losses import LOSSES, Loss
+from sklearn_ae.modules import ACTIVATIONS, Architecture, Autoencoder, Clip, build
+
+__all__ = ["AutoencoderTransformer"]
+
+#: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
+CLIP_SHARE = 0.1
+#: Decay of the average of the weights that training evaluates and keeps.
+AVERAGE_DECAY = 0.99
+
+
+class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """DOC"""
+
+    module_: Autoencoder
+    net_: AutoencoderNet
+    validation_scores_: np.ndarray | None
+    _architecture: Architecture
+    _inference: Inference
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), type],
+        "code": [StrOptions(set(CODES)), Code],
+        "loss": [StrOptions(set(LOSSES)), Loss],
+        "output_activation": [StrOptions({"auto", "identity", "clip", "sigmoid"})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "tied_weights": ["boolean"],
+        "init": [StrOptions({"auto", "pca", "transpose", "random"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str, torch.device],
+        "callbacks": [list, tuple, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layer_sizes: Sequence[int] | int = (128,),
+        activation: str | type[nn.Module] = "silu",
+        code: str | Code = "identity",
+        loss: str | Loss = "squared_error",
+        output_activation: str = "auto",
+        dropout: float = 0.0,
+        tied_weights: bool = False,
+        init: str = "auto",
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        batch_size: str | int = "auto",
+        max_epochs: int = 200,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        device: str | torch.device = "cpu",
+        callbacks: Sequence[Any] | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code = code
+        self.loss = loss
+        self.output_activation = output_activation
+        self.dropout = dropout
+        self.tied_weights = tied_weights
+        self.init = init
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the autoencoder to X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows of finite numbers. Not modified, and not copied but for one float32 tensor.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a combination of parameters cannot be used, or if the loss stops being finite twice. An earlier fit
+            is then left as it was.
+
+        Warns
+        -----
+        UserWarning
+            If Ctrl-C broke training off; the best weights so far are kept.
+        """
+        with _unchanged_on_failure(self):
+            device = _device(self.device)
+            earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
+            X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2)
+            random_state = check_random_state(self.random_state)
+            mean = self._check_entries(X)
+            self._architecture = self._choose_architecture(X)
+            going_on = earlier.get("_architecture") == self._architecture
+            if not going_on:
+                self.mean_, self._coordinates = mean, _coordinates(self._architecture, X, mean)
+            Z = training_tensor(X, self._coordinates, device)
+            split = Split(*split_rows(len(X), self.validation_fraction, random_state)) if self.early_stopping else None
+            seed = int(random_state.randint(np.iinfo(np.int32).max))
+            module = build(self._architecture).to(device)
+            if going_on:
+                module.load_state_dict(earlier["module_"].state_dict())
+            else:
+                self._start(module, Z, None if split is None else split.train, seed)
+            _widen_output(module, self._coordinates, X)
+            self._train(module, Z, split, seed)
+            self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
+            self._publish(module, Z, set_code_map=True)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train for one pass over X, going on from the present weights.
+
+        The first call, unless ``fit`` came before it, starts as PCA of its rows and fixes ``mean_``, the scale and the
+        order and axes of the code, so that codes do not jump from call to call. The weights are those after the last
+        step: there is no validation split and no averaging.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of finite numbers, at least two in the first call.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a combination of parameters cannot be used, or if the loss stops being finite. The estimator is then
+            left as it was.
+        """
+        with _unchanged_on_failure(self):
+            first = not hasattr(self, "module_")
+            X = validate_data(
+                self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2 if first else 1, reset=first
+            )
+            mean = self._check_entries(X)
+            if first:
+                self._architecture = self._choose_architecture(X)
+                self.mean_, self._coordinates = mean, _coordinates(self._architecture, X, mean)
+                self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
+                self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, np.empty(0), None
+            device = _device(self.device) if first else self.module_.encoder_affine.weight.device
+            Z = training_tensor(X, self._coordinates, device)
+            net = self._net_for_passes(Z, first)
+            _widen_output(net.module_, self._coordinates, X)
+            loss = _one_pass(net, Z)
+            self.net_, self.module_ = net, net.module_
+            self.n_iter_ += 1
+            self.best_epoch_ = self.n_iter_
+            self.loss_curve_ = np.append(self.loss_curve_, loss)
+            self._publish(net.module_, Z, set_code_map=first)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            In float32 for X in float32, otherwise computed and returned in float64.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X is not finite or has other features than those seen in ``fit``.
+        """
+        return self._inference.encode(self._check_X(X))
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Return the data that the decoder makes of codes, the output activation included.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as :meth:`transform` gives them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            In float32 for codes in float32, otherwise in float64.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X is not finite or does not have `n_components` columns.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
+                f"{self.n_components_}: pass what transform returned."
+            )
+        return self._inference.decode(codes)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return R², the share of the variance of X that its reconstruction explains.
+
+        R² is 1 - sum((x - x_hat)²) / sum((x - mean_)²) over all entries: higher is better, 1 is perfect, and sizes
+        compare, so that ``GridSearchCV`` needs no ``scoring``. On the rows of ``fit`` of a linear autoencoder it is the
+        sum of ``explained_variance_ratio_``, as for PCA.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        r2 : float
+            At most 1. For X equal to ``mean_`` in every row: 1 if it is reconstructed exactly, otherwise 0.
+        """
+        X = self._check_X(X)
+        mean = self._coordinates.of_mean(self.mean_)
+        error = variance = 0.0
+        for _, z, residual in self._inference.residuals(X):
+            error += float(np.square(residual).sum())
+            variance += float(np.square(z - mean).sum())
+        return r_squared(error, variance)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return the negative squared reconstruction error of each row; the lowest are outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            At most 0, in squared units of the data, summed over features.
+        """
+        return -self.reconstruction_error(X)
+
+    def reconstruction_error(self, X: Any, *, per_feature: bool = False) -> np.ndarray:
+        """Return the squared reconstruction error of each row or of each entry.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        per_feature : bool, default=False
+            Whether to return the error of each entry instead of its sum over each row.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples,) or (n_samples, n_features), float64
+            At least 0, in squared units of the data.
+        """
+        X = self._check_X(X)
+        errors = np.empty(X.shape if per_feature else len(X))
+        for rows, _, residual in self._inference.residuals(X):
+            squared = np.square(residual * self._coordinates.scale)
+            errors[rows] = squared if per_feature else squared.sum(axis=1)
+        return errors
+
+    def _check_X(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
+
+    def _check_entries(self, X: np.ndarray) -> np.ndarray:
+        """Return the mean of each column, after checking that entries are finite and in the loss's range."""
+        data_range, what = _member(self.loss, LOSSES).data_range, f"loss={self.loss!r}"
+        if data_range is None and self.output_activation == "sigmoid":
+            data_range, what = (0.0, 1.0), "output_activation='sigmoid'"
+        return check_entries(X, getattr(self, "feature_names_in_", None), data_range, what)
+
+    def _choose_architecture(self, X: np.ndarray) -> Architecture:
+        """Return the network's architecture, after checking that the parameters agree with each other."""
+        hidden_layer_sizes = _sizes(self.hidden_layer_sizes)
+        if self.tied_weights and hidden_layer_sizes:
+            raise ValueError(
+                f"tied_weights=True shares one matrix between encoder and decoder and needs hidden_layer_sizes=(), got "
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}."
+            )
+        for name, base in (("activation", nn.Module), ("optimizer", torch.optim.Optimizer)):
+            value = getattr(self, name)
+            if isinstance(value, type) and not issubclass(value, base):
+                raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
+        return Architecture(
+            n_features=X.shape[1],
+            n_components=int(self.n_components),
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=self.activation,
+            code=self.code,
+            output_activation=self._choose_output(X),
+            dropout=float(self.dropout),
+            tied_weights=bool(self.tied_weights),
+            rotation_free=_member(self.code, CODES).linear and not self.dropout,
+        )
+
+    def _choose_output(self, X: np.ndarray) -> str:
+        loss = _member(self.loss, LOSSES)
+        if self.output_activation == "auto":
+            clip = loss.bounds_help and share_on_bounds(X, *column_bounds(X)) >= CLIP_SHARE
+            return "clip" if clip else loss.output_activations[0]
+        if self.output_activation not in loss.output_activations:
+            raise ValueError(
+                f"output_activation={self.output_activation!r} does not fit loss={self.loss!r}; choose 'auto' or one "
+                f"of {list(loss.output_activations)}."
+            )
+        return self.output_activation
+
+    def _start(self, module: Autoencoder, Z: Tensor, rows: Tensor | None, seed: int) -> None:
+        """Give the network its first weights from the training rows of Z."""
+        name = self.init
+        if name == "auto":
+            name = "pca" if _member(self.code, CODES).linear else "transpose"
+        generator = torch.Generator().manual_seed(seed)
+        start = {"pca": initializers.pca_, "transpose": initializers.transpose_, "random": initializers.random_}[name]
+        start(module, Z, generator, rows)
+
+    def _net(self, module: Autoencoder, n_rows: int, seed: int, **settings: Any) -> AutoencoderNet:
+        """Return an initialized net that trains a module on so many rows."""
+        net = AutoencoderNet(
+            module,
+            criterion=_member(self.loss, LOSSES),
+            lr=self.lr,
+            batch_size=_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size,
+            callbacks=list(self.callbacks or []),
+            predict_nonlinearity=None,
+            verbose=self.verbose,
+            device=module.encoder_affine.weight.device,
+            seed=seed,
+            **optimizer_settings(self.optimizer, self.weight_decay),
+            **settings,
+        )
+        return net.initialize()
+
+    def _train(self, module: Autoencoder, Z: Tensor, split: Split | None, seed: int) -> None:
+        """Train on Z and set what ``fit`` tells of the training."""
+        keep_best = KeepBest(self.n_iter_no_change, self.tol)
+        net = self._net(
+            module,
+            len(Z) if split is None else len(split.train),
+            seed,
+            max_epochs=self.max_epochs,
+            train_split=split,
+            average_decay=AVERAGE_DECAY,
+            keep_best=keep_best,
+            validation_mean=torch.from_numpy(self._coordinates.of_mean(self.mean_)).to(Z),
+        )
+        net.partial_fit(Rows(Z))
+        if net.interrupted_:
+            warnings.warn(
+                f"Training was interrupted; the best weights so far, of epoch {keep_best.epoch_}, are kept.",
+                stacklevel=3,
+            )
+        self.net_, self.module_ = net, module
+        self.loss_curve_ = np.array([epoch["train_loss"] for epoch in net.history if "train_loss" in epoch])
+        self.validation_scores_ = None if split is None else np.array(keep_best.validation_scores_)
+        self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.epoch_
+
+    def _net_for_passes(self, Z: Tensor, first: bool) -> AutoencoderNet:
+        """Return the net that ``partial_fit`` goes on with; one that ``fit`` made keeps weights by other rules."""
+        if not first and self.net_.keep_best is None:
+            return self.net_
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if first:
+            module = build(self._architecture).to(Z.device)
+            self._start(module, Z, None, seed)
+        else:
+            module = deepcopy(self.module_)
+        return self._net(module, len(Z), seed, max_epochs=1, train_split=None)
+
+    def _publish(self, module: Autoencoder, Z: Tensor, *, set_code_map: bool) -> None:
+        """Set the order and axes of the code where asked, and what is told of the trained network."""
+        scale = self._coordinates.scale
+        add_moments(self._moments, module, Z, torch.from_numpy(self._coordinates.of_mean(self.mean_)).to(Z))
+        module64 = in_float64(module)
+        if set_code_map:
+            canonicalize_(module64, self._moments, scale)
+            module.code_map.load_state_dict(module64.code_map.state_dict())
+        else:
+            module64.code_map.load_state_dict(self._inference.module64.code_map.state_dict())
+        explained = explained_variance(module64, self._moments, scale)
+        self._inference = Inference(module, module64, self._coordinates)
+        self.components_, self.explained_variance_, self.explained_variance_ratio_ = explained
+        self.n_components_ = self._architecture.n_components
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return pack(state) if "module_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_weights" not in state:
+            super().__setstate__(state)
+            return
+        attributes = unpack(state)
+        weights, code_map, history = (attributes.pop(name) for name in ("_weights", "_code_map", "_history"))
+        super().__setstate__(attributes)
+        module, module64 = restored_modules(self._architecture, weights, code_map)
+        self.module_ = module.to(_device_or_cpu(self.device))
+        self._inference = Inference(module, module64, self._coordinates)
+        self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
+        self.net_.history.extend({**epoch, "batches": []} for epoch in history)
+
+
+@contextmanager
+def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """Give the estimator its attributes back if what follows fails."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _member(value: Any, registry: dict[str, type]) -> Any:
+    """Return the member of an axis for its short name, or the member itself."""
+    return registry[value]() if isinstance(value, str) else value
+
+
+def _sizes(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:
+    sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))
+    if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
+    return tuple(int(size) for size in sizes)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a torch device; choose 'cpu', 'cuda' or 'auto'.") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r} was asked for, but torch sees no CUDA device; choose 'cpu' or 'auto'.")
+    return found
+
+
+def _device_or_cpu(device: str | torch.device) -> torch.device:
+    """Return the device that a loaded estimator goes to: the CPU where its own is missing."""
+    try:
+        return _device(device)
+    except ValueError:
+        return torch.device("cpu")
+
+
+def _coordinates(architecture: Architecture, X: np.ndarray, mean: np.ndarray) -> Coordinates:
+    """Return where the network works: in the data's own coordinates where a sigmoid makes the output, else scaled."""
+    if architecture.output_activation == "sigmoid":
+        return Coordinates(np.zeros_like(mean), 1.0)
+    return Coordinates.of(X, mean)
+
+
+def _widen_output(module: Autoencoder, coordinates: Coordinates, X: np.ndarray) -> None:
+    """Let the range of a clipped output hold the data."""
+    if isinstance(module.output, Clip):
+        bounds = (coordinates.to_network(bound, np.dtype(np.float32)) for bound in column_bounds(X))
+        module.output.widen(*(torch.from_numpy(bound).to(module.output.low) for bound in bounds))
+
+
+def _batch_size(n_rows: int) -> int:
+    """Return the power of two next below a twentieth of the rows, from 16 to 256."""
+    return min(256, max(16, 2 ** floor(log2(max(n_rows / 20, 1)))))
+
+
+def _one_pass(net: AutoencoderNet, Z: Tensor) -> float:
+    """Train for one epoch and return its mean loss; give the weights back if it fails."""
+    before = {name: value.clone() for name, value in net.module_.state_dict().items()}
+    net.partial_fit(Rows(Z))
+    net.module_.eval()
+    if net.interrupted_:
+        warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=4)
+    loss = net.history[-1].get("train_loss", np.nan)
+    if not net.interrupted_ and not np.isfinite(loss):
+        net.module_.load_state_dict(before)
+        net.optimizer_.state.clear()
+        raise ValueError(
+            f"The loss stopped being finite with lr={net.lr:g}. Lower lr, or scale the data, for example with "
+            "sklearn.preprocessing.StandardScaler."
+        )
+    return float(loss)

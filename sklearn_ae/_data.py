@@ -1,0 +1,160 @@
+"""What ``fit`` accepts, to what training takes: one float32 tensor in centred and scaled coordinates."""
+
+from collections.abc import Iterator
+from math import ceil
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Coordinates",
+    "check_entries",
+    "chunks",
+    "column_bounds",
+    "share_on_bounds",
+    "split_rows",
+    "training_tensor",
+]
+
+CHUNK_ENTRIES = 2**18
+
+
+def chunks(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield slices over rows that hold about ``CHUNK_ENTRIES`` entries each, so that a chunk stays in the cache."""
+    step = max(1, CHUNK_ENTRIES // width)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+class Coordinates:
+    """Where the network's coordinates lie in the data's: x = offset + scale * z.
+
+    Parameters
+    ----------
+    offset : ndarray of shape (n_features,), float64
+    scale : float
+    """
+
+    def __init__(self, offset: np.ndarray, scale: float):
+        self.offset = offset
+        self.scale = scale
+        self._high = offset.astype(np.float32)
+        low = offset - self._high
+        self._low = low.astype(np.float32) if np.abs(low).max(initial=0.0) > 1e-8 * scale else None
+
+    @classmethod
+    def of(cls, X: np.ndarray, mean: np.ndarray) -> "Coordinates":
+        """Centre at the mean and divide by the overall root mean square; by 1 where data is constant."""
+        unit = max((float(np.abs(X[rows] - mean).max()) for rows in chunks(*X.shape)), default=0.0)
+        if unit == 0.0:
+            return cls(mean, 1.0)
+        total = sum(float(np.square((X[rows] - mean) / unit).sum()) for rows in chunks(*X.shape))
+        return cls(mean, unit * float(np.sqrt(total / X.size)))
+
+    def to_network(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Return a new array of the given dtype; data in float64 is centred in float64 before it is rounded."""
+        if X.dtype == np.float32:
+            Z = X - self._high
+            if self._low is not None:
+                Z -= self._low
+        else:
+            Z = np.subtract(X, self.offset, dtype=np.float64)
+        if self.scale != 1.0:
+            Z /= Z.dtype.type(self.scale)
+        return Z.astype(dtype, copy=False)
+
+    def of_mean(self, mean: np.ndarray) -> np.ndarray:
+        """Return the network's coordinates, in float64, of the data's mean."""
+        return (mean - self.offset) / self.scale
+
+    def to_data(self, Z: np.ndarray, out: np.ndarray) -> None:
+        """Write the data's coordinates of Z into out."""
+        np.multiply(Z, Z.dtype.type(self.scale), out=out)
+        out += self.offset.astype(out.dtype, copy=False)
+
+
+def check_entries(
+    X: np.ndarray, names: np.ndarray | None, data_range: tuple[float, float] | None, what: str
+) -> np.ndarray:
+    """Return the mean of each column in float64, after checking that entries are finite and within the range.
+
+    Raises
+    ------
+    ValueError
+        If an entry is NaN, infinite or outside `data_range`; the message names the columns, and `what` asked for it.
+    """
+    total = np.zeros(X.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in chunks(*X.shape):
+            total += X[rows].sum(axis=0, dtype=np.float64)
+    if not np.isfinite(total).all():
+        _refuse_nonfinite(X, np.flatnonzero(~np.isfinite(total)), names)
+    if data_range is not None:
+        low, high = column_bounds(X)
+        outside = np.flatnonzero((low < data_range[0]) | (high > data_range[1]))
+        if len(outside):
+            raise ValueError(
+                f"{what} models data in [{data_range[0]:g}, {data_range[1]:g}], but X has values from {low.min():g} to "
+                f"{high.max():g}; outside the range: {_columns(outside, names)}. Scale the data, for example with "
+                "sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' with another output_activation."
+            )
+    return total / len(X)
+
+
+def _refuse_nonfinite(X: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
+    values = X[:, suspects]
+    for kind, found in (("NaN", np.isnan(values)), ("infinity", np.isinf(values))):
+        columns = suspects[found.any(axis=0)]
+        if len(columns):
+            raise ValueError(
+                f"Input X contains {kind} in {_columns(columns, names)}. AutoencoderTransformer does not accept "
+                "missing or infinite values: drop or fill them first, for example with sklearn.impute.SimpleImputer."
+            )
+    raise ValueError(
+        f"Input X is too large for float64 arithmetic in {_columns(suspects, names)}: the sum of a column overflows. "
+        "Divide the data by a constant."
+    )
+
+
+def _columns(indices: np.ndarray, names: np.ndarray | None) -> str:
+    shown = ", ".join(repr(str(names[i])) if names is not None else str(i) for i in indices[:10])
+    more = f" and {len(indices) - 10} more" if len(indices) > 10 else ""
+    return f"column{'s' if len(indices) > 1 else ''} {shown}{more}"
+
+
+def column_bounds(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest entry of each column, each (n_features,)."""
+    return X.min(axis=0), X.max(axis=0)
+
+
+def share_on_bounds(X: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """Return the share of entries that repeat their column's least or greatest entry; constant columns do not count."""
+    varying = low < high
+    if not varying.any():
+        return 0.0
+    on_bound = sum(int(((X[rows] == low) | (X[rows] == high))[:, varying].sum()) for rows in chunks(*X.shape))
+    n_varying = int(varying.sum())
+    return (on_bound - 2 * n_varying) / (len(X) * n_varying)
+
+
+def training_tensor(X: np.ndarray, coordinates: Coordinates, device: torch.device) -> Tensor:
+    """Return X in the network's coordinates as one float32 tensor, filled in chunks."""
+    Z = torch.empty(X.shape, dtype=torch.float32)
+    view = Z.numpy()
+    for rows in chunks(*X.shape):
+        view[rows] = coordinates.to_network(X[rows], np.dtype(np.float32))
+    return Z.to(device)
+
+
+def split_rows(n_samples: int, validation_fraction: float, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sorted indices of training and of validation rows, the latter ceil(fraction * n_samples)."""
+    n_valid = ceil(validation_fraction * n_samples)
+    if n_valid >= n_samples:
+        raise ValueError(
+            f"validation_fraction={validation_fraction!r} leaves no training row of the {n_samples} given; "
+            "lower it, give more rows, or set early_stopping=False."
+        )
+    order = random_state.permutation(n_samples)
+    return np.sort(order[n_valid:]), np.sort(order[:n_valid])

@@ -1,0 +1,101 @@
+"""What a fitted network computes for data of the user's: codes, reconstructions and errors, in chunks.
+
+Results follow the dtype of the input, as PCA's do: float32 stays float32, anything else is computed in float64 with the
+same weights.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_ae._data import Coordinates, check_entries, chunks
+from sklearn_ae.canonical import CodeMoments
+from sklearn_ae.modules import Autoencoder
+
+__all__ = ["Inference", "add_moments", "in_float64"]
+
+
+def in_float64(module: Autoencoder) -> Autoencoder:
+    """Return a copy of a module in float64 on the CPU."""
+    return deepcopy(module).cpu().double().eval()
+
+
+class Inference:
+    """A network in both precisions with the coordinates it works in.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        The network in float32.
+    module64 : Autoencoder
+        The same in float64.
+    coordinates : Coordinates
+        Of the network in the data's.
+    """
+
+    def __init__(self, module: Autoencoder, module64: Autoencoder, coordinates: Coordinates):
+        device = module.encoder_affine.weight.device
+        self.module64 = module64
+        self.coordinates = coordinates
+        self.by_dtype = {
+            np.dtype(np.float32): (module, device),
+            np.dtype(np.float64): (module64, torch.device("cpu")),
+        }
+        if device.type == "cuda":
+            self.by_dtype[np.dtype(np.float64)] = (module64.to(device), device)
+
+    @torch.no_grad()
+    def encode(self, X: np.ndarray) -> np.ndarray:
+        """Return codes of shape (n_samples, n_components)."""
+        dtype = _working_dtype(X)
+        module, device = self.by_dtype[dtype]
+        codes = np.empty((len(X), module.encoder_affine.out_features), dtype)
+        for rows, z in self._inputs(X, dtype, device):
+            codes[rows] = module.encode(z).cpu().numpy()
+        return codes
+
+    @torch.no_grad()
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Return data of shape (n_samples, n_features) for canonical codes."""
+        dtype = _working_dtype(codes)
+        module, device = self.by_dtype[dtype]
+        X = np.empty((len(codes), module.encoder_affine.in_features), dtype)
+        for rows in chunks(*X.shape):
+            h = torch.from_numpy(np.array(codes[rows], dtype)).to(device)
+            self.coordinates.to_data(module.decode(h).cpu().numpy(), out=X[rows])
+        return X
+
+    @torch.no_grad()
+    def residuals(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Yield rows with their data and its error, both (n, n_features) in the network's coordinates, in float64."""
+        dtype = _working_dtype(X)
+        module, device = self.by_dtype[dtype]
+        for rows, z in self._inputs(X, dtype, device):
+            residual = (z - module(z)).cpu().numpy()
+            yield rows, z.cpu().numpy().astype(np.float64), residual.astype(np.float64)
+
+    def _inputs(self, X: np.ndarray, dtype: np.dtype, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+        for rows in chunks(*X.shape):
+            Z = self.coordinates.to_network(X[rows], dtype)
+            if not np.isfinite(Z.sum()):
+                check_entries(X, None, None, "")
+            yield rows, torch.from_numpy(Z).to(device)
+
+
+@torch.no_grad()
+def add_moments(moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tensor) -> None:
+    """Add the rows of a training tensor, whose variance is taken about the mean, to the moments of a module's code."""
+    for rows in chunks(*Z.shape):
+        z = Z[rows]
+        code = module.network_code(z)
+        output = module.output(module.linear_output(code))
+        error = float((z - output).square().sum(dtype=torch.float64))
+        variance = float((z - mean).square().sum(dtype=torch.float64))
+        moments.update(code.cpu().numpy(), error, variance)
+
+
+def _working_dtype(X: np.ndarray) -> np.dtype:
+    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)

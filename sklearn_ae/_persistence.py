@@ -1,0 +1,66 @@
+"""The state that pickle, joblib, deepcopy and skops see: plain values and numpy arrays, no torch storage."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklearn_ae._data import Coordinates
+from sklearn_ae.canonical import CodeMoments
+from sklearn_ae.modules import Architecture, Autoencoder, build
+
+__all__ = ["pack", "restored_modules", "unpack"]
+
+#: Attributes that are rebuilt on load instead of being stored.
+REBUILT = ("module_", "net_", "_inference")
+
+
+def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
+    """Return copies of a module's parameters and buffers as numpy arrays."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
+
+
+def load_arrays_(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
+    """Copy arrays into a module's parameters and buffers."""
+    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+
+
+def pack(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the state for a fitted estimator's attributes."""
+    state = {name: value for name, value in attributes.items() if name not in REBUILT}
+    network, coordinates, moments = attributes["module_"], attributes["_coordinates"], attributes["_moments"]
+    state |= {
+        "_architecture": attributes["_architecture"]._asdict(),
+        "_coordinates": {"offset": coordinates.offset, "scale": coordinates.scale},
+        "_moments": dict(vars(moments)),
+        "_weights": arrays_of(network),
+        "_code_map": arrays_of(attributes["_inference"].module64.code_map),
+        "_history": [
+            {name: value for name, value in epoch.items() if name != "batches"} for epoch in attributes["net_"].history
+        ],
+    }
+    return state
+
+
+def unpack(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes for a state; ``_weights``, ``_code_map`` and ``_history`` await the rebuilding."""
+    attributes = dict(state)
+    attributes["_architecture"] = Architecture(**state["_architecture"])
+    attributes["_coordinates"] = Coordinates(**state["_coordinates"])
+    moments = CodeMoments.__new__(CodeMoments)
+    vars(moments).update(state["_moments"])
+    attributes["_moments"] = moments
+    return attributes
+
+
+def restored_modules(
+    architecture: Architecture, weights: dict[str, np.ndarray], code_map: dict[str, np.ndarray]
+) -> tuple[Autoencoder, Autoencoder]:
+    """Return the network in float32 and in float64, on the CPU."""
+    module = build(architecture).eval()
+    load_arrays_(module, weights)
+    module64 = build(architecture).double().eval()
+    load_arrays_(module64, weights)
+    load_arrays_(module64.code_map, code_map)
+    return module, module64

@@ -1,0 +1,358 @@
+"""The skorch net that trains an autoencoder: steps, batches, the best weights. The only file that imports skorch."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
+from skorch.utils import to_tensor
+from torch import Generator, Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.utils.data import Dataset
+
+from sklearn_ae.canonical import r_squared
+from sklearn_ae.losses import Step
+from sklearn_ae.modules import Autoencoder
+
+__all__ = ["OPTIMIZERS", "AutoencoderNet", "Rows", "Split", "StopTraining", "optimizer_settings"]
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+
+def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_decay: float) -> dict[str, Any]:
+    """Return the net's arguments for an optimizer given by name or class."""
+    if not isinstance(optimizer, str):
+        decay = {"optimizer__weight_decay": weight_decay} if weight_decay else {}
+        return {"optimizer": optimizer, **decay}
+    settings = {"optimizer": OPTIMIZERS[optimizer], "optimizer__weight_decay": weight_decay, "optimizer__fused": True}
+    if optimizer == "sgd":
+        settings |= {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
+    return settings
+
+
+class StopTraining(KeyboardInterrupt):
+    """Ends the loop as planned; skorch's loop ends on KeyboardInterrupt alone."""
+
+
+class Rows(Dataset):
+    """Rows of a tensor, by index; each is its own target."""
+
+    def __init__(self, data: Tensor, index: Tensor | None = None):
+        self.data = data
+        self.index = index
+
+    def __len__(self) -> int:
+        return len(self.data if self.index is None else self.index)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        row = self.data[i if self.index is None else self.index[i]]
+        return row, row
+
+
+class Batches:
+    """Batches of rows, each gathered by one index; shuffled where a generator is given."""
+
+    def __init__(self, rows: Rows, batch_size: int, generator: Generator | None):
+        self.rows = rows
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        data, index = self.rows.data, self.rows.index
+        if index is None:
+            index = torch.arange(len(data), device=data.device)
+        if self.generator is not None:
+            index = index[torch.randperm(len(index), generator=self.generator, device=data.device)]
+        for batch in index.split(self.batch_size):
+            x = data.index_select(0, batch)
+            yield x, x
+
+
+class Split:
+    """A split into training and validation rows that is known beforehand, in the form of skorch's ``train_split``."""
+
+    def __init__(self, train: np.ndarray, valid: np.ndarray):
+        self.train = torch.from_numpy(train)
+        self.valid = torch.from_numpy(valid)
+
+    def __call__(self, dataset: Rows, y: Any = None) -> tuple[Rows, Rows]:
+        device = dataset.data.device
+        return Rows(dataset.data, self.train.to(device)), Rows(dataset.data, self.valid.to(device))
+
+
+class WeightAverage:
+    """Exponential average of a module's weights, taken every few steps, with a shorter memory at the start."""
+
+    every = 4
+
+    def __init__(self, module: Autoencoder, decay: float):
+        self.module = deepcopy(module).eval().requires_grad_(False)
+        self.decay = decay
+        self.n_steps = 0
+
+    def update(self, module: nn.Module) -> None:
+        """Count a step of the module and take its weights in where it is due."""
+        self.n_steps += 1
+        if self.n_steps % self.every == 0:
+            n = self.n_steps // self.every
+            blend = get_ema_multi_avg_fn(min(self.decay, n / (n + 9)))
+            blend(list(self.module.parameters()), [p.detach() for p in module.parameters()], None)
+
+
+class KeepBest(Callback):
+    """Keeps the weights with the least objective, stops when they stay the best, restores them at the end.
+
+    The objective is that of training, its noise included but from a fixed seed, on the validation rows; without a split
+    it is the epoch's mean training loss. The start counts as epoch 0.
+    """
+
+    def __init__(self, n_iter_no_change: int, tol: float):
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+
+    def on_train_begin(self, net: "AutoencoderNet", X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Take the start as the best so far."""
+        train, valid = net.get_split_datasets(X, y)
+        self.objective_, start_score = net.evaluate(train if valid is None else valid)
+        self.validation_scores_ = None if valid is None else [start_score]
+        self.epoch_ = 0
+        self.reference_ = self.objective_
+        self.n_epochs_without_ = 0
+        self.lowered_ = False
+        self._keep(net)
+
+    def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Compare the epoch with the best one."""
+        epoch = net.history[-1]
+        objective = epoch["train_loss"] if self.validation_scores_ is None else epoch["valid_loss"]
+        if not (np.isfinite(epoch["train_loss"]) and np.isfinite(objective)):
+            self._lower_rate(net)
+            return
+        if self.validation_scores_ is not None:
+            self.validation_scores_.append(net.validation_score())
+        if objective < self.objective_:
+            self.objective_, self.epoch_ = objective, len(net.history)
+            self._keep(net)
+        if objective < self.reference_ - self.tol:
+            self.reference_, self.n_epochs_without_ = objective, 0
+        else:
+            self.n_epochs_without_ += 1
+        net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
+
+    def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Restore the best weights."""
+        net.module_.load_state_dict(self.weights_)
+        net.module_.eval()
+
+    def _keep(self, net: "AutoencoderNet") -> None:
+        self.weights_ = {name: value.clone() for name, value in net.candidate.state_dict().items()}
+
+    def _lower_rate(self, net: "AutoencoderNet") -> None:
+        if self.lowered_:
+            raise ValueError(
+                f"The loss stopped being finite in epoch {len(net.history)}, and again with a tenth of lr={net.lr:g}. "
+                "Lower lr, or scale the data, for example with sklearn.preprocessing.StandardScaler."
+            )
+        self.lowered_ = True
+        if self.validation_scores_ is not None:
+            self.validation_scores_.append(self.validation_scores_[-1])
+        net.module_.load_state_dict(self.weights_)
+        net.start_average()
+        net.optimizer_.state.clear()
+        for group in net.optimizer_.param_groups:
+            group["lr"] *= 0.1
+
+
+class Progress(Callback):
+    """One progress bar with epoch, loss, validation R² and time left."""
+
+    def on_train_begin(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", desc="AutoencoderTransformer")
+
+    def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Advance the bar."""
+        shown = {"loss": f"{net.history[-1, 'train_loss']:.4g}"}
+        if "valid_loss" in net.history[-1]:
+            shown["R2"] = f"{net.validation_score():.4f}"
+        self.bar_.set_postfix(shown, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()
+
+
+class AutoencoderNet(NeuralNet):
+    """A skorch net whose target is its input, in centred and scaled coordinates.
+
+    Takes skorch's parameters and those below. Anything that skorch's nets do works: ``predict`` reconstructs,
+    ``history`` has the epochs, callbacks see every step.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of batches and noise.
+    validation_mean : Tensor of shape (n_features,) or None
+        Baseline of the validation R², in the network's coordinates; None for zero.
+    average_decay : float
+        Decay of the average of the weights, 0 for none.
+    keep_best : KeepBest or None
+        Chooses and restores weights; None leaves the last.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        seed: int = 0,
+        validation_mean: Tensor | None = None,
+        average_decay: float = 0.0,
+        keep_best: KeepBest | None = None,
+        **kwargs: Any,
+    ):
+        self.seed = seed
+        self.validation_mean = validation_mean
+        self.average_decay = average_decay
+        self.keep_best = keep_best
+        super().__init__(*args, **kwargs)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        defaults = [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+        if self.keep_best is not None:
+            defaults.append(("keep_best", self.keep_best))
+            if self.verbose:
+                defaults.append(("progress", Progress()))
+        return defaults
+
+    def initialize(self) -> "AutoencoderNet":
+        """Initialize the components and the generators of noise."""
+        self.noise_ = Generator(self.device).manual_seed(self.seed)
+        self.validation_noise_ = Generator(self.device)
+        self.stop_ = False
+        self.interrupted_ = False
+        super().initialize()
+        self.start_average()
+        return self
+
+    def initialize_criterion(self) -> "AutoencoderNet":
+        """Take the loss as it is: it is no torch module, but a scikit-learn estimator."""
+        self.criterion_ = self.criterion
+        return self
+
+    def start_average(self) -> None:
+        """Let the average of the weights begin at the present ones."""
+        self.average_ = WeightAverage(self.module_, self.average_decay) if self.average_decay else None
+
+    @property
+    def candidate(self) -> Autoencoder:
+        """The module whose weights would be kept now: the average where there is one."""
+        return self.module_ if self.average_ is None else self.average_.module
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return batches by index for :class:`Rows`, skorch's iterator for anything else."""
+        if not isinstance(dataset, Rows):
+            return super().get_iterator(dataset, training=training)
+        if training:
+            return Batches(dataset, self.batch_size, self.noise_)
+        return Batches(dataset, max(self.batch_size, 1024), None)
+
+    def _set_training(self, training: bool = True) -> None:
+        if self.module_.training != training:
+            self.module_.train(training)
+
+    def _input(self, x: Any) -> Tensor:
+        return to_tensor(x, device=self.device).to(torch.float32)
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Return the reconstruction of a batch."""
+        return self.module_(self._input(x), **fit_params)
+
+    def get_loss(self, y_pred: Step, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
+        """Return the objective of a step."""
+        return self.criterion_(y_pred)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the objective of a batch, with noise, and its gradients."""
+        self._set_training(True)
+        x = self._input(batch[0])
+        step = self.module_.step(x, self.noise_)
+        loss = self.get_loss(step, x, X=x, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": step.output}
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the objective of a batch, with noise from a fixed seed, and add up the error without noise."""
+        self._set_training(False)
+        x = self._input(batch[0])
+        with torch.no_grad():
+            step = self.candidate.step(x, self.validation_noise_)
+            loss = self.get_loss(step, x, X=x)
+            output = self.candidate(x) if self.candidate.dropout else step.output
+            self.squared_error_ += float((x - output).square().sum())
+            centred = x if self.validation_mean is None else x - self.validation_mean
+            self.squares_ += float(centred.square().sum())
+        return {"loss": loss, "y_pred": output}
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
+        """Run an epoch; each pass over validation rows draws the same noise."""
+        if not training:
+            self._begin_validation()
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+
+    def _begin_validation(self) -> None:
+        self.validation_noise_.manual_seed(self.seed)
+        self.squared_error_ = self.squares_ = 0.0
+
+    def validation_score(self) -> float:
+        """Return the R² of the last pass over validation rows, without noise."""
+        return r_squared(self.squared_error_, self.squares_)
+
+    def evaluate(self, dataset: Rows) -> tuple[float, float]:
+        """Return the mean objective of a data set and the R² without noise."""
+        self._begin_validation()
+        total = 0.0
+        for batch in self.get_iterator(dataset):
+            total += float(self.validation_step(batch)["loss"]) * len(batch[0])
+        return total / len(dataset), self.validation_score()
+
+    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        """Take the step into the average of the weights."""
+        if training and self.average_ is not None:
+            self.average_.update(self.module_)
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Stop here where the last epoch asked for it, so that its callbacks all ran."""
+        if self.stop_:
+            raise StopTraining
+        super().on_epoch_begin(net, **kwargs)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "AutoencoderNet":
+        """Run skorch's loop and note whether it was broken off by the user."""
+        try:
+            return super().fit_loop(X, y, epochs, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            self.interrupted_ = not _was_planned(interrupt)
+            raise
+
+
+def _was_planned(interrupt: KeyboardInterrupt) -> bool:
+    """Whether training ended by a rule, ours or that of a callback of skorch's, not by the user's Ctrl-C."""
+    trace = interrupt.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return isinstance(interrupt, StopTraining) or raised_in.startswith("skorch.callbacks")

@@ -1,0 +1,166 @@
+"""Order, axes and signs of the units of a trained code, and the variance that each explains.
+
+Training leaves the units of a code without an order and, where the code is linear, without axes of their own. What is
+found here is kept beside the network (:class:`~sklearn_ae.modules.CodeMap` or ``CodeOrder``) and changes no
+reconstruction.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_ae.modules import Autoencoder, CodeMap, CodeOrder
+
+__all__ = [
+    "CodeMoments",
+    "ExplainedVariance",
+    "canonicalize_",
+    "decoder_jacobian",
+    "explained_variance",
+    "r_squared",
+]
+
+#: Directions in which the decoder is less sensitive than this, relative to the most sensitive one, count as null.
+RELATIVE_RANK = 1e-4
+
+
+class CodeMoments:
+    """Running moments of a network's code, with the error and variance of its reconstruction, in float64.
+
+    The scatter is a matrix where the code may be rotated; otherwise its diagonal is all that is needed.
+    """
+
+    def __init__(self, n_components: int, *, rotation_free: bool):
+        self.rotation_free = rotation_free
+        self.n_samples = 0
+        self.mean = np.zeros(n_components)
+        self.scatter = np.zeros((n_components, n_components) if rotation_free else n_components)
+        self.error = 0.0
+        self.variance = 0.0
+
+    def update(self, code: np.ndarray, error: float, variance: float) -> None:
+        """Add the rows of a code (n, n_components), their summed squared error and their summed variance."""
+        code = code.astype(np.float64)
+        n, total = len(code), self.n_samples + len(code)
+        mean = code.mean(axis=0)
+        shift = mean - self.mean
+        self.scatter += self._scatter_of(code - mean) + self._scatter_of(shift[None]) * (self.n_samples * n / total)
+        self.mean += shift * (n / total)
+        self.n_samples = total
+        self.error += error
+        self.variance += variance
+
+    def _scatter_of(self, centred: np.ndarray) -> np.ndarray:
+        return centred.T @ centred if self.rotation_free else np.square(centred).sum(axis=0)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance of the code, or its diagonal, with n_samples - 1 degrees of freedom as in PCA."""
+        return self.scatter / max(self.n_samples - 1, 1)
+
+    @property
+    def r2(self) -> float:
+        """R² of the reconstruction over all rows seen."""
+        return r_squared(self.error, self.variance)
+
+
+def r_squared(error: float, variance: float) -> float:
+    """Return 1 - error / variance; without variance, 1 where there is no error and else 0, as ``r2_score``."""
+    return 1.0 - error / variance if variance else float(error == 0.0)
+
+
+class ExplainedVariance(NamedTuple):
+    """What the units of a canonical code explain, in the units of the data, in float64."""
+
+    components: np.ndarray  # (n_components, n_features)
+    variance: np.ndarray  # (n_components,)
+    ratio: np.ndarray  # (n_components,)
+
+
+def decoder_jacobian(module: Autoencoder, code: Tensor) -> Tensor:
+    """Return the Jacobian (n_features, n_components) of the linear output at a network code (n_components,)."""
+    if not module.has_hidden:
+        return module.decoder_weight.detach()
+    directions = torch.eye(len(code), dtype=code.dtype, device=code.device)
+    repeated = code.expand(len(code), -1)  # row i is differentiated along unit vector i
+    with torch.enable_grad():
+        return torch.autograd.functional.jvp(module.linear_output, repeated, directions)[1].T
+
+
+def canonicalize_(module: Autoencoder, moments: CodeMoments, scale: float) -> None:
+    """Set the code map of a module in float64 from the moments of its code.
+
+    A ``CodeMap`` makes codes uncorrelated and the decoder's Jacobian at the mean code orthonormal, both ordered by
+    explained variance, in units of the data, `scale` times those of the network; signs are those of scikit-learn's
+    ``svd_flip``. A ``CodeOrder`` orders units by explained variance.
+    """
+    mean, covariance = torch.from_numpy(moments.mean), torch.from_numpy(moments.covariance)
+    jacobian = decoder_jacobian(module, mean)
+    if isinstance(module.code_map, CodeMap):
+        matrix, inverse = _axes(covariance, jacobian)
+        module.code_map.matrix.copy_(matrix * scale)
+        module.code_map.inverse.copy_(inverse / scale)
+        module.code_map.centre.copy_(mean)
+    elif isinstance(module.code_map, CodeOrder):
+        order = torch.argsort(covariance * jacobian.square().sum(0), descending=True, stable=True)
+        module.code_map.order.copy_(order)
+        module.code_map.position.copy_(torch.argsort(order))
+
+
+def _axes(covariance: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the map onto the canonical axes and its inverse, both (k, k).
+
+    Directions to which the decoder is insensitive come last, cleared of what the others predict of them, so that the
+    map stays invertible and nothing that a nonlinear decoder may use is lost.
+    """
+    values, vectors = torch.linalg.eigh(jacobian.T @ jacobian)
+    values, vectors = values.flip(0).clamp_min(0).sqrt(), vectors.flip(1)
+    rank = int((values > values[0] * RELATIVE_RANK).sum())
+    stretch = values[:rank]
+    seen, null = vectors[:, :rank] * stretch, vectors[:, rank:]  # (k, r), (k, k - r)
+
+    variances, rotation = torch.linalg.eigh(seen.T @ covariance @ seen)
+    rotation, variances = rotation.flip(1), variances.flip(0)
+    to_axes = (seen @ rotation).T  # (r, k)
+    from_axes = vectors[:, :rank] / stretch @ rotation  # (k, r)
+    signs = _signs(jacobian @ from_axes)
+    to_axes, from_axes = to_axes * signs[:, None], from_axes * signs
+
+    weights = torch.where(variances > variances[:1] * 1e-12, 1 / variances, 0.0)
+    predicted = (null.T @ covariance @ to_axes.T) * weights  # (k - r, r)
+    to_null = null.T - predicted @ to_axes
+    turn = torch.linalg.eigh(to_null @ covariance @ to_null.T)[1].flip(1)
+    matrix = torch.cat([to_axes, turn.T @ to_null])
+    inverse = torch.cat([from_axes + null @ predicted, null @ turn], dim=1)
+    return matrix, inverse
+
+
+def _signs(columns: Tensor) -> Tensor:
+    """Return the sign of the largest entry of each column, 1 for a column of zeros."""
+    largest = columns.gather(0, columns.abs().argmax(0, keepdim=True))[0]
+    return torch.where(largest < 0, -1.0, 1.0).to(columns)
+
+
+def explained_variance(module: Autoencoder, moments: CodeMoments, scale: float) -> ExplainedVariance:
+    """Return components, explained variance and its ratio for the canonical code of a module in float64.
+
+    The R² of the reconstruction is shared out in proportion to Var(h_k) times the squared length of the k-th column of
+    the decoder's Jacobian at the mean code. `scale` is as in :func:`canonicalize_`.
+    """
+    covariance = torch.from_numpy(moments.covariance)
+    jacobian = decoder_jacobian(module, torch.from_numpy(moments.mean))  # (d, k)
+    if isinstance(module.code_map, CodeMap):
+        matrix = module.code_map.matrix / scale
+        variance = (matrix @ covariance @ matrix.T).diagonal()
+        columns = jacobian @ (module.code_map.inverse * scale)
+        components = columns.T
+    else:
+        variance = covariance[module.code_map.order]
+        columns = jacobian[:, module.code_map.order]
+        components = columns.T * scale
+    variance = variance.clamp_min(0) * columns.square().sum(0)
+    total = variance.sum()
+    ratio = variance / total * max(moments.r2, 0.0) if total > 0 else torch.zeros_like(variance)
+    return ExplainedVariance(components.numpy(), (variance * scale * scale).numpy(), ratio.numpy())

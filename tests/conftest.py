@@ -1,0 +1,61 @@
+"""One thread for each test process, no window for plots, and the data sets that the tests share."""
+
+import os
+
+# Read when numpy and torch are first imported, which nothing has done yet.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_variable] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+import numpy as np
+import pytest
+import torch
+from sklearn import datasets
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Hold that tests start with one thread, and that the package never changes the number."""
+    assert torch.get_num_threads() == 1
+    yield
+    assert torch.get_num_threads() == 1
+
+
+def _read_only(X) -> np.ndarray:
+    X = np.array(X, dtype=np.float64)
+    X.flags.writeable = False  # shared by all tests
+    return X
+
+
+@pytest.fixture(scope="session")
+def digits() -> np.ndarray:
+    """Return the 1,797 digits of 64 pixels, 0 to 16."""
+    return _read_only(datasets.load_digits().data)
+
+
+@pytest.fixture(scope="session")
+def seven_data_sets(digits) -> dict[str, np.ndarray]:
+    """Return the data sets that promises about quality are held on, standardised but digits."""
+    raw = {
+        "wine": datasets.load_wine().data,
+        "cancer": datasets.load_breast_cancer().data,
+        "diabetes": datasets.load_diabetes().data,
+        "iris": datasets.load_iris().data,
+        "swiss roll": datasets.make_swiss_roll(1000, noise=0.1, random_state=0)[0],
+        "S curve": datasets.make_s_curve(1000, noise=0.1, random_state=0)[0],
+    }
+    standardised = {name: _read_only(StandardScaler().fit_transform(X)) for name, X in raw.items()}
+    return {"digits": digits} | standardised
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Bunch:
+    """Return MNIST with pixels in [0, 1], or skip: tests do not download."""
+    from sklearn_ae.datasets import fetch_mnist
+
+    try:
+        return fetch_mnist(download_if_missing=False)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))

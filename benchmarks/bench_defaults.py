@@ -52,6 +52,9 @@ RULES = {
     "average, 3e-3, decay on plateau, patience 20": averaged(3e-3, 20, plateau=6),
     "average, 5e-3, patience 20": averaged(5e-3, 20),
     "average, 1e-2, patience 20": averaged(1e-2, 20),
+    "average, 1e-2, patience 10": averaged(1e-2, 10),
+    "average, 2e-2, patience 20": averaged(2e-2, 20),
+    "average, 1e-2, decay on plateau, patience 20": averaged(1e-2, 20, plateau=6),
     "average 0.97, 3e-3, patience 20": averaged(3e-3, 20, 0.97),
     "average, 3e-3, patience 20, no validation split": averaged(3e-3, 20, early_stopping=False),
 }

@@ -49,7 +49,154 @@ AVERAGE_DECAY = 0.99
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """DOC"""
+    """Autoencoder that starts as PCA, with PCA's interface.
+
+    Two halves of a network, an encoder to `n_components` numbers and a decoder back, are trained to reconstruct the
+    data. Each half is an affine map plus a multilayer perceptron::
+
+        encode(x) = code(A x + a + f(x))          decode(h) = output(W h + b + g(h))
+
+    Before the first step it reconstructs as ``PCA(n_components)`` does, and training keeps the best weights seen, the
+    start included. Data is centred and divided by one number, its overall root mean square, on the way in, so that
+    shifting or scaling all of the data changes nothing; scaling column by column stays the user's choice, as for PCA.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of units of the code, at least 1.
+    hidden_layer_sizes : int or sequence of int, default=(128,)
+        Widths of the hidden layers of f, from the data to the code; g has them reversed. Empty for an autoencoder
+        without hidden layers.
+    activation : {"relu", "silu", "gelu", "tanh", "sigmoid", "identity"} or type of torch.nn.Module, default="silu"
+        The nonlinearity after each hidden layer; a class is called without arguments.
+    code : {"identity", "relu", "sigmoid", "tanh"} or Code, default="identity"
+        What is applied to the encoder's output, unit by unit; a member of :mod:`sklearn_ae.codes`.
+    loss : {"squared_error", "log_loss"} or Loss, default="squared_error"
+        What training minimises, averaged over entries; a member of :mod:`sklearn_ae.losses`. ``"log_loss"`` is the
+        cross-entropy in nats, for data in [0, 1].
+    output_activation : {"auto", "identity", "clip", "sigmoid"}, default="auto"
+        ``"clip"`` limits outputs to each column's range in the training data; ``"sigmoid"`` is for data in [0, 1] and
+        the only one for ``"log_loss"``. ``"auto"`` takes what suits the loss: for the squared error ``"clip"`` where at
+        least a tenth of the entries repeat the least or greatest value of their column, as in images, otherwise
+        ``"identity"``.
+    dropout : float, default=0.0
+        Share of the units of the code that are dropped in each training step, in [0, 1). Never when transforming.
+    tied_weights : bool, default=False
+        Whether the decoder's matrix is the encoder's transpose, W = A'. Needs ``hidden_layer_sizes=()``.
+    init : {"auto", "pca", "transpose", "random"}, default="auto"
+        ``"pca"``: principal axes in A and W, f and g zero. ``"transpose"``: random unit vectors in W, A their
+        transpose, f and g zero [5]_. ``"random"``: He's scheme in every layer [4]_. ``"auto"`` is ``"pca"`` for the
+        identity code and ``"transpose"`` for others.
+    optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
+        ``"sgd"`` has a Nesterov momentum of 0.9. A class gets the weights, `lr` and, if not 0, `weight_decay`.
+    lr : float, default=3e-3
+        Learning rate, above 0. Training evaluates and keeps an average of the weights, which settles what a constant
+        rate leaves unsettled.
+    weight_decay : float, default=0.0
+        Weight decay of the optimizer, at least 0; with ``"adamw"`` decoupled from the gradient.
+    batch_size : "auto" or int, default="auto"
+        Rows in a training step. ``"auto"`` is the power of two next below a twentieth of the training rows, from 16 to
+        256.
+    max_epochs : int, default=200
+        Greatest number of passes over the training rows; 0 leaves the start.
+    early_stopping : bool, default=True
+        Whether to hold out rows for validation, which choose the best epoch and when to stop. Without, both go by the
+        training loss.
+    validation_fraction : float, default=0.1
+        Share of the rows held out where `early_stopping` is set, in (0, 1), rounded up to whole rows.
+    n_iter_no_change : int, default=10
+        Stop after so many epochs without an improvement of the objective by `tol`.
+    tol : float, default=1e-4
+        See `n_iter_no_change`. For the squared error it is in units of R².
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights, centre and scale of the previous one, where it gave a network of the
+        same shape.
+    device : str or torch.device, default="cpu"
+        Where to train and transform. ``"auto"`` is CUDA where torch sees it, otherwise the CPU.
+    callbacks : sequence of skorch callbacks, default=None
+        Instances or (name, instance) pairs that see every epoch and step of `net_`. They are used as they are, not
+        copied.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the validation split, the start, the order of rows and dropout. An int gives the same bits each time on
+        the same machine with as many threads. The global generator of torch is never used.
+    verbose : int, default=0
+        1 shows a progress bar with epoch, loss, validation R² and time left; 0 prints nothing.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The decoder's Jacobian at the mean code of the training rows, before the output activation, a row a unit. For an
+        affine decoder that is its columns: the decoded unit vector minus the decoded zero [6]_. For the identity code
+        without dropout rows are orthonormal, as PCA's; rows of zeros stand for units that the decoder ignores.
+    mean_ : ndarray of shape (n_features,)
+        Mean of each column of the training data.
+    explained_variance_ : ndarray of shape (n_components,)
+        Variance of each unit times the squared length of its row of `components_`, in squared units of the data, in
+        decreasing order.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        The R² of the training data, shared out in proportion to `explained_variance_`; PCA's for a linear autoencoder.
+    n_components_ : int
+        Number of units of the code.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had names that are all strings.
+    n_iter_ : int
+        Number of epochs trained; for ``partial_fit`` the number of calls, after ``fit`` added to its epochs.
+    best_epoch_ : int
+        The epoch whose weights were kept, 0 for the start.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        Mean training loss of each epoch, per entry, in the network's coordinates.
+    validation_scores_ : ndarray of shape (n_iter_ + 1,) or None
+        R² of the validation rows without noise: of the start, then after each epoch. None without `early_stopping`.
+    module_ : torch.nn.Module
+        The network, in centred and scaled coordinates.
+    net_ : skorch.NeuralNet
+        The skorch net that trained it, usable as one; its ``history`` has the epochs.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The best linear code.
+    sklearn.decomposition.NMF : A linear code without negative numbers.
+    sklearn_ae.model_selection.reconstruction_score : One scorer for all of these.
+
+    Notes
+    -----
+    Never worse than PCA: for the identity code, the squared error, identity or clip output and no dropout, the R² of
+    the validation rows is at least that of PCA fitted on the other training rows. Elsewhere the start is a good one and
+    no more. With ``hidden_layer_sizes=()`` and the identity code the optimum *is* PCA [2]_: no autoencoder with a
+    linear decoder has a smaller squared error [1]_. What makes the difference is the hidden layers [3]_.
+
+    After training the units of the code are put in an order, without changing any reconstruction. The identity code
+    without dropout is rotated so that units are uncorrelated and `components_` orthonormal, with the signs of PCA;
+    other codes are ordered by explained variance.
+
+    References
+    ----------
+    .. [1] Eckart, C. and Young, G. (1936). The approximation of one matrix by another of lower rank. Psychometrika 1.
+    .. [2] Baldi, P. and Hornik, K. (1989). Neural networks and principal component analysis: learning from examples
+       without local minima. Neural Networks 2.
+    .. [3] Hinton, G. and Salakhutdinov, R. (2006). Reducing the dimensionality of data with neural networks. Science
+       313.
+    .. [4] He, K., Zhang, X., Ren, S. and Sun, J. (2015). Delving deep into rectifiers: surpassing human-level
+       performance on ImageNet classification. ICCV.
+    .. [5] Gao, L. et al. (2024). Scaling and evaluating sparse autoencoders. arXiv:2406.04093.
+    .. [6] Ferretti (2015). Extracting features from MNIST digits with an autoencoder.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> X = load_digits().data
+    >>> autoencoder = AutoencoderTransformer(n_components=10, max_epochs=20, random_state=0).fit(X[:1500])
+    >>> autoencoder.transform(X[1500:]).shape
+    (297, 10)
+    >>> pca = PCA(n_components=10).fit(X[:1500])
+    >>> error = ((X[1500:] - pca.inverse_transform(pca.transform(X[1500:]))) ** 2).sum(axis=1)
+    >>> bool(autoencoder.reconstruction_error(X[1500:]).mean() < error.mean())
+    True
+    """
 
     module_: Autoencoder
     net_: AutoencoderNet

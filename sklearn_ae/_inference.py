@@ -79,9 +79,10 @@ class Inference:
 
     def _inputs(self, X: np.ndarray, dtype: np.dtype, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
         for rows in chunks(*X.shape):
-            Z = self.coordinates.to_network(X[rows], dtype)
-            if not np.isfinite(Z.sum()):
-                check_entries(X, None, None, "")
+            with np.errstate(over="ignore", invalid="ignore"):
+                Z = self.coordinates.to_network(X[rows], dtype)
+                if not np.isfinite(Z.sum()):
+                    check_entries(X, None, None, "")
             yield rows, torch.from_numpy(Z).to(device)
 
 

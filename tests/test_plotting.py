@@ -1,6 +1,5 @@
 """Displays: what is drawn is the data, everything fits into the figure, bad input is named."""
 
-import subprocess
 import sys
 from itertools import pairwise
 
@@ -36,11 +35,6 @@ def close_figures():
 @pytest.fixture(scope="module")
 def pca(digits):
     return PCA(64).fit(digits)
-
-
-@pytest.fixture(scope="module")
-def autoencoder(digits):
-    return AutoencoderTransformer(3, max_epochs=2, random_state=0).fit(digits[:200])
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +129,7 @@ def test_features_that_are_no_square_are_a_heat_map():
     assert display.ax_.get_title() == "six"
 
 
-def test_named_features_are_a_heat_map_even_if_square(digits):
+def test_named_features_are_a_heat_map_even_if_square():
     iris = load_iris(as_frame=True).data
     display = ComponentsDisplay.from_estimator(PCA(2).fit(iris))
     assert display.im_.get_array().shape == (2, 4)
@@ -381,11 +375,6 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     ):
         with pytest.raises(ImportError, match=r'Display draws .* pip install "sklearn-ae\[plot\]"'):
             display.plot()
-
-
-def test_import_does_not_import_matplotlib():
-    code = "import sys, sklearn_ae.plotting; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_data_given_as_lists_and_frames_is_drawn():

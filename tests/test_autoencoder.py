@@ -1,0 +1,542 @@
+"""What AutoencoderTransformer promises: PCA at the start, better afterwards, canonical codes, reproducible."""
+
+import contextlib
+import io
+import threading
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.codes import CODES
+from sklearn_ae.model_selection import reconstruction_score
+
+NAMES = ["digits", "wine", "cancer", "diabetes", "iris", "swiss roll", "S curve"]
+
+
+def quick(n_components=2, **params):
+    """Return an estimator that fits in moments."""
+    return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})
+
+
+def linear(n_components, n_rows, seed=0, **params):
+    """Return a linear autoencoder from a random start: 2,000 steps, decaying linearly from 3e-2."""
+    epochs = -(-2000 // -(-n_rows // 64))
+    decay = LRScheduler(LambdaLR, lr_lambda=lambda epoch: 1 - epoch / epochs)
+    return AutoencoderTransformer(
+        n_components,
+        hidden_layer_sizes=(),
+        init="random",
+        output_activation="identity",
+        early_stopping=False,
+        lr=3e-2,
+        batch_size=64,
+        max_epochs=epochs,
+        n_iter_no_change=epochs,
+        callbacks=[decay],
+        random_state=seed,
+        **params,
+    )
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Return 80 rows of three informative directions in eight columns."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(80, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(80, 8)) + 5.0
+
+
+class TestPCA:
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("hidden_layer_sizes", [(), (128,), (32, 16)])
+    def test_the_start_is_pca(self, seven_data_sets, name, hidden_layer_sizes):
+        X = seven_data_sets[name]
+        for k in (1, 2, min(5, X.shape[1])):
+            start = quick(k, hidden_layer_sizes=hidden_layer_sizes, max_epochs=0, early_stopping=False)
+            pca = PCA(k).fit(X)
+            expected = reconstruction_score(pca, X)
+            start.set_params(output_activation="identity").fit(X)
+            assert start.score(X) == pytest.approx(expected, abs=1e-5)
+            np.testing.assert_allclose(
+                start.explained_variance_ratio_, pca.explained_variance_ratio_, rtol=1e-3, atol=1e-6
+            )
+            assert start.set_params(output_activation="clip").fit(X).score(X) >= expected - 1e-6
+
+    def test_transform_at_the_start_is_pcas(self, digits):
+        start = quick(5, max_epochs=0, early_stopping=False, output_activation="identity").fit(digits)
+        pca = PCA(5).fit(digits)
+        np.testing.assert_allclose(start.transform(digits), pca.transform(digits), atol=1e-3)
+        np.testing.assert_allclose(start.components_, pca.components_, atol=1e-4)
+        np.testing.assert_allclose(start.mean_, pca.mean_)
+        np.testing.assert_allclose(start.explained_variance_, pca.explained_variance_, rtol=1e-4)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_linear_autoencoder_ends_at_pca(self, seven_data_sets, name):
+        X = seven_data_sets[name]
+        pca = PCA(2).fit(X)
+        autoencoder = linear(2, len(X)).fit(X)
+        assert autoencoder.score(X) == pytest.approx(reconstruction_score(pca, X), abs=0.002)
+        np.testing.assert_allclose(autoencoder.explained_variance_ratio_, pca.explained_variance_ratio_, atol=0.02)
+        cosines = np.abs((autoencoder.components_ * pca.components_).sum(axis=1))
+        gap = -np.diff(pca.explained_variance_ratio_)[0]
+        if gap > 0.02:
+            np.testing.assert_allclose(cosines, 1, atol=0.02)
+
+    def test_two_seeds_of_a_linear_autoencoder_agree(self, digits):
+        first, second = (linear(3, len(digits), seed).fit(digits).components_ for seed in (0, 1))
+        np.testing.assert_allclose(first, second, atol=0.02)
+
+    def test_no_worse_than_the_start_on_the_validation_rows(self, seven_data_sets):
+        for name in ("iris", "wine", "diabetes"):
+            scores = quick(2, max_epochs=30).fit(seven_data_sets[name]).validation_scores_
+            assert scores.max() >= scores[0]
+
+    def test_better_than_pca_on_digits(self, digits):
+        train, test = train_test_split(digits, test_size=0.2, random_state=0)
+        assert AutoencoderTransformer(10, random_state=0).fit(train).score(test) >= 0.87
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", NAMES)
+    def test_the_default_is_no_worse_than_pca_on_held_out_rows(self, seven_data_sets, name):
+        X = seven_data_sets[name]
+        gains = []
+        for seed in range(5):
+            train, test = train_test_split(X, test_size=0.2, random_state=seed)
+            autoencoder = AutoencoderTransformer(random_state=seed).fit(train)
+            gains.append(reconstruction_score(autoencoder, test) - reconstruction_score(PCA(2).fit(train), test))
+        assert np.mean(gains) >= -0.005
+
+
+class TestCodes:
+    @pytest.mark.parametrize("code", CODES)
+    @pytest.mark.parametrize("tied", [False, True])
+    def test_components_are_decoded_unit_vectors(self, small, code, tied):
+        autoencoder = quick(3, hidden_layer_sizes=(), code=code, tied_weights=tied, output_activation="identity").fit(
+            small
+        )
+        decoded = autoencoder.inverse_transform(np.eye(3)) - autoencoder.inverse_transform(np.zeros((1, 3)))
+        np.testing.assert_allclose(autoencoder.components_, decoded, atol=1e-5)
+
+    @pytest.mark.parametrize("code", CODES)
+    @pytest.mark.parametrize("hidden_layer_sizes", [(), (16,)])
+    @pytest.mark.parametrize("dropout", [0.0, 0.3])
+    def test_the_code_map_changes_no_reconstruction(self, small, code, hidden_layer_sizes, dropout):
+        autoencoder = quick(5, code=code, hidden_layer_sizes=hidden_layer_sizes, dropout=dropout).fit(small)
+        z = torch.from_numpy(autoencoder._coordinates.to_network(small, np.float32))
+        with torch.no_grad():
+            plain = autoencoder.module_(z).numpy()
+            mapped = autoencoder.module_.decode(autoencoder.module_.encode(z)).numpy()
+        np.testing.assert_allclose(mapped, plain, atol=1e-5)
+
+    def test_identity_codes_are_uncorrelated_and_ordered(self, digits):
+        autoencoder = quick(6).fit(digits)
+        covariance = np.cov(autoencoder.transform(digits), rowvar=False)
+        variances = np.diag(covariance)
+        assert np.abs(covariance - np.diag(variances)).max() < 1e-3 * variances.max()
+        assert (np.diff(variances) < 0).all()
+        np.testing.assert_allclose(variances, autoencoder.explained_variance_, rtol=1e-3)
+        np.testing.assert_allclose(autoencoder.components_ @ autoencoder.components_.T, np.eye(6), atol=1e-10)
+
+    @pytest.mark.parametrize("code", CODES)
+    def test_explained_variance_ratio_sums_to_r2(self, digits, code):
+        autoencoder = quick(6, code=code).fit(digits)
+        ratio = autoencoder.explained_variance_ratio_
+        assert (ratio >= 0).all()
+        assert (np.diff(ratio) <= 1e-12).all()
+        assert ratio.sum() == pytest.approx(autoencoder.score(digits), abs=1e-5)
+
+    def test_components_beyond_the_rank_are_zero(self):
+        X = np.random.default_rng(0).normal(size=(40, 3))
+        autoencoder = quick(5, output_activation="identity", max_epochs=2).fit(X)
+        assert autoencoder.components_.shape == (5, 3)
+        np.testing.assert_allclose(autoencoder.components_[3:], 0, atol=1e-6)
+        assert autoencoder.score(X) > 0.999
+
+    def test_dropout_is_off_when_transforming(self, small):
+        autoencoder = quick(3, dropout=0.5).fit(small)
+        np.testing.assert_array_equal(autoencoder.transform(small), autoencoder.transform(small))
+
+
+class TestScores:
+    def test_score_is_r2_about_the_training_mean(self, small):
+        autoencoder = quick().fit(small[:60])
+        reconstruction = autoencoder.inverse_transform(autoencoder.transform(small[60:]))
+        error = ((small[60:] - reconstruction) ** 2).sum()
+        assert autoencoder.score(small[60:]) == pytest.approx(
+            1 - error / ((small[60:] - autoencoder.mean_) ** 2).sum(), abs=1e-9
+        )
+
+    @pytest.mark.parametrize("params", [{}, {"output_activation": "clip"}, {"code": "sigmoid"}])
+    def test_errors_are_those_of_the_reconstruction(self, small, params):
+        autoencoder = quick(**params).fit(small)
+        squared = (small - autoencoder.inverse_transform(autoencoder.transform(small))) ** 2
+        np.testing.assert_allclose(autoencoder.reconstruction_error(small, per_feature=True), squared, atol=1e-8)
+        np.testing.assert_allclose(autoencoder.reconstruction_error(small), squared.sum(axis=1))
+        np.testing.assert_array_equal(autoencoder.score_samples(small), -autoencoder.reconstruction_error(small))
+
+    def test_constant_data_scores_as_r2_score_does(self):
+        X = np.full((20, 3), 7.0)
+        autoencoder = quick().fit(X)
+        assert autoencoder.score(X) == 1.0
+        np.testing.assert_array_equal(autoencoder.explained_variance_ratio_, 0)
+
+    def test_log_loss_reconstructs_binary_data(self, digits):
+        X = (digits > 8).astype(float)
+        autoencoder = quick(10, loss="log_loss", max_epochs=10).fit(X)
+        reconstruction = autoencoder.inverse_transform(autoencoder.transform(X))
+        assert 0 <= reconstruction.min() <= reconstruction.max() <= 1
+        assert autoencoder.score(X) > reconstruction_score(PCA(10).fit(X), X)
+
+    @pytest.mark.parametrize(("scale", "shift"), [(1e30, 0.0), (1e-30, 0.0), (3.0, 1e3), (0.5, -1e3)])
+    def test_shift_and_scale_change_nothing(self, small, scale, shift):
+        expected = quick().fit(small).score(small)
+        X = scale * small + shift
+        autoencoder = quick().fit(X)
+        assert autoencoder.score(X) == pytest.approx(expected, abs=1e-4)
+        assert np.isfinite(autoencoder.transform(X)).all()
+        np.testing.assert_allclose(
+            np.linalg.norm(autoencoder.inverse_transform(autoencoder.transform(X)) - X) / abs(scale),
+            np.sqrt((1 - expected) * ((small - small.mean(axis=0)) ** 2).sum()),
+            rtol=0.05,
+        )
+
+    def test_timestamps_keep_their_digits(self, small):
+        seconds = 1.7e9 + small[:, :1]
+        X = np.hstack([small, seconds])
+        autoencoder = quick(3, max_epochs=0).fit(X)
+        errors = autoencoder.reconstruction_error(X, per_feature=True)
+        assert errors[:, -1].mean() == pytest.approx(errors[:, 0].mean(), rel=0.01)
+
+
+class TestInput:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.float16])
+    def test_output_follows_the_dtype_as_pcas(self, dtype):
+        X = np.random.default_rng(0).integers(0, 9, size=(40, 5)).astype(dtype)
+        autoencoder, pca = quick().fit(X), PCA(2).fit(X)
+        codes = autoencoder.transform(X)
+        assert codes.dtype == pca.transform(X).dtype
+        assert autoencoder.inverse_transform(codes).dtype == codes.dtype
+        expected = quick().fit(X.astype(np.float64)).transform(X.astype(np.float64))
+        np.testing.assert_allclose(codes, expected, atol=1e-4)
+
+    @pytest.mark.parametrize(
+        "layout",
+        [
+            np.asfortranarray,
+            lambda X: np.repeat(X, 2, axis=0)[::2],
+            lambda X: X[::-1][::-1],
+            lambda X: np.ascontiguousarray(X[::-1])[::-1],
+            lambda X: np.lib.stride_tricks.as_strided(X, X.shape, X.strides, writeable=False),
+        ],
+        ids=["Fortran", "strided", "contiguous", "negative strides", "read-only"],
+    )
+    def test_layout_does_not_matter(self, small, layout):
+        X = layout(small.copy())
+        before = X.copy()
+        autoencoder = quick().fit(X)
+        expected = quick().fit(small)
+        np.testing.assert_allclose(autoencoder.transform(X), expected.transform(small), rtol=1e-6)
+        codes = expected.transform(small)
+        np.testing.assert_allclose(autoencoder.inverse_transform(layout(codes)), expected.inverse_transform(codes))
+        np.testing.assert_array_equal(X, before)
+
+    @pytest.mark.parametrize(
+        "X",
+        [
+            np.eye(20)[:, :1],
+            np.ones((20, 4)),
+            np.tile([[1.0, 2.0, 3.0]], (10, 1)),
+            np.hstack([np.random.default_rng(0).normal(size=(30, 2)), np.ones((30, 2))]),
+            np.random.default_rng(0).normal(size=(4, 50)),
+            np.random.default_rng(0).normal(size=(30, 4)) > 0,
+        ],
+        ids=["one column", "constant", "duplicates", "constant columns", "wide", "bool"],
+    )
+    @pytest.mark.parametrize("n_components", [1, 7])
+    def test_odd_shapes_work(self, X, n_components):
+        autoencoder = quick(n_components).fit(X)
+        codes = autoencoder.transform(X)
+        assert codes.shape == (len(X), n_components)
+        assert np.isfinite(codes).all()
+        assert np.isfinite(autoencoder.inverse_transform(codes)).all()
+        assert np.isfinite(autoencoder.explained_variance_ratio_).all()
+
+    @pytest.mark.parametrize("library", [pd, pl])
+    def test_frames(self, small, library):
+        frame = library.DataFrame(dict(zip("abcdefgh", small.T, strict=True)))
+        autoencoder = quick().fit(frame)
+        np.testing.assert_allclose(autoencoder.transform(frame), quick().fit(small).transform(small), rtol=1e-6)
+        assert list(autoencoder.feature_names_in_) == list("abcdefgh")
+        assert list(autoencoder.get_feature_names_out()) == ["autoencodertransformer0", "autoencodertransformer1"]
+        out = autoencoder.set_output(transform="pandas" if library is pd else "polars").transform(frame)
+        assert isinstance(out, library.DataFrame)
+        wrong = frame.rename(columns={"a": "z"}) if library is pd else frame.rename({"a": "z"})
+        with pytest.raises(ValueError, match="feature names should match"):
+            autoencoder.transform(wrong)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("params", "message"),
+        [
+            ({"n_components": 0}, "n_components"),
+            ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must hold integers of at least 1"),
+            ({"hidden_layer_sizes": (8.5,)}, "hidden_layer_sizes must hold integers of at least 1"),
+            ({"tied_weights": True}, r"needs hidden_layer_sizes=\(\)"),
+            ({"loss": "log_loss"}, r"models data in \[0, 1\], but X has values from .*column"),
+            ({"output_activation": "sigmoid"}, r"output_activation='sigmoid' models data in \[0, 1\]"),
+            ({"validation_fraction": 0.999}, "leaves no training row of the 80 given"),
+            ({"device": "nonsense"}, "not a torch device"),
+            ({"activation": dict}, "not a subclass of torch's Module"),
+            ({"optimizer": dict}, "not a subclass of torch's Optimizer"),
+            ({"lr": 0.0}, "lr"),
+            ({"dropout": 1.0}, "dropout"),
+        ],
+    )
+    def test_parameters(self, small, params, message):
+        autoencoder = quick(**params)
+        with pytest.raises(ValueError, match=message):
+            autoencoder.fit(small)
+        assert not [name for name in vars(autoencoder) if name.endswith("_")]
+
+    def test_log_loss_refuses_other_outputs(self, small):
+        with pytest.raises(ValueError, match="does not fit loss='log_loss'"):
+            quick(loss="log_loss", output_activation="clip").fit(small > 5)
+
+    @pytest.mark.parametrize(
+        ("value", "message"), [(np.nan, "NaN in column 3"), (np.inf, "infinity in column 3"), (1e308, "column 3")]
+    )
+    def test_entries(self, small, value, message):
+        X = small.copy()
+        X[:60, 3] = value
+        autoencoder = quick().fit(small)
+        for method in (quick().fit, quick().partial_fit, autoencoder.transform, autoencoder.score):
+            with pytest.raises(ValueError, match=message):
+                method(X)
+
+    def test_frames_name_the_column(self, small):
+        frame = pd.DataFrame(small, columns=list("abcdefgh"))
+        frame.loc[3, "d"] = np.nan
+        with pytest.raises(ValueError, match="NaN in column 'd'"):
+            quick().fit(frame)
+
+    @pytest.mark.parametrize(
+        ("X", "message"),
+        [
+            (np.ones((1, 3)), "1 sample"),
+            (np.ones((3, 0)), "0 feature"),
+            (np.ones(3), "Expected 2D array"),
+            (np.ones((3, 3, 3)), "dim 3"),
+            (np.array([["a", "b"], ["c", "d"]]), "could not convert|dtype"),
+            (np.ones((3, 3), dtype=complex), "Complex"),
+        ],
+    )
+    def test_shapes_and_dtypes(self, X, message):
+        for method in (quick().fit, quick().partial_fit):
+            with pytest.raises(ValueError, match=message):
+                method(X)
+
+    def test_codes_of_the_wrong_width(self, small):
+        with pytest.raises(ValueError, match=r"X has 3 columns, but the codes .* have 2"):
+            quick().fit(small).inverse_transform(np.ones((4, 3)))
+
+    def test_a_refit_that_fails_leaves_the_fit_before(self, small):
+        autoencoder = quick(2).fit(small)
+        expected = autoencoder.transform(small)
+        failures = [
+            (small * np.nan, {}, "NaN"),
+            (small[:, :3], {"lr": 1e30, "optimizer": "sgd"}, "stopped being finite"),
+            (small, {"tied_weights": True}, "needs hidden_layer_sizes"),
+        ]
+        for X, params, message in failures:
+            with pytest.raises(ValueError, match=message):
+                autoencoder.set_params(**params).fit(X)
+            np.testing.assert_array_equal(autoencoder.transform(small), expected)
+
+
+class Interrupt(Callback):
+    """Breaks training off as Ctrl-C does, in a given epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+class TestFaults:
+    @pytest.mark.parametrize("epoch", [1, 3])
+    def test_interrupted_fit_is_fitted(self, small, epoch):
+        autoencoder = quick(max_epochs=9, callbacks=[Interrupt(epoch)])
+        with pytest.warns(UserWarning, match="interrupted; the best weights so far"):
+            autoencoder.fit(small)
+        assert autoencoder.n_iter_ == epoch - 1
+        expected = quick(max_epochs=epoch - 1).fit(small)
+        np.testing.assert_array_equal(autoencoder.transform(small), expected.transform(small))
+
+    def test_a_loss_that_stays_infinite_is_an_error(self, small):
+        with warnings.catch_warnings(), pytest.raises(ValueError, match=r"stopped being finite.*Lower lr"):
+            quick(lr=1e30, optimizer="sgd", max_epochs=20).fit(small)
+
+    def test_a_loss_that_recovers_with_a_tenth_of_the_rate_is_none(self, small):
+        class Spoil(Callback):
+            spoilt = False
+
+            def on_epoch_begin(self, net, **kwargs):
+                if len(net.history) == 2 and not self.spoilt:
+                    self.spoilt = True
+                    with torch.no_grad():
+                        net.module_.encoder_affine.weight.fill_(torch.nan)
+
+        autoencoder = quick(max_epochs=10, callbacks=[Spoil()]).fit(small)
+        assert autoencoder.net_.optimizer_.param_groups[0]["lr"] == pytest.approx(autoencoder.lr / 10)
+        assert autoencoder.score(small) >= quick(max_epochs=1).fit(small).score(small) - 0.01
+        assert len(autoencoder.validation_scores_) == autoencoder.n_iter_ + 1 == 11
+
+
+class TestReproducible:
+    def test_same_seed_same_bits_whatever_else_draws(self, small):
+        """The global generators, numpy's legacy one too, neither matter nor move."""
+        first = quick(dropout=0.2).fit(small).transform(small)
+        torch.manual_seed(7)
+        np.random.seed(7)  # noqa: NPY002
+        states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        np.testing.assert_array_equal(quick(dropout=0.2).fit(small).transform(small), first)
+        assert torch.equal(torch.get_rng_state(), states[0])
+        np.testing.assert_array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
+        assert not np.array_equal(quick(dropout=0.2, random_state=1).fit(small).transform(small), first)
+
+    def test_threads_equal_one(self, small):
+        expected = [quick(dropout=0.2, random_state=seed).fit(small).transform(small) for seed in range(4)]
+        results = [None] * 4
+
+        def fit(seed):
+            results[seed] = quick(dropout=0.2, random_state=seed).fit(small).transform(small)
+
+        threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        np.testing.assert_array_equal(results, expected)
+
+
+class TestGoingOn:
+    def test_partial_fit_starts_as_pca_and_fixes_the_frame(self, small):
+        autoencoder = quick(3, lr=1e-9, output_activation="identity").partial_fit(small)
+        assert autoencoder.score(small) == pytest.approx(reconstruction_score(PCA(3).fit(small), small), abs=1e-5)
+        mean, codes = autoencoder.mean_.copy(), autoencoder.transform(small)
+        autoencoder.partial_fit(small + 100)
+        np.testing.assert_array_equal(autoencoder.mean_, mean)
+        np.testing.assert_allclose(autoencoder.transform(small), codes, atol=1e-3)
+        assert autoencoder.n_iter_ == 2
+        assert len(autoencoder.loss_curve_) == 2
+
+    def test_partial_fit_learns(self, digits):
+        autoencoder = quick(10)
+        for _ in range(10):
+            for batch in np.array_split(digits, 4):
+                autoencoder.partial_fit(batch)
+        assert autoencoder.score(digits) > 0.80 > reconstruction_score(PCA(10).fit(digits), digits)
+
+    def test_partial_fit_takes_fewer_rows_than_components_and_single_rows(self, small):
+        autoencoder = quick(5).partial_fit(small[:3])
+        for row in small[3:40]:
+            autoencoder.partial_fit(row[None])
+        assert np.isfinite(autoencoder.transform(small)).all()
+        assert autoencoder.components_.shape == (5, 8)
+
+    def test_partial_fit_that_fails_changes_nothing(self, small):
+        autoencoder = quick(2, optimizer="sgd").partial_fit(small)
+        expected = autoencoder.transform(small)
+        autoencoder.net_.set_params(lr=1e35)
+        with pytest.raises(ValueError, match="stopped being finite"):
+            autoencoder.partial_fit(small)
+        np.testing.assert_array_equal(autoencoder.transform(small), expected)
+
+    def test_partial_fit_goes_on_from_fit(self, digits):
+        autoencoder = quick(5, max_epochs=20).fit(digits)
+        before = autoencoder.score(digits)
+        codes = autoencoder.transform(digits)
+        autoencoder.partial_fit(digits)
+        assert autoencoder.score(digits) > before - 0.03
+        assert np.corrcoef(codes[:, 0], autoencoder.transform(digits)[:, 0])[0, 1] > 0.9
+
+    def test_clip_widens_with_the_rows_of_partial_fit(self, small):
+        autoencoder = quick(8, output_activation="clip", lr=1e-9).partial_fit(small[:40])
+        autoencoder.partial_fit(small + 30)
+        reconstruction = autoencoder.inverse_transform(autoencoder.transform(small + 30))
+        np.testing.assert_allclose(reconstruction, small + 30, atol=0.01)
+
+    def test_warm_start_goes_on(self, digits):
+        autoencoder = quick(5, warm_start=True, max_epochs=15).fit(digits)
+        first = autoencoder.score(digits)
+        autoencoder.fit(digits)
+        assert autoencoder.validation_scores_[0] > first - 0.05
+        assert autoencoder.score(digits) > first
+        cold = quick(5, max_epochs=15).fit(digits)
+        assert autoencoder.score(digits) > cold.score(digits)
+
+    def test_warm_start_starts_anew_where_sizes_differ(self, small):
+        autoencoder = quick(2, warm_start=True).fit(small)
+        changed = autoencoder.set_params(n_components=3).fit(small).transform(small)
+        np.testing.assert_array_equal(changed, quick(3).fit(small).transform(small))
+
+
+class TestEcosystem:
+    def test_grid_search_over_a_pipeline(self, small):
+        y = small[:, 0] > 5
+        pipeline = make_pipeline(StandardScaler(), quick(), LogisticRegression())
+        search = GridSearchCV(pipeline, {"autoencodertransformer__n_components": [1, 3]}, cv=2).fit(small, y)
+        assert search.best_params_ == {"autoencodertransformer__n_components": 3}
+
+    def test_grid_search_needs_no_scorer(self, small):
+        search = GridSearchCV(quick(), {"n_components": [1, 3]}, cv=2).fit(small)
+        assert search.best_params_ == {"n_components": 3}
+        assert search.best_score_ > 0.8
+
+    def test_callbacks_are_used_and_net_is_usable(self, small):
+        class Count(Callback):
+            epochs = 0
+
+            def on_epoch_end(self, net, **kwargs):
+                self.epochs += 1
+
+        count = Count()
+        autoencoder = quick(callbacks=[("count", count)]).fit(small)
+        assert count.epochs == autoencoder.n_iter_ == len(autoencoder.net_.history) == 3
+        z = autoencoder._coordinates.to_network(small, np.float64)
+        assert autoencoder.net_.predict(z).shape == small.shape
+
+    @pytest.mark.parametrize(
+        ("optimizer", "lr"), [("adam", 1e-3), ("sgd", 1e-2), (torch.optim.RMSprop, 1e-3), (torch.optim.LBFGS, 0.1)]
+    )
+    def test_optimizers(self, small, optimizer, lr):
+        scores = quick(max_epochs=5, optimizer=optimizer, lr=lr).fit(small).validation_scores_
+        assert scores.max() > scores[0]
+
+    @pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "sigmoid", "identity", torch.nn.ELU])
+    def test_activations(self, small, activation):
+        assert quick(activation=activation).fit(small).score(small) > 0.5
+
+    def test_verbose_shows_one_bar_and_0_is_silent(self, small):
+        for verbose, parts in ((0, []), (1, ["3/3", "loss=", "R2="])):
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                quick(verbose=verbose).fit(small)
+            shown = err.getvalue()
+            assert out.getvalue() == ""
+            assert bool(shown) == bool(verbose)
+            assert all(part in shown for part in parts)

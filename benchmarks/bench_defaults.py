@@ -33,17 +33,17 @@ def plateau(patience: int) -> LRScheduler:
     return LRScheduler(ReduceLROnPlateau, monitor="valid_loss", factor=0.3, patience=patience, threshold=1e-4)
 
 
-def averaged(lr: float, patience: int, decay: float = 0.99, **params):
-    return {"average": decay, "lr": lr, "n_iter_no_change": patience, **params}
+def averaged(lr: float, patience: int, window: int = 400, **params):
+    return {"average": window, "lr": lr, "n_iter_no_change": patience, **params}
 
 
 RULES = {
-    "constant 1e-3, patience 10": averaged(1e-3, 10, 0.0),
-    "constant 3e-3, patience 20": averaged(3e-3, 20, 0.0),
-    "decay on plateau from 3e-3, patience 20": averaged(3e-3, 20, 0.0, plateau=6),
-    "decay on plateau from 3e-3, patience 20, 500 epochs": averaged(3e-3, 20, 0.0, plateau=6, max_epochs=500),
-    "2,000 steps, linear decay from 3e-3": {"average": 0.0, "lr": 3e-3, "steps": 2000},
-    "2,000 steps, linear decay from 1e-2": {"average": 0.0, "lr": 1e-2, "steps": 2000},
+    "constant 1e-3, patience 10": averaged(1e-3, 10, 0),
+    "constant 3e-3, patience 20": averaged(3e-3, 20, 0),
+    "decay on plateau from 3e-3, patience 20": averaged(3e-3, 20, 0, plateau=6),
+    "decay on plateau from 3e-3, patience 20, 500 epochs": averaged(3e-3, 20, 0, plateau=6, max_epochs=500),
+    "2,000 steps, linear decay from 3e-3": {"average": 0, "lr": 3e-3, "steps": 2000},
+    "2,000 steps, linear decay from 1e-2": {"average": 0, "lr": 1e-2, "steps": 2000},
     "average, 1e-3, patience 10": averaged(1e-3, 10),
     "average, 1e-3, patience 20": averaged(1e-3, 20),
     "average, 3e-3, patience 10": averaged(3e-3, 10),
@@ -55,7 +55,7 @@ RULES = {
     "average, 1e-2, patience 10": averaged(1e-2, 10),
     "average, 2e-2, patience 20": averaged(2e-2, 20),
     "average, 1e-2, decay on plateau, patience 20": averaged(1e-2, 20, plateau=6),
-    "average 0.97, 3e-3, patience 20": averaged(3e-3, 20, 0.97),
+    "average of 100 steps, 1e-2, patience 20": averaged(1e-2, 20, 100),
     "average, 3e-3, patience 20, no validation split": averaged(3e-3, 20, early_stopping=False),
 }
 
@@ -71,7 +71,7 @@ def fit(rule: dict, X: np.ndarray, k: int, seed: int, **params) -> AutoencoderTr
         callbacks.append(LRScheduler(LambdaLR, lr_lambda=lambda epoch: 1 - epoch / epochs))
     if "plateau" in rule:
         callbacks.append(plateau(rule.pop("plateau")))
-    with mock.patch("sklearn_ae._autoencoder.AVERAGE_DECAY", rule.pop("average")):
+    with mock.patch("sklearn_ae._autoencoder.AVERAGE_WINDOW", rule.pop("average")):
         return AutoencoderTransformer(k, random_state=seed, callbacks=callbacks, **rule).fit(X)
 
 

@@ -44,8 +44,8 @@ __all__ = ["AutoencoderTransformer"]
 
 #: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
 CLIP_SHARE = 0.1
-#: Decay of the average of the weights that training evaluates and keeps.
-AVERAGE_DECAY = 0.99
+#: Steps that the average of the weights, which training evaluates and keeps, reaches back.
+AVERAGE_WINDOW = 400
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -578,7 +578,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             seed,
             max_epochs=self.max_epochs,
             train_split=split,
-            average_decay=AVERAGE_DECAY,
+            average_window=AVERAGE_WINDOW,
             keep_best=keep_best,
             validation_mean=torch.from_numpy(self._coordinates.of_mean(self.mean_)).to(Z),
         )

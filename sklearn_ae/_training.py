@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
@@ -88,22 +89,31 @@ class Split:
 
 
 class WeightAverage:
-    """Exponential average of a module's weights, taken every few steps, with a shorter memory at the start."""
+    """Exponential average of a module's weights over the last steps.
+
+    Its memory is a tenth of the steps so far, at most `window`: with a fixed one the average lags behind at first.
+    """
 
     every = 4
 
-    def __init__(self, module: Autoencoder, decay: float):
+    def __init__(self, module: Autoencoder, window: int):
         self.module = deepcopy(module).eval().requires_grad_(False)
-        self.decay = decay
-        self.n_steps = 0
+        self.window = window
+        self.n_steps = self.n_steps_taken = 0
 
-    def update(self, module: nn.Module) -> None:
-        """Count a step of the module and take its weights in where it is due."""
+    def count_step(self, module: Autoencoder) -> None:
+        """Count a step of the module and take its weights in where that is due."""
         self.n_steps += 1
-        if self.n_steps % self.every == 0:
-            n = self.n_steps // self.every
-            blend = get_ema_multi_avg_fn(min(self.decay, n / (n + 9)))
+        if self.n_steps - self.n_steps_taken == self.every:
+            self.take(module)
+
+    def take(self, module: Autoencoder) -> None:
+        """Take the module's weights in, with the weight of the steps since the last time."""
+        n_new = self.n_steps - self.n_steps_taken
+        if n_new:
+            blend = get_ema_multi_avg_fn(exp(-n_new / min(self.window, self.n_steps / 10)))
             blend(list(self.module.parameters()), [p.detach() for p in module.parameters()], None)
+            self.n_steps_taken = self.n_steps
 
 
 class KeepBest(Callback):
@@ -204,8 +214,8 @@ class AutoencoderNet(NeuralNet):
         Seed of batches and noise.
     validation_mean : Tensor of shape (n_features,) or None
         Baseline of the validation R², in the network's coordinates; None for zero.
-    average_decay : float
-        Decay of the average of the weights, 0 for none.
+    average_window : int
+        Steps that the average of the weights reaches back, 0 for none.
     keep_best : KeepBest or None
         Chooses and restores weights; None leaves the last.
     """
@@ -215,13 +225,13 @@ class AutoencoderNet(NeuralNet):
         *args: Any,
         seed: int = 0,
         validation_mean: Tensor | None = None,
-        average_decay: float = 0.0,
+        average_window: int = 0,
         keep_best: KeepBest | None = None,
         **kwargs: Any,
     ):
         self.seed = seed
         self.validation_mean = validation_mean
-        self.average_decay = average_decay
+        self.average_window = average_window
         self.keep_best = keep_best
         super().__init__(*args, **kwargs)
 
@@ -255,7 +265,7 @@ class AutoencoderNet(NeuralNet):
 
     def start_average(self) -> None:
         """Let the average of the weights begin at the present ones."""
-        self.average_ = WeightAverage(self.module_, self.average_decay) if self.average_decay else None
+        self.average_ = WeightAverage(self.module_, self.average_window) if self.average_window else None
 
     @property
     def candidate(self) -> Autoencoder:
@@ -312,6 +322,8 @@ class AutoencoderNet(NeuralNet):
         if not training:
             self._begin_validation()
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if training and self.average_ is not None:
+            self.average_.take(self.module_)
 
     def _begin_validation(self) -> None:
         self.validation_noise_.manual_seed(self.seed)
@@ -332,7 +344,7 @@ class AutoencoderNet(NeuralNet):
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Take the step into the average of the weights."""
         if training and self.average_ is not None:
-            self.average_.update(self.module_)
+            self.average_.count_step(self.module_)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop here where the last epoch asked for it, so that its callbacks all ran."""

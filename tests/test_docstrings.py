@@ -18,9 +18,7 @@ from sklearn_ae import AutoencoderTransformer
 
 README = Path(__file__).parents[1] / "README.md"
 MODULES = sorted(module.name for module in pkgutil.iter_modules(sklearn_ae.__path__))
-USER_MODULES = [
-    name for name in ["datasets", "model_selection", "onnx", "plotting"] if name in MODULES
-]
+USER_MODULES = [name for name in ["datasets", "model_selection", "onnx", "plotting"] if name in MODULES]
 
 NOT_REQUIRED = {
     "ES01",  # an extended summary
@@ -37,11 +35,7 @@ def public_objects() -> dict[str, object]:
         sklearn_ae,
         *(importlib.import_module(f"sklearn_ae.{name}") for name in USER_MODULES),
     ]
-    objects = {
-        f"{module.__name__}.{name}": getattr(module, name)
-        for module in modules
-        for name in module.__all__
-    }
+    objects = {f"{module.__name__}.{name}": getattr(module, name) for module in modules for name in module.__all__}
     return {path: x for path, x in objects.items() if inspect.isclass(x) or inspect.isfunction(x)}
 
 
@@ -58,9 +52,7 @@ def public_methods(path: str, cls: type) -> list[str]:
 
 
 OBJECTS = public_objects()
-METHODS = sorted(
-    {m for path, x in OBJECTS.items() if inspect.isclass(x) for m in public_methods(path, x)}
-)
+METHODS = sorted({m for path, x in OBJECTS.items() if inspect.isclass(x) for m in public_methods(path, x)})
 
 
 def complaints(path: str, not_required: set[str]) -> list[str]:
@@ -79,11 +71,7 @@ def test_method_docstring_follows_numpydoc(path):
 
 
 def documented(section: str) -> list[str]:
-    return [
-        name.strip()
-        for entry in ClassDoc(AutoencoderTransformer)[section]
-        for name in entry.name.split(",")
-    ]
+    return [name.strip() for entry in ClassDoc(AutoencoderTransformer)[section] for name in entry.name.split(",")]
 
 
 def test_every_parameter_is_documented_in_order():
@@ -93,9 +81,7 @@ def test_every_parameter_is_documented_in_order():
 def test_every_fitted_attribute_is_documented(digits):
     X = pd.DataFrame(digits[:100]).add_prefix("pixel_")
     model = AutoencoderTransformer(max_epochs=1, random_state=0).fit(X)
-    properties = inspect.getmembers(
-        AutoencoderTransformer, lambda member: isinstance(member, property)
-    )
+    properties = inspect.getmembers(AutoencoderTransformer, lambda member: isinstance(member, property))
     fitted = {*vars(model), *(name for name, _ in properties)}
     fitted = {name for name in fitted if name.endswith("_") and not name.startswith("_")}
     assert set(documented("Attributes")) == fitted

@@ -55,11 +55,7 @@ def inner_module(dotted_name: str) -> str:
 
 
 def upward_imports(name: str, source: str) -> list[str]:
-    targets = {
-        inner_module(dotted)
-        for dotted in imported_names(ast.parse(source))
-        if top(dotted) == "sklearn_ae"
-    }
+    targets = {inner_module(dotted) for dotted in imported_names(ast.parse(source)) if top(dotted) == "sklearn_ae"}
     return sorted(target for target in targets if LEVELS[target] >= LEVELS[name])
 
 
@@ -73,11 +69,7 @@ def private_sklearn_imports(name: str, source: str) -> list[str]:
         return any(part.startswith("_") and part[:2] != "__" for part in dotted.split("."))
 
     names = imported_names(ast.parse(source))
-    return [
-        dotted
-        for dotted in names
-        if top(dotted) == "sklearn" and is_private(dotted) and name != "_compat"
-    ]
+    return [dotted for dotted in names if top(dotted) == "sklearn" and is_private(dotted) and name != "_compat"]
 
 
 def eager_matplotlib_imports(source: str) -> list[str]:

@@ -81,8 +81,9 @@ class Inference:
         for rows in chunks(*X.shape):
             with np.errstate(over="ignore", invalid="ignore"):
                 Z = self.coordinates.to_network(X[rows], dtype)
-                if not np.isfinite(Z.sum()):
-                    check_entries(X, None, None, "")
+                finite = np.isfinite(Z.sum())
+            if not finite:
+                check_entries(X, None, None, "")
             yield rows, torch.from_numpy(Z).to(device)
 
 

@@ -1,7 +1,9 @@
 """The skorch net that trains an autoencoder: steps, batches, the best weights. The only file that imports skorch."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from functools import cache
 from math import exp
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
+from threadpoolctl import ThreadpoolController
 from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import Dataset
@@ -19,6 +22,9 @@ from sklearn_ae.losses import Step
 from sklearn_ae.modules import Autoencoder
 
 __all__ = ["OPTIMIZERS", "AutoencoderNet", "Rows", "Split", "StopTraining", "optimizer_settings"]
+
+#: Weights times rows of a training step below which a second thread costs more than it brings.
+SMALL_STEP = 3_000_000
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -100,19 +106,21 @@ class WeightAverage:
         self.module = deepcopy(module).eval().requires_grad_(False)
         self.window = window
         self.n_steps = self.n_steps_taken = 0
+        self._present = [parameter.detach() for parameter in module.parameters()]
+        self._averages = list(self.module.parameters())
 
-    def count_step(self, module: Autoencoder) -> None:
+    def count_step(self) -> None:
         """Count a step of the module and take its weights in where that is due."""
         self.n_steps += 1
         if self.n_steps - self.n_steps_taken == self.every:
-            self.take(module)
+            self.take()
 
-    def take(self, module: Autoencoder) -> None:
+    def take(self) -> None:
         """Take the module's weights in, with the weight of the steps since the last time."""
         n_new = self.n_steps - self.n_steps_taken
         if n_new:
             blend = get_ema_multi_avg_fn(exp(-n_new / min(self.window, self.n_steps / 10)))
-            blend(list(self.module.parameters()), [p.detach() for p in module.parameters()], None)
+            blend(self._averages, self._present, None)
             self.n_steps_taken = self.n_steps
 
 
@@ -323,7 +331,7 @@ class AutoencoderNet(NeuralNet):
             self._begin_validation()
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if training and self.average_ is not None:
-            self.average_.take(self.module_)
+            self.average_.take()
 
     def _begin_validation(self) -> None:
         self.validation_noise_.manual_seed(self.seed)
@@ -344,7 +352,7 @@ class AutoencoderNet(NeuralNet):
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Take the step into the average of the weights."""
         if training and self.average_ is not None:
-            self.average_.count_step(self.module_)
+            self.average_.count_step()
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop here where the last epoch asked for it, so that its callbacks all ran."""
@@ -353,12 +361,25 @@ class AutoencoderNet(NeuralNet):
         super().on_epoch_begin(net, **kwargs)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "AutoencoderNet":
-        """Run skorch's loop and note whether it was broken off by the user."""
+        """Run skorch's loop, small steps on one thread, and note whether the user broke it off."""
+        n_weights = sum(parameter.numel() for parameter in self.module_.parameters())
+        small = n_weights * self.batch_size < SMALL_STEP
         try:
-            return super().fit_loop(X, y, epochs, **kwargs)
+            with one_thread() if small else nullcontext():
+                return super().fit_loop(X, y, epochs, **kwargs)
         except KeyboardInterrupt as interrupt:
             self.interrupted_ = not _was_planned(interrupt)
             raise
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Limit OpenMP to one thread in the calling thread alone: other threads of the process keep theirs."""
+    return _thread_pools().limit(limits=1, user_api="openmp")
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _was_planned(interrupt: KeyboardInterrupt) -> bool:

@@ -1,0 +1,274 @@
+"""On the way in data is centred and scaled once, in float64, and nothing of it is lost but float32's rounding."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_ae import _data
+from sklearn_ae._data import (
+    Coordinates,
+    check_entries,
+    chunks,
+    column_bounds,
+    share_on_bounds,
+    split_rows,
+    training_tensor,
+)
+
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+#: What a * X + b becomes: huge, tiny, and seconds since 1970.
+MOVES = {"plain": (1, 0), "huge": (1e30, 0), "tiny": (1e-30, 0), "timestamps": (300, 1.7e9), "huge, far": (1e28, -1e30)}
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 50)
+
+
+@pytest.fixture
+def X() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(101, 4)) * [1, 2, 0.1, 5] + [0, 1, 10, -3]
+
+
+def coordinates_of(X: np.ndarray) -> Coordinates:
+    return Coordinates.of(X, check_entries(X, None, None, "test"))
+
+
+@pytest.mark.parametrize(("n_rows", "width"), [(1, 1), (7, 10), (100, 7), (5, 49), (5, 51), (3, 1000), (50, 1)])
+def test_chunks_cover_every_row_once_in_order(n_rows, width):
+    covered = [i for rows in chunks(n_rows, width) for i in range(n_rows)[rows]]
+    assert covered == list(range(n_rows))
+    sizes = [rows.stop - rows.start for rows in chunks(n_rows, width)]
+    assert all(size >= 1 and (size == 1 or size * width <= 50) for size in sizes)
+    assert len(sizes) == -(-n_rows // max(1, 50 // width))
+
+
+@pytest.mark.parametrize("dtype", [F32, F64])
+@pytest.mark.parametrize("move", MOVES)
+def test_network_sees_the_same_whatever_shift_and_scale(move, dtype, X):
+    """Compared in float64 with the rows as given: what float32 input lost before it came cannot be had back."""
+    a, b = MOVES[move]
+    moved = (a * X + b).astype(dtype)
+    exact = moved.astype(np.float64)
+    exact = exact - exact.mean(0)
+    exact /= np.sqrt(np.square(exact / np.abs(exact).max()).mean()) * np.abs(exact).max()
+    coordinates = coordinates_of(moved)
+    np.testing.assert_allclose(coordinates.to_network(moved, F32), exact, atol=2e-6)
+    if dtype == F64:
+        np.testing.assert_allclose(coordinates.to_network(moved, F64), exact, atol=1e-8 if b else 1e-13)
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_centred_at_the_mean_and_of_unit_root_mean_square(move, X):
+    a, b = MOVES[move]
+    moved = a * X + b
+    coordinates = coordinates_of(moved)
+    np.testing.assert_allclose(coordinates.offset, moved.mean(0), rtol=1e-14, atol=1e-14 * a)
+    assert coordinates.scale == pytest.approx(a * coordinates_of(X).scale, rel=1e-8)
+    Z = coordinates.to_network(moved, F64)
+    assert np.square(Z).mean() == pytest.approx(1)
+    np.testing.assert_allclose(coordinates.of_mean(coordinates.offset), 0)
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_round_trip_keeps_the_digits(move, X):
+    a, b = MOVES[move]
+    moved = a * X + b
+    coordinates, back = coordinates_of(moved), np.empty_like(moved)
+    coordinates.to_data(coordinates.to_network(moved, F64), out=back)
+    np.testing.assert_allclose(back, moved, rtol=1e-14, atol=1e-14 * a)
+    training = coordinates.to_network(moved, F32)
+    coordinates.to_data(training.astype(np.float64), out=back)
+    np.testing.assert_allclose(back, moved, rtol=0, atol=1e-5 * a)
+
+
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_data_coordinates_are_written_in_the_dtype_of_out(dtype):
+    coordinates, out = Coordinates(np.array([1.0, -2.0]), 3.0), np.empty((2, 2), dtype)
+    coordinates.to_data(np.array([[0, 1], [2, -1]], dtype), out=out)
+    np.testing.assert_array_equal(out, [[1, 1], [7, -5]])
+
+
+def test_raw_coordinates_are_the_data():
+    coordinates, X = Coordinates(np.zeros(2), 1.0), np.array([[0.25, 1.0]], np.float32)
+    Z = coordinates.to_network(X, F32)
+    np.testing.assert_array_equal(Z, X)
+    assert not np.shares_memory(Z, X)
+    np.testing.assert_array_equal(coordinates.of_mean(np.array([0.5, 0.25])), [0.5, 0.25])
+
+
+def test_mean_has_network_coordinates_of_its_own():
+    coordinates = Coordinates(np.array([1.0, -2.0]), 4.0)
+    np.testing.assert_array_equal(coordinates.of_mean(np.array([3.0, -2.0])), [0.5, 0])
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, -(2.0**100), 1.7e9])
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_constant_data_is_zero_to_the_network(value, dtype):
+    X = np.full((10, 3), value, dtype)
+    coordinates = coordinates_of(X)
+    assert coordinates.scale == 1
+    np.testing.assert_array_equal(coordinates.to_network(X, F32), 0)
+
+
+def strided(X: np.ndarray) -> np.ndarray:
+    wide = np.full((2 * X.shape[0], 3 * X.shape[1]), 99, X.dtype)
+    wide[::2, ::3] = X
+    return wide[::2, ::3]
+
+
+def read_only(X: np.ndarray) -> np.ndarray:
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+LAYOUTS = {
+    "as it is": np.ascontiguousarray,
+    "Fortran order": np.asfortranarray,
+    "read-only": read_only,
+    "strided": strided,
+    "negative strides": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+}
+DTYPES = ["bool", "int8", "uint8", "int64", "uint64", "float16", "float32", "float64", "longdouble", ">f8"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_training_tensor_is_the_same_for_every_dtype_and_layout(dtype, layout):
+    values = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, size=(23, 4))
+    plain, given = values.astype(np.float64), LAYOUTS[layout](values.astype(dtype))
+    before, coordinates = given.copy(), coordinates_of(given)
+    Z = training_tensor(given, coordinates, torch.device("cpu"))
+    assert Z.dtype == torch.float32
+    assert Z.is_contiguous()
+    expected = (plain - plain.mean(0)) / (plain - plain.mean(0)).std()
+    np.testing.assert_allclose(Z.numpy(), expected, atol=1e-6)
+    np.testing.assert_array_equal(given, before)
+    assert not np.shares_memory(Z.numpy(), given)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float16", "float32", "float64"])
+def test_mean_is_that_of_numpy_in_float64(dtype):
+    X = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 250, size=(301, 3)).astype(dtype)
+    mean = check_entries(X, None, None, "test")
+    assert mean.dtype == np.float64
+    np.testing.assert_allclose(mean, X.astype(np.float64).mean(0), rtol=1e-14)
+
+
+NAMES = np.array([f"feature {i}" for i in range(4)], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("places", "names", "message"),
+    [
+        ({(3, 2): np.nan}, None, r"contains NaN in column 2\."),
+        ({(100, 0): np.inf}, None, r"contains infinity in column 0\."),
+        ({(0, 3): -np.inf, (1, 1): np.inf}, None, r"contains infinity in columns 1, 3\."),
+        ({(3, 1): np.inf, (4, 1): -np.inf}, None, r"contains infinity in column 1\."),
+        ({(3, 2): np.nan, (4, 1): np.inf}, None, r"contains NaN in column 2\."),
+        ({(3, 2): np.nan, (4, 0): np.nan}, NAMES, r"contains NaN in columns 'feature 0', 'feature 2'\."),
+        ({(0, 1): 1.7e308, (1, 1): 1.7e308}, None, r"too large for float64 arithmetic in column 1: "),
+        ({(0, 1): -1.7e308, (1, 1): -1.7e308}, NAMES, r"too large for float64 arithmetic in column 'feature 1': "),
+    ],
+)
+def test_entries_that_are_not_finite_are_refused_by_column(places, names, message, X):
+    for place, value in places.items():
+        X[place] = value
+    with pytest.raises(ValueError, match=message):
+        check_entries(X, names, None, "test")
+
+
+@pytest.mark.parametrize(
+    ("n_bad", "listed"), [(10, r"7, 8, 9\."), (11, r"7, 8, 9 and 1 more\."), (30, "7, 8, 9 and 20 more")]
+)
+def test_at_most_ten_columns_are_listed(n_bad, listed):
+    X = np.zeros((2, 40))
+    X[1, :n_bad] = np.nan
+    with pytest.raises(ValueError, match=f"columns 0, 1, 2, 3, 4, 5, 6, {listed}"):
+        check_entries(X, None, None, "test")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (1.25, r"loss='log_loss' models data in \[0, 1\], but X has values from 0 to 1\.25; .*: column 2\. Scale"),
+        (-0.5, r"loss='log_loss' models data in \[0, 1\], but X has values from -0\.5 to 0; .*: column 2\. Scale"),
+        (np.nan, r"contains NaN in column 2"),
+    ],
+)
+def test_entries_outside_the_range_are_refused_by_column(entry, message):
+    X = np.zeros((30, 3))
+    X[20, 2] = entry
+    with pytest.raises(ValueError, match=message):
+        check_entries(X, None, (0.0, 1.0), "loss='log_loss'")
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float32", "float64"])
+def test_the_ends_of_the_range_belong_to_it(dtype):
+    X = np.array([[0, 1], [1, 0], [1, 1]], dtype)
+    np.testing.assert_allclose(check_entries(X, None, (0.0, 1.0), "test"), [2 / 3, 2 / 3], rtol=1e-15)
+
+
+@pytest.mark.parametrize("value", [1e38, 3e38])
+def test_large_float32_entries_do_not_overflow_their_sum(value):
+    X = np.full((200, 2), value, np.float32)
+    np.testing.assert_allclose(check_entries(X, None, None, "test"), X[0], rtol=1e-12)
+
+
+def share_formula(X: np.ndarray) -> float:
+    """Return the share by counting: two entries of a column that varies make its bounds, the rest may repeat them."""
+    varying = [column for column in X.T if column.min() < column.max()]
+    repeats = sum(int(np.isin(column, [column.min(), column.max()]).sum()) - 2 for column in varying)
+    return repeats / sum(len(column) for column in varying) if varying else 0.0
+
+
+BOUND_CASES = {
+    "binary": np.random.default_rng(0).integers(0, 2, (50, 3)),
+    "counts": np.random.default_rng(0).integers(0, 4, (50, 3)),
+    "continuous": np.random.default_rng(0).normal(size=(50, 3)),
+    "some constant": np.c_[np.ones(30), np.arange(30) // 2, np.zeros(30)],
+    "all constant": np.ones((10, 2)),
+    "two rows": np.array([[0.0, 1.0], [1.0, 1.0]]),
+}
+
+
+@pytest.mark.parametrize("case", BOUND_CASES)
+def test_share_on_bounds_counts_repeats_of_the_extremes(case):
+    X = BOUND_CASES[case]
+    share = share_on_bounds(X, *column_bounds(X))
+    assert share == pytest.approx(share_formula(X))
+    assert 0 <= share < 1
+    known = {"binary": 48 / 50, "continuous": 0, "some constant": 2 / 30, "all constant": 0, "two rows": 0}
+    assert share == pytest.approx(known.get(case, share))
+
+
+def test_column_bounds_are_the_extremes(X):
+    low, high = column_bounds(X)
+    np.testing.assert_array_equal(low, np.sort(X, axis=0)[0])
+    np.testing.assert_array_equal(high, np.sort(X, axis=0)[-1])
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "n_valid"), [(2, 0.1, 1), (10, 0.1, 1), (11, 0.1, 2), (150, 0.25, 38), (1000, 0.999, 999)]
+)
+def test_split_is_a_partition_with_the_fraction_rounded_up(n, fraction, n_valid):
+    train, valid = split_rows(n, fraction, np.random.RandomState(0))
+    assert len(valid) == n_valid
+    assert sorted([*train, *valid]) == list(range(n))
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(valid) > 0).all()
+
+
+def test_split_follows_the_random_state_and_holds_out_each_row_alike():
+    held_out = [split_rows(20, 0.2, np.random.RandomState(seed))[1] for seed in range(300)]
+    np.testing.assert_array_equal(held_out[3], split_rows(20, 0.2, np.random.RandomState(3))[1])
+    counts = np.bincount(np.concatenate(held_out), minlength=20)
+    assert ((counts > 30) & (counts < 90)).all()  # 60 expected, standard deviation 7
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(1, 0.1), (2, 0.6), (10, 0.95)])
+def test_split_that_leaves_nothing_to_train_on_is_refused(n, fraction):
+    with pytest.raises(ValueError, match=rf"validation_fraction={fraction} leaves no training row of the {n} given"):
+        split_rows(n, fraction, np.random.RandomState(0))

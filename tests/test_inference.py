@@ -1,0 +1,187 @@
+"""In chunks and in the precision of the input, inference computes what the network does in the data's coordinates."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import r2_score
+from torch import nn
+
+from sklearn_ae import _data
+from sklearn_ae._data import Coordinates
+from sklearn_ae._inference import Inference, add_moments, in_float64
+from sklearn_ae.canonical import CodeMoments, canonicalize_, r_squared
+from sklearn_ae.modules import Architecture, Autoencoder, build
+
+D, K = 6, 3
+OFFSET, SCALE = np.arange(D) * 10.0 - 20, 2.5
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 5 * D + 1)
+
+
+@pytest.fixture
+def X() -> np.ndarray:
+    return OFFSET + SCALE * np.random.default_rng(0).normal(size=(23, D))
+
+
+def random_network(**changes) -> Autoencoder:
+    plain = Architecture(D, K, (5,), "silu", "identity", "clip", 0.5, tied_weights=False, rotation_free=True)
+    module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(0)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=generator)
+    if hasattr(module.output, "widen"):
+        module.output.widen(torch.full((D,), -1.0), torch.full((D,), 1.0))
+    return module.eval()
+
+
+@pytest.fixture(params=[{}, {"rotation_free": False, "code": "relu", "output_activation": "identity"}], ids=str)
+def inference(request, X) -> Inference:
+    """Return the inference of a network whose code map is set and whose output is limited."""
+    module, coordinates = random_network(**request.param), Coordinates(OFFSET, SCALE)
+    module64 = in_float64(module)
+    Z = torch.from_numpy((X - OFFSET) / SCALE)
+    moments = CodeMoments(K, rotation_free=module64.code_map.__class__.__name__ == "CodeMap")
+    add_moments(moments, module64, Z, torch.zeros(D).double())
+    canonicalize_(module64, moments, SCALE)
+    module.code_map.load_state_dict(module64.code_map.state_dict())
+    return Inference(module, module64, coordinates)
+
+
+def codes_formula(inference: Inference, X: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return inference.module64.encode(torch.from_numpy((X - OFFSET) / SCALE)).numpy()
+
+
+def data_formula(inference: Inference, codes: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return OFFSET + SCALE * inference.module64.decode(torch.from_numpy(codes)).numpy()
+
+
+DTYPES = [
+    (np.float64, np.float64, 1e-12),
+    (np.float32, np.float32, 1e-4),
+    (np.float16, np.float64, 1e-12),
+    (np.int32, np.float64, 1e-12),
+    (np.uint8, np.float64, 1e-12),
+]
+
+
+@pytest.mark.parametrize(("dtype", "expected_dtype", "atol"), DTYPES)
+def test_codes_are_those_of_the_network(dtype, expected_dtype, atol, inference, X):
+    given = np.abs(X).astype(dtype)
+    codes = inference.encode(given)
+    assert codes.dtype == expected_dtype
+    np.testing.assert_allclose(codes, codes_formula(inference, given.astype(np.float64)), atol=atol)
+
+
+@pytest.mark.parametrize(("dtype", "expected_dtype", "atol"), DTYPES)
+def test_decoded_codes_are_data_within_the_range(dtype, expected_dtype, atol, inference):
+    codes = np.abs(3 * np.random.default_rng(1).normal(size=(23, K))).astype(dtype)
+    decoded = inference.decode(codes)
+    assert decoded.dtype == expected_dtype
+    np.testing.assert_allclose(decoded, data_formula(inference, codes.astype(np.float64)), atol=100 * atol)
+    if hasattr(inference.module64.output, "low"):
+        assert (np.abs(decoded - OFFSET) <= SCALE + 1e-5).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_residuals_are_data_less_reconstruction(dtype, inference, X):
+    given = X.astype(dtype)
+    parts = list(inference.residuals(given))
+    assert len(parts) > 1
+    assert [i for rows, *_ in parts for i in range(len(X))[rows]] == list(range(len(X)))
+    z, residual = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+    assert z.dtype == residual.dtype == np.float64
+    atol = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(z, (given - OFFSET) / SCALE, atol=atol)
+    reconstructed = data_formula(inference, codes_formula(inference, given.astype(np.float64)))
+    np.testing.assert_allclose(residual * SCALE, given - reconstructed, atol=10 * atol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_row_has_the_same_code_alone_and_among_others(dtype, inference, X):
+    X = X.astype(dtype)
+    alone = np.concatenate([inference.encode(row[None]) for row in X])
+    tolerance = 100 * np.finfo(dtype).eps
+    np.testing.assert_allclose(inference.encode(X), alone, rtol=tolerance, atol=tolerance)
+
+
+LAYOUTS = {
+    "Fortran order": np.asfortranarray,
+    "negative strides": lambda X: X[::-1].copy()[::-1],
+    "strided": lambda X: X.repeat(2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_and_writability_do_not_matter_and_input_stays(layout, inference, X):
+    codes = inference.encode(X)
+    for method, plain in ((inference.encode, X), (inference.decode, codes)):
+        given = LAYOUTS[layout](plain)
+        given.flags.writeable = False
+        np.testing.assert_allclose(method(given), method(plain), atol=1e-12)
+        np.testing.assert_array_equal(given, plain)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({(20, 2): np.nan}, "contains NaN in column 2"),
+        ({(7, 0): np.inf, (9, 4): -np.inf}, "contains infinity in columns 0, 4"),
+        ({(7, 1): np.inf, (8, 1): -np.inf}, "contains infinity in column 1"),
+    ],
+)
+def test_entries_that_are_not_finite_are_refused_by_column(values, message, dtype, inference, X):
+    X = X.astype(dtype)
+    for place, value in values.items():
+        X[place] = value
+    with pytest.raises(ValueError, match=message):
+        inference.encode(X)
+    with pytest.raises(ValueError, match=message):
+        list(inference.residuals(X))
+
+
+def test_in_float64_is_a_copy_with_the_same_weights():
+    module = random_network().train()
+    module64 = in_float64(module)
+    assert module.training
+    assert not module64.training
+    for (name, value), (name64, value64) in zip(
+        module.state_dict().items(), module64.state_dict().items(), strict=True
+    ):
+        assert name == name64
+        assert (value.dtype, value64.dtype) == (torch.float32, torch.float64)
+        assert torch.equal(value.double(), value64)
+        assert value.data_ptr() != value64.data_ptr()
+
+
+def test_in_float64_leaves_a_permutation_whole():
+    assert in_float64(random_network(rotation_free=False)).code_map.order.dtype == torch.int64
+
+
+@pytest.mark.parametrize("rotation_free", [True, False])
+def test_moments_in_chunks_are_those_of_code_and_error(rotation_free, X):
+    module = in_float64(random_network(rotation_free=rotation_free))
+    Z, mean = torch.from_numpy((X - OFFSET) / SCALE), torch.arange(D) / 10
+    moments = CodeMoments(K, rotation_free=rotation_free)
+    add_moments(moments, module, Z, mean.double())
+    with torch.no_grad():
+        code, output = module.network_code(Z).numpy(), module(Z).numpy()
+    covariance = np.cov(code, rowvar=False)
+    np.testing.assert_allclose(moments.mean, code.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(moments.covariance, covariance if rotation_free else covariance.diagonal(), rtol=1e-10)
+    assert moments.error == pytest.approx(np.square(Z.numpy() - output).sum())
+    assert moments.variance == pytest.approx(np.square(Z.numpy() - mean.numpy()).sum())
+    assert moments.n_samples == len(X)
+
+
+def test_residuals_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
+    error = variance = 0.0
+    mean = inference.coordinates.of_mean(X.mean(0))
+    for _, z, residual in inference.residuals(X):
+        error, variance = error + np.square(residual).sum(), variance + np.square(z - mean).sum()
+    expected = r2_score(X, inference.decode(inference.encode(X)), multioutput="variance_weighted")
+    assert r_squared(error, variance) == pytest.approx(expected)

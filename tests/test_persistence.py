@@ -1,0 +1,205 @@
+"""The state holds plain values and arrays, no torch object, and gives back every bit."""
+
+import io
+import pickle
+from copy import deepcopy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils import check_random_state
+from torch import nn
+
+from sklearn_ae._data import Coordinates
+from sklearn_ae._inference import Inference, add_moments, in_float64
+from sklearn_ae._persistence import pack, restored_modules, unpack
+from sklearn_ae.canonical import CodeMoments, canonicalize_
+from sklearn_ae.codes import Tanh
+from sklearn_ae.modules import Architecture, build
+
+D, K = 5, 3
+CONFIGURATIONS = {
+    "default": {},
+    "linear": {"hidden_layer_sizes": ()},
+    "tied": {"hidden_layer_sizes": (), "tied_weights": True},
+    "permuted": {"code": "relu", "rotation_free": False},
+    "member": {"code": Tanh(), "rotation_free": False},
+    "clip": {"output_activation": "clip"},
+    "sigmoid": {"output_activation": "sigmoid", "hidden_layer_sizes": (6, 4)},
+}
+
+
+def attributes_of(**changes) -> dict:
+    """Return the attributes of a fitted estimator, as far as the state depends on them."""
+    plain = Architecture(D, K, (4,), "silu", "identity", "identity", 0.5, tied_weights=False, rotation_free=True)
+    architecture, generator = plain._replace(**changes), torch.Generator().manual_seed(0)
+    module = build(architecture).eval()
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=generator)
+    Z = torch.randn(20, D, generator=generator)
+    if architecture.output_activation == "clip":
+        module.output.widen(Z.amin(0), Z.amax(0))
+    moments = CodeMoments(K, rotation_free=architecture.rotation_free)
+    add_moments(moments, module, Z, Z.mean(0))
+    module64 = in_float64(module)
+    canonicalize_(module64, moments, scale=2.5)
+    module.code_map.load_state_dict(module64.code_map.state_dict())
+    coordinates = Coordinates(np.arange(D) * 0.1 + 1e9, 2.5)
+    history = [{"epoch": 1, "train_loss": np.float64(0.5), "valid_loss_best": True, "batches": [{"train_loss": 0.5}]}]
+    return {
+        "n_components": K,
+        "components_": np.ones((K, D)),
+        "_architecture": architecture,
+        "_coordinates": coordinates,
+        "_moments": moments,
+        "_inference": Inference(module, module64, coordinates),
+        "module_": module,
+        "net_": SimpleNamespace(history=history),
+    }
+
+
+@pytest.fixture(params=CONFIGURATIONS)
+def attributes(request) -> dict:
+    return attributes_of(**CONFIGURATIONS[request.param])
+
+
+class Watcher(pickle.Unpickler):
+    """Notes the packages whose names a pickle asks for."""
+
+    def __init__(self, data: bytes):
+        super().__init__(io.BytesIO(data))
+        self.packages: set[str] = set()
+
+    def find_class(self, module, name):
+        self.packages.add(module.split(".")[0])
+        return super().find_class(module, name)
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.DEFAULT_PROTOCOL, pickle.HIGHEST_PROTOCOL])
+def test_the_pickle_of_a_state_asks_for_nothing_of_torch(protocol, attributes):
+    watcher = Watcher(pickle.dumps(pack(attributes), protocol))
+    watcher.load()
+    assert watcher.packages <= {"numpy", "_codecs", "builtins", "copyreg", "sklearn_ae"}
+    has_member = isinstance(attributes["_architecture"].code, Tanh)
+    assert ("sklearn_ae" in watcher.packages) is has_member
+
+
+def test_the_watcher_sees_torch():
+    watcher = Watcher(pickle.dumps({"deep": [torch.zeros(1)]}))
+    watcher.load()
+    assert "torch" in watcher.packages
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGURATIONS if name != "member"])
+def test_skops_trusts_every_type_in_a_state(name):
+    """But for a member of ours, which is a type that the user must trust."""
+    skops_io = pytest.importorskip("skops.io")
+    attributes = attributes_of(**CONFIGURATIONS[name])
+    data = skops_io.dumps(pack(attributes))
+    assert skops_io.get_untrusted_types(data=data) == []
+    assert_restores(skops_io.loads(data), attributes)
+
+
+def by_pickle(state: dict) -> dict:
+    return pickle.loads(pickle.dumps(state))
+
+
+def read_only(state: dict) -> dict:
+    """Return a state whose arrays cannot be written to, as joblib gives them from a memory map."""
+    for arrays in (state["_weights"], state["_code_map"], state["_moments"], state["_coordinates"]):
+        for value in arrays.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+    return state
+
+
+@pytest.mark.parametrize("through", [dict, deepcopy, by_pickle, read_only])
+def test_a_round_trip_gives_back_every_bit(through, attributes):
+    assert_restores(through(pack(attributes)), attributes)
+
+
+def assert_restores(state: dict, attributes: dict):
+    restored = unpack(state)
+    assert restored["n_components"] == K
+    np.testing.assert_array_equal(restored["components_"], attributes["components_"])
+    assert type(restored["_architecture"]) is Architecture
+    code = attributes["_architecture"].code
+    assert restored["_architecture"]._replace(code=code) == attributes["_architecture"]
+    assert type(restored["_architecture"].code) is type(code)
+    X = 1e9 + np.random.default_rng(0).normal(size=(7, D))
+    for dtype in (np.float32, np.float64):
+        one, other = (a["_coordinates"].to_network(X.astype(dtype), np.dtype(dtype)) for a in (restored, attributes))
+        np.testing.assert_array_equal(one, other)
+    assert restored["_moments"].rotation_free is attributes["_moments"].rotation_free
+    for name, value in vars(attributes["_moments"]).items():
+        np.testing.assert_array_equal(vars(restored["_moments"])[name], value)
+    modules = restored_modules(restored["_architecture"], restored["_weights"], restored["_code_map"])
+    for module, before in zip(modules, (attributes["module_"], attributes["_inference"].module64), strict=True):
+        assert_same_network(module, before)
+
+
+def assert_same_network(module: nn.Module, before: nn.Module):
+    assert type(module) is type(before)
+    assert not module.training
+    assert module.dropout == before.dropout
+    assert all(parameter.requires_grad for parameter in module.parameters())
+    state = module.state_dict()
+    assert state.keys() == before.state_dict().keys()
+    for name, value in before.state_dict().items():
+        assert state[name].dtype == value.dtype
+        assert torch.equal(state[name], value)
+    x = torch.randn(7, D, generator=torch.Generator().manual_seed(1)).to(module.encoder_affine.weight)
+    with torch.no_grad():
+        assert torch.equal(module(x), before(x))
+        assert torch.equal(module.encode(x), before.encode(x))
+        assert torch.equal(module.decode(x[:, :K]), before.decode(x[:, :K]))
+
+
+def test_the_map_in_float64_is_not_that_in_float32():
+    """Otherwise the tests above could not tell where the restored one comes from."""
+    attributes = attributes_of()
+    single, double = attributes["module_"].code_map.matrix, attributes["_inference"].module64.code_map.matrix
+    assert not torch.equal(single.double(), double)
+
+
+def test_a_state_keeps_what_it_does_not_rebuild(attributes):
+    before = dict(attributes)
+    state = pack(attributes)
+    assert attributes == before
+    assert {"n_components", "components_"} <= set(state)
+    assert not {"module_", "net_", "_inference"} & set(state)
+    assert state["_history"] == [{"epoch": 1, "train_loss": 0.5, "valid_loss_best": True}]
+    assert "batches" in attributes["net_"].history[0]
+
+
+def test_a_state_is_a_copy_and_so_is_what_is_restored_from_it(attributes):
+    state = pack(attributes)
+    frozen = deepcopy(state)
+    with torch.no_grad():
+        for parameter in attributes["module_"].parameters():
+            parameter.add_(1)
+    modules = restored_modules(attributes["_architecture"], state["_weights"], state["_code_map"])
+    with torch.no_grad():
+        for module in modules:
+            for value in module.state_dict().values():
+                value.add_(1)
+    for part in ("_weights", "_code_map"):
+        for name, value in frozen[part].items():
+            np.testing.assert_array_equal(state[part][name], value)
+
+
+def test_unpacking_leaves_the_state_as_it_was(attributes):
+    state = pack(attributes)
+    before = pickle.dumps(state)
+    unpack(state)
+    assert pickle.dumps(state) == before
+
+
+def test_restoring_leaves_global_generators_alone(attributes):
+    def global_states() -> tuple[bytes, bytes]:
+        return torch.get_rng_state().numpy().tobytes(), pickle.dumps(check_random_state(None).get_state())
+
+    state, before = pack(attributes), global_states()
+    restored_modules(attributes["_architecture"], state["_weights"], state["_code_map"])
+    assert global_states() == before

@@ -1,0 +1,524 @@
+"""Training is a plain loop, bit for bit; it keeps the best weights, survives faults, and is a skorch net throughout."""
+
+import pickle
+from math import exp
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils import check_random_state
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
+from torch import nn
+
+from sklearn_ae._training import (
+    OPTIMIZERS,
+    AutoencoderNet,
+    Batches,
+    KeepBest,
+    Rows,
+    Split,
+    WeightAverage,
+    optimizer_settings,
+)
+from sklearn_ae.losses import LogLoss, SquaredError
+from sklearn_ae.modules import Architecture, Autoencoder, build
+
+D, N = 4, 53
+
+
+@pytest.fixture
+def X() -> torch.Tensor:
+    return torch.randn(N, D, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def split() -> Split:
+    order = np.random.default_rng(0).permutation(N)
+    return Split(np.sort(order[13:]), np.sort(order[:13]))
+
+
+def random_network(seed: int = 0, **changes) -> Autoencoder:
+    plain = Architecture(D, 2, (5,), "silu", "identity", "identity", 0.0, tied_weights=False, rotation_free=True)
+    module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return module
+
+
+def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
+    defaults = {
+        "criterion": SquaredError(),
+        "lr": 0.01,
+        "batch_size": 8,
+        "max_epochs": 3,
+        "train_split": None,
+        "predict_nonlinearity": None,
+        "verbose": 0,
+        "seed": 7,
+    }
+    if "optimizer" not in settings:
+        defaults |= optimizer_settings("adamw", 0.0)
+    return AutoencoderNet(module, **defaults | settings).initialize()
+
+
+def state_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def global_states() -> tuple[bytes, bytes]:
+    return torch.get_rng_state().numpy().tobytes(), pickle.dumps(check_random_state(None).get_state())
+
+
+class Recorder(Callback):
+    """Notes the weights that could be kept, the rate and the calls, at the end of each epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.candidates, self.rates, self.n_begun = [state_of(net.candidate)], [], 0
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.n_begun += 1
+
+    def on_epoch_end(self, net, **kwargs):
+        self.candidates.append(state_of(net.candidate))
+        self.rates.append(net.optimizer_.param_groups[0]["lr"])
+
+
+class Poison(Callback):
+    """Spoils the weights before the first step of given epochs."""
+
+    def __init__(self, *epochs):
+        self.epochs = epochs
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) in self.epochs:
+            net.module_.encoder_affine.weight.data.fill_(torch.nan)
+
+
+class Interrupt(Callback):
+    """Presses Ctrl-C after the second step of the third epoch."""
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == 3 and len(net.history[-1]["batches"]) == 2:
+            raise KeyboardInterrupt
+
+
+def hand_written_loop(module: Autoencoder, X: torch.Tensor, loss, optimizer, n_epochs: int, seed: int = 7) -> list:
+    generator, losses = torch.Generator().manual_seed(seed), []
+    module.train()
+    for _ in range(n_epochs):
+        losses.append(0.0)
+        for batch in torch.randperm(len(X), generator=generator).split(8):
+            optimizer.zero_grad()
+            step_loss = loss(module.step(X[batch], generator))
+            step_loss.backward()
+            optimizer.step()
+            losses[-1] += step_loss.item() * len(batch) / len(X)
+    return losses
+
+
+@pytest.mark.parametrize(
+    ("changes", "loss"),
+    [
+        ({}, SquaredError()),
+        ({"hidden_layer_sizes": (), "tied_weights": True}, SquaredError()),
+        ({"dropout": 0.5}, SquaredError()),
+        ({"code": "relu", "output_activation": "sigmoid"}, LogLoss()),
+        ({"output_activation": "clip"}, SquaredError()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
+    X = torch.sigmoid(X)
+    by_net, by_hand = random_network(**changes), random_network(**changes)
+    for module in (by_net, by_hand):
+        if changes.get("output_activation") == "clip":
+            module.output.widen(torch.full((D,), 0.4), torch.full((D,), 0.6))
+    net = net_of(by_net, criterion=loss, **optimizer_settings(optimizer, 0.1)).partial_fit(Rows(X))
+    momentum = {"momentum": 0.9, "nesterov": True} if optimizer == "sgd" else {}
+    by_hand_optimizer = OPTIMIZERS[optimizer](by_hand.parameters(), lr=0.01, weight_decay=0.1, fused=True, **momentum)
+    losses = hand_written_loop(by_hand, X, loss, by_hand_optimizer, n_epochs=3)
+    assert same_bits(state_of(by_net), state_of(by_hand))
+    np.testing.assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "decay", "expected"),
+    [
+        (torch.optim.Adagrad, 0.0, {"optimizer": torch.optim.Adagrad}),
+        (torch.optim.Adagrad, 0.1, {"optimizer": torch.optim.Adagrad, "optimizer__weight_decay": 0.1}),
+        ("adam", 0.0, {"optimizer": torch.optim.Adam, "optimizer__weight_decay": 0.0, "optimizer__fused": True}),
+    ],
+)
+def test_a_class_of_optimizer_gets_only_what_was_asked_for(optimizer, decay, expected, X):
+    assert optimizer_settings(optimizer, decay) == expected
+    module = random_network()
+    before = state_of(module)
+    net_of(module, **optimizer_settings(optimizer, decay)).partial_fit(Rows(X))
+    assert not same_bits(state_of(module), before)
+
+
+def test_an_optimizer_that_asks_for_its_steps_works(X):
+    module = random_network()
+    net = net_of(module, optimizer=torch.optim.LBFGS, lr=0.5, batch_size=N, max_epochs=5, average_window=4)
+    net.partial_fit(Rows(X))
+    assert net.history[-1, "train_loss"] < 0.5 * net.history[0, "train_loss"]
+    assert net.average_.n_steps == 5
+
+
+@pytest.mark.parametrize("index", [None, torch.tensor([5, 0, 7])])
+def test_rows_are_their_own_target(index, X):
+    rows = Rows(X, index)
+    assert len(rows) == (N if index is None else 3)
+    x, target = rows[1]
+    assert torch.equal(x, X[1 if index is None else 0])
+    assert torch.equal(x, target)
+
+
+@pytest.mark.parametrize("index", [None, torch.arange(0, 40, 3)])
+@pytest.mark.parametrize("batch_size", [1, 8, 53, 1000])
+def test_an_epoch_sees_every_row_once(batch_size, index):
+    data = torch.arange(53.0)[:, None]
+    batches = Batches(Rows(data, index), batch_size, torch.Generator().manual_seed(0))
+    expected = torch.arange(53) if index is None else index
+    epochs = [[x for x, _ in batches] for _ in range(2)]
+    for epoch in epochs:
+        assert torch.cat(epoch)[:, 0].sort().values.tolist() == expected.tolist()
+        assert all(len(x) == batch_size for x in epoch[:-1])
+        assert len(epoch) == -(-len(expected) // batch_size)
+    assert torch.cat(epochs[0]).tolist() != torch.cat(epochs[1]).tolist()
+
+
+def test_the_seed_decides_the_order_and_without_one_there_is_none(X):
+    index = torch.arange(0, 50, 2)
+    orders = [
+        torch.cat([x for x, _ in Batches(Rows(X, index), 8, generator)])
+        for generator in (*(torch.Generator().manual_seed(seed) for seed in (0, 0, 1)), None)
+    ]
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+    assert torch.equal(orders[3], X[index])
+
+
+def test_validation_rows_are_not_trained_on(X, split):
+    changed, modules = X.clone(), [random_network(), random_network(), random_network()]
+    changed[split.valid] = 99
+    net_of(modules[0], train_split=split).partial_fit(Rows(X))
+    net_of(modules[1], train_split=split).partial_fit(Rows(changed))
+    net_of(modules[2]).partial_fit(Rows(X, split.train))
+    assert same_bits(state_of(modules[0]), state_of(modules[1]))
+    assert same_bits(state_of(modules[0]), state_of(modules[2]))
+
+
+@pytest.mark.parametrize("window", [3, 400])
+def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
+    module = random_network()
+    average = WeightAverage(module, window)
+    weight, expected = module.encoder_affine.weight, module.encoder_affine.weight.detach().clone()
+    assert not average.module.training
+    assert not any(parameter.requires_grad for parameter in average.module.parameters())
+    for step in range(1, 62):
+        with torch.no_grad():
+            weight.add_(step % 3)
+        average.count_step()
+        if step % 4 == 0:
+            keep = exp(-4 / min(window, step / 10))
+            expected = keep * expected + (1 - keep) * weight.detach()
+        torch.testing.assert_close(average.module.encoder_affine.weight.data, expected)
+    average.take()
+    keep = exp(-1 / min(window, 6.1))
+    torch.testing.assert_close(average.module.encoder_affine.weight.data, keep * expected + (1 - keep) * weight.data)
+    taken = state_of(average.module)
+    average.take()
+    assert same_bits(state_of(average.module), taken)
+
+
+def test_the_average_takes_in_every_step_by_the_end_of_an_epoch(X):
+    class Steps(Recorder):
+        weights = []
+
+        def on_batch_end(self, net, **kwargs):
+            self.weights.append(net.module_.encoder_affine.weight.detach().clone())
+
+    steps, module = Steps(), random_network()
+    expected = module.encoder_affine.weight.detach().clone()
+    net_of(module, lr=0.1, max_epochs=2, average_window=400, callbacks=[steps]).partial_fit(Rows(X))
+    assert len(steps.weights) == 14
+    for step, n_new in ((4, 4), (7, 3), (11, 4), (14, 3)):
+        keep = exp(-10 * n_new / step)
+        expected = keep * expected + (1 - keep) * steps.weights[step - 1]
+        if step in (7, 14):
+            torch.testing.assert_close(steps.candidates[step // 7]["encoder_affine.weight"], expected)
+
+
+def stops_after(objectives: list[float], patience: int, tol: float) -> int:
+    """Return the number of epochs after which a start and its epochs leave no hope, epoch 0 first."""
+    reference, last = objectives[0], 0
+    for epoch, objective in enumerate(objectives[1:], start=1):
+        if objective < reference - tol:
+            reference, last = objective, epoch
+        if epoch - last >= patience:
+            return epoch
+    return len(objectives) - 1
+
+
+@pytest.mark.parametrize("average_window", [0, 20])
+@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize(("lr", "patience", "tol"), [(0.3, 4, 0.0), (0.03, 3, 1e-3), (0.003, 2, 0.05), (10.0, 2, 1e-4)])
+def test_the_best_epoch_is_kept_and_patience_ends(lr, patience, tol, validated, average_window, X, split):
+    recorder, keep_best = Recorder(), KeepBest(patience, tol)
+    module = random_network()
+    net = net_of(
+        module,
+        lr=lr,
+        max_epochs=40,
+        average_window=average_window,
+        keep_best=keep_best,
+        train_split=split if validated else None,
+        callbacks=[recorder],
+    )
+    start, _ = net.evaluate(Rows(X, split.valid) if validated else Rows(X))
+    net.partial_fit(Rows(X))
+    objectives = [start, *net.history[:, "valid_loss" if validated else "train_loss"]]
+    best = int(np.argmin(objectives))
+    assert keep_best.epoch_ == best
+    assert keep_best.objective_ == objectives[best]
+    assert same_bits(state_of(module), recorder.candidates[best])
+    assert not module.training
+    assert len(net.history) == stops_after(objectives, patience, tol)
+    assert recorder.n_begun == len(recorder.rates) == len(net.history)
+    assert not net.interrupted_
+
+
+def test_among_the_best_epochs_above_are_the_start_one_between_and_the_last(X, split):
+    """The test above means little unless its settings reach all three."""
+    best = []
+    for lr, patience, tol in [(10.0, 2, 1e-4), (0.3, 4, 0.0), (0.003, 50, 0.0)]:
+        keep_best = KeepBest(patience, tol)
+        net = net_of(random_network(), lr=lr, max_epochs=20, keep_best=keep_best, train_split=split)
+        net.partial_fit(Rows(X))
+        best.append((keep_best.epoch_, len(net.history)))
+    assert best[0][0] == 0
+    assert 0 < best[1][0] < best[1][1]
+    assert best[2] == (20, 20)
+
+
+@pytest.mark.parametrize("average_window", [0, 20])
+def test_validation_judges_the_candidate_by_loss_with_noise_and_r2_without(average_window, X, split):
+    recorder, keep_best, mean = Recorder(), KeepBest(9, 0.0), torch.tensor([0.5, -1.0, 0.0, 2.0])
+    net = net_of(
+        random_network(dropout=0.5),
+        train_split=split,
+        validation_mean=mean,
+        average_window=average_window,
+        keep_best=keep_best,
+        callbacks=[recorder],
+    )
+    net.partial_fit(Rows(X))
+    valid, module, scores, losses = X[split.valid], random_network(dropout=0.5), [], []
+    for weights in recorder.candidates:
+        module.load_state_dict(weights)
+        error = (valid - module(valid)).square().sum()
+        scores.append(1 - (error / (valid - mean).square().sum()).item())
+        losses.append(SquaredError()(module.step(valid, torch.Generator().manual_seed(7))).item())
+    np.testing.assert_allclose(keep_best.validation_scores_, scores, rtol=1e-5)
+    np.testing.assert_allclose(net.history[:, "valid_loss"], losses[1:], rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [500, 1500])
+def test_evaluation_weighs_batches_by_their_rows(n):
+    X = torch.randn(n, D, generator=torch.Generator().manual_seed(0)) + torch.linspace(0, 3, n)[:, None]
+    module = random_network()
+    objective, score = net_of(module).evaluate(Rows(X))
+    error = (X - module(X)).square()
+    assert objective == pytest.approx(error.mean().item(), rel=1e-5)
+    assert score == pytest.approx(1 - (error.sum() / X.square().sum()).item(), rel=1e-5)
+
+
+def test_without_epochs_the_start_is_kept(X, split):
+    module, keep_best = random_network(), KeepBest(3, 0.0)
+    before = state_of(module)
+    net_of(module, max_epochs=0, keep_best=keep_best, train_split=split).partial_fit(Rows(X))
+    assert same_bits(state_of(module), before)
+    assert keep_best.epoch_ == 0
+    assert len(keep_best.validation_scores_) == 1
+
+
+def test_without_a_rule_the_last_weights_stay(X):
+    module, recorder = random_network(), Recorder()
+    net_of(module, callbacks=[recorder]).partial_fit(Rows(X))
+    assert same_bits(state_of(module), recorder.candidates[-1])
+
+
+def test_validation_noise_is_the_same_in_every_epoch_and_training_noise_is_not(X, split):
+    module = random_network(dropout=0.5)
+    net = net_of(module, lr=1e-30, train_split=split).partial_fit(Rows(X))
+    valid_losses, train_losses = net.history[:, "valid_loss"], net.history[:, "train_loss"]
+    assert len(set(valid_losses)) == 1
+    assert len(set(train_losses)) == 3
+    step = module.step(X[split.valid], torch.Generator().manual_seed(7))
+    assert valid_losses[0] == pytest.approx(SquaredError()(step).item())
+    assert valid_losses[0] != pytest.approx(SquaredError()(module.step(X[split.valid])).item(), rel=1e-3)
+
+
+def test_validation_is_hard_where_training_leaks(X, split):
+    module = random_network(output_activation="clip")
+    module.output.widen(torch.full((D,), -0.1), torch.full((D,), 0.1))
+    net = net_of(module, lr=1e-30, train_split=split, max_epochs=2, batch_size=N).partial_fit(Rows(X))
+    for rows, loss, training in ((split.train, "train_loss", True), (split.valid, "valid_loss", False)):
+        module.train(training)
+        assert net.history[-1, loss] == pytest.approx((X[rows] - module(X[rows])).square().mean().item())
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_loss_that_stops_being_finite_restores_and_lowers_the_rate_once(validated, X, split):
+    module, recorder, keep_best = random_network(), Recorder(), KeepBest(99, 0.0)
+    net = net_of(
+        module,
+        max_epochs=5,
+        average_window=20,
+        keep_best=keep_best,
+        train_split=split if validated else None,
+        callbacks=[Poison(3), recorder],
+    )
+    net.partial_fit(Rows(X))
+    losses = net.history[:, "train_loss"]
+    assert [np.isfinite(loss) for loss in losses] == [True, True, False, True, True]
+    assert recorder.rates == pytest.approx([0.01, 0.01, 0.001, 0.001, 0.001])
+    best_before = 1 + int(np.argmin(net.history[:2, "valid_loss" if validated else "train_loss"]))
+    assert same_bits(recorder.candidates[3], recorder.candidates[best_before])
+    assert all(torch.isfinite(value).all() for value in module.state_dict().values())
+    if validated:
+        assert keep_best.validation_scores_[3] == keep_best.validation_scores_[2]
+        assert np.isfinite(keep_best.validation_scores_).all()
+        assert len(keep_best.validation_scores_) == 6
+
+
+def test_a_loss_that_stops_being_finite_twice_is_an_error(X):
+    net = net_of(random_network(), max_epochs=9, keep_best=KeepBest(99, 0.0), callbacks=[Poison(2, 4)])
+    with pytest.raises(ValueError, match=r"finite in epoch 4, and again with a tenth of lr=0\.01\. Lower lr, or scale"):
+        net.partial_fit(Rows(X))
+
+
+def test_after_a_restart_the_optimizer_remembers_nothing(X):
+    """Adam's first step from no memory moves every weight with a gradient by the rate, whatever the gradient."""
+
+    class Watch(Recorder):
+        def on_batch_end(self, net, **kwargs):
+            if len(net.history) == 4 and len(net.history[-1]["batches"]) == 1:
+                self.moved = net.module_.encoder_affine.weight.detach() - self.candidates[3]["encoder_affine.weight"]
+
+    watch = Watch()
+    net_of(random_network(), max_epochs=4, keep_best=KeepBest(9, 0.0), callbacks=[Poison(3), watch]).partial_fit(
+        Rows(X)
+    )
+    torch.testing.assert_close(watch.moved.abs(), torch.full_like(watch.moved, 0.001), rtol=1e-3, atol=0)
+
+
+def test_an_interruption_restores_the_best_weights_and_is_told(X, split):
+    module, recorder = random_network(), Recorder()
+    net = net_of(module, lr=0.001, max_epochs=9, keep_best=KeepBest(9, 0.0), callbacks=[recorder, Interrupt()])
+    net.partial_fit(Rows(X))
+    assert net.interrupted_
+    assert len(recorder.candidates) == 3
+    assert same_bits(state_of(module), recorder.candidates[2])
+    assert not module.training
+
+
+@pytest.mark.parametrize(
+    ("keep_best", "callbacks", "n_epochs"),
+    [
+        (KeepBest(2, 10.0), [], 2),
+        (KeepBest(99, 0.0), [EarlyStopping(patience=2, threshold=10.0, threshold_mode="abs")], 3),
+    ],
+    ids=["of its own", "of skorch"],
+)
+def test_a_planned_stop_is_no_interruption(keep_best, callbacks, n_epochs, X, split):
+    net = net_of(random_network(), max_epochs=9, train_split=split, keep_best=keep_best, callbacks=callbacks)
+    net.partial_fit(Rows(X))
+    assert len(net.history) == n_epochs
+    assert not net.interrupted_
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_seed_decides_every_bit_and_global_generators_are_left_alone(dropout, X, split):
+    states, before = [], global_states()
+    for seed in (7, 7, 8):
+        module = random_network(dropout=dropout)
+        net = net_of(module, seed=seed, train_split=split, keep_best=KeepBest(9, 0.0), average_window=20)
+        net.partial_fit(Rows(X))
+        states.append(state_of(module))
+    assert global_states() == before
+    assert same_bits(states[0], states[1])
+    assert not same_bits(states[0], states[2])
+
+
+def test_the_net_reconstructs_numpy_arrays_of_either_precision(X):
+    module = random_network(dropout=0.5)
+    net = net_of(module).partial_fit(Rows(X))
+    module.eval()
+    expected = module(X).detach().numpy()
+    module.train()
+    for given in (X.numpy(), X.double().numpy()):
+        predicted = net.predict(given)
+        assert predicted.dtype == np.float32
+        np.testing.assert_allclose(predicted, expected, atol=1e-6)
+    assert not module.training
+    np.testing.assert_allclose(net.predict(Rows(X)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_net_fits_numpy_arrays(dtype, X):
+    net = net_of(random_network(), max_epochs=10, lr=0.03)
+    given = X.numpy().astype(dtype)
+    net.fit(given, given)
+    assert net.history[-1, "train_loss"] < 0.8 * net.history[0, "train_loss"]
+
+
+def test_callbacks_of_skorch_work_as_in_any_net(X, split):
+    def error(net, dataset, y=None):
+        return float(np.square(net.predict(dataset) - X[dataset.index].numpy()).mean())
+
+    net = net_of(
+        random_network(),
+        train_split=split,
+        batch_size=N,
+        **optimizer_settings(torch.optim.SGD, 0.0),
+        callbacks=[
+            ("error", EpochScoring(error, name="error", use_caching=False)),
+            ("rate", LRScheduler("StepLR", step_size=1, gamma=0.5)),
+            ("clip", GradientNormClipping(1e-3)),
+        ],
+    )
+    before = state_of(net.module_)
+    net.partial_fit(Rows(X))
+    np.testing.assert_allclose(net.history[:, "error"], net.history[:, "valid_loss"], rtol=1e-5)
+    assert net.history[:, "event_lr"] == pytest.approx([0.01, 0.005, 0.0025])
+    moved = sum((value - before[name]).square().sum().item() for name, value in net.module_.state_dict().items()) ** 0.5
+    assert moved == pytest.approx(1e-3 * (0.01 + 0.005 + 0.0025), rel=0.05)
+
+
+def test_history_has_what_skorch_notes_of_every_epoch(X, split):
+    net = net_of(random_network(), train_split=split).partial_fit(Rows(X))
+    assert {"epoch", "dur", "train_loss", "valid_loss", "batches"} <= set(net.history[0])
+    assert net.history[:, "epoch"] == [1, 2, 3]
+    assert net.history[0, "batches", :, "train_batch_size"] == [8] * 5
+    assert net.history[-1, "valid_batch_count"] == 1
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_one_bar_shows_epochs_loss_and_score_and_silence_is_complete(validated, X, split, capsys):
+    for verbose in (0, 1):
+        net = net_of(
+            random_network(), keep_best=KeepBest(9, 0.0), train_split=split if validated else None, verbose=verbose
+        )
+        net.partial_fit(Rows(X))
+        out, err = capsys.readouterr()
+        assert out == ""
+        shown = [part in err for part in ("AutoencoderTransformer", "3/3", "loss=", "epoch", "R2=")]
+        assert shown == ([True, True, True, True, validated] if verbose else [False] * 5)
+        assert bool(err) is bool(verbose)

@@ -111,7 +111,12 @@ def bench_epoch(X: np.ndarray) -> None:
 
     def mlp() -> float:
         regressor = MLPRegressor(
-            (64,), activation="identity", batch_size=256, max_iter=EPOCHS, early_stopping=True, random_state=0
+            hidden_layer_sizes=(64,),
+            activation="identity",
+            batch_size=256,
+            max_iter=EPOCHS,
+            early_stopping=True,
+            random_state=0,
         )
         return timed(lambda: regressor.fit(Z.numpy(), Z.numpy())) / EPOCHS
 

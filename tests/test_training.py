@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
 from torch import nn
 
+from sklearn_ae import _training
 from sklearn_ae._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -46,16 +47,8 @@ def random_network(seed: int = 0, **changes) -> Autoencoder:
 
 
 def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
-    defaults = {
-        "criterion": SquaredError(),
-        "lr": 0.01,
-        "batch_size": 8,
-        "max_epochs": 3,
-        "train_split": None,
-        "predict_nonlinearity": None,
-        "verbose": 0,
-        "seed": 7,
-    }
+    defaults = {"criterion": SquaredError(), "lr": 0.01, "batch_size": 8, "max_epochs": 3, "seed": 7}
+    defaults |= {"train_split": None, "predict_nonlinearity": None, "verbose": 0}
     if "optimizer" not in settings:
         defaults |= optimizer_settings("adamw", 0.0)
     return AutoencoderNet(module, **defaults | settings).initialize()
@@ -239,18 +232,16 @@ def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
 
 def test_the_average_takes_in_every_step_by_the_end_of_an_epoch(X):
     class Steps(Recorder):
-        weights = []
-
         def on_batch_end(self, net, **kwargs):
-            self.weights.append(net.module_.encoder_affine.weight.detach().clone())
+            weights.append(net.module_.encoder_affine.weight.detach().clone())
 
-    steps, module = Steps(), random_network()
+    weights, steps, module = [], Steps(), random_network()
     expected = module.encoder_affine.weight.detach().clone()
     net_of(module, lr=0.1, max_epochs=2, average_window=400, callbacks=[steps]).partial_fit(Rows(X))
-    assert len(steps.weights) == 14
+    assert len(weights) == 14
     for step, n_new in ((4, 4), (7, 3), (11, 4), (14, 3)):
         keep = exp(-10 * n_new / step)
-        expected = keep * expected + (1 - keep) * steps.weights[step - 1]
+        expected = keep * expected + (1 - keep) * weights[step - 1]
         if step in (7, 14):
             torch.testing.assert_close(steps.candidates[step // 7]["encoder_affine.weight"], expected)
 
@@ -270,17 +261,9 @@ def stops_after(objectives: list[float], patience: int, tol: float) -> int:
 @pytest.mark.parametrize("validated", [True, False])
 @pytest.mark.parametrize(("lr", "patience", "tol"), [(0.3, 4, 0.0), (0.03, 3, 1e-3), (0.003, 2, 0.05), (10.0, 2, 1e-4)])
 def test_the_best_epoch_is_kept_and_patience_ends(lr, patience, tol, validated, average_window, X, split):
-    recorder, keep_best = Recorder(), KeepBest(patience, tol)
-    module = random_network()
-    net = net_of(
-        module,
-        lr=lr,
-        max_epochs=40,
-        average_window=average_window,
-        keep_best=keep_best,
-        train_split=split if validated else None,
-        callbacks=[recorder],
-    )
+    recorder, keep_best, module = Recorder(), KeepBest(patience, tol), random_network()
+    train_split, training = split if validated else None, {"lr": lr, "max_epochs": 40, "callbacks": [recorder]}
+    net = net_of(module, average_window=average_window, keep_best=keep_best, train_split=train_split, **training)
     start, _ = net.evaluate(Rows(X, split.valid) if validated else Rows(X))
     net.partial_fit(Rows(X))
     objectives = [start, *net.history[:, "valid_loss" if validated else "train_loss"]]
@@ -310,16 +293,10 @@ def test_among_the_best_epochs_above_are_the_start_one_between_and_the_last(X, s
 @pytest.mark.parametrize("average_window", [0, 20])
 def test_validation_judges_the_candidate_by_loss_with_noise_and_r2_without(average_window, X, split):
     recorder, keep_best, mean = Recorder(), KeepBest(9, 0.0), torch.tensor([0.5, -1.0, 0.0, 2.0])
-    net = net_of(
-        random_network(dropout=0.5),
-        train_split=split,
-        validation_mean=mean,
-        average_window=average_window,
-        keep_best=keep_best,
-        callbacks=[recorder],
-    )
+    module, settings = random_network(dropout=0.5), {"train_split": split, "validation_mean": mean}
+    net = net_of(module, average_window=average_window, keep_best=keep_best, callbacks=[recorder], **settings)
     net.partial_fit(Rows(X))
-    valid, module, scores, losses = X[split.valid], random_network(dropout=0.5), [], []
+    valid, scores, losses = X[split.valid], [], []
     for weights in recorder.candidates:
         module.load_state_dict(weights)
         error = (valid - module(valid)).square().sum()
@@ -377,15 +354,8 @@ def test_validation_is_hard_where_training_leaks(X, split):
 @pytest.mark.parametrize("validated", [True, False])
 def test_a_loss_that_stops_being_finite_restores_and_lowers_the_rate_once(validated, X, split):
     module, recorder, keep_best = random_network(), Recorder(), KeepBest(99, 0.0)
-    net = net_of(
-        module,
-        max_epochs=5,
-        average_window=20,
-        keep_best=keep_best,
-        train_split=split if validated else None,
-        callbacks=[Poison(3), recorder],
-    )
-    net.partial_fit(Rows(X))
+    settings = {"max_epochs": 5, "average_window": 20, "train_split": split if validated else None}
+    net = net_of(module, keep_best=keep_best, callbacks=[Poison(3), recorder], **settings).partial_fit(Rows(X))
     losses = net.history[:, "train_loss"]
     assert [np.isfinite(loss) for loss in losses] == [True, True, False, True, True]
     assert recorder.rates == pytest.approx([0.01, 0.01, 0.001, 0.001, 0.001])
@@ -413,9 +383,8 @@ def test_after_a_restart_the_optimizer_remembers_nothing(X):
                 self.moved = net.module_.encoder_affine.weight.detach() - self.candidates[3]["encoder_affine.weight"]
 
     watch = Watch()
-    net_of(random_network(), max_epochs=4, keep_best=KeepBest(9, 0.0), callbacks=[Poison(3), watch]).partial_fit(
-        Rows(X)
-    )
+    net = net_of(random_network(), max_epochs=4, keep_best=KeepBest(9, 0.0), callbacks=[Poison(3), watch])
+    net.partial_fit(Rows(X))
     torch.testing.assert_close(watch.moved.abs(), torch.full_like(watch.moved, 0.001), rtol=1e-3, atol=0)
 
 
@@ -429,19 +398,30 @@ def test_an_interruption_restores_the_best_weights_and_is_told(X, split):
     assert not module.training
 
 
-@pytest.mark.parametrize(
-    ("keep_best", "callbacks", "n_epochs"),
-    [
-        (KeepBest(2, 10.0), [], 2),
-        (KeepBest(99, 0.0), [EarlyStopping(patience=2, threshold=10.0, threshold_mode="abs")], 3),
-    ],
-    ids=["of its own", "of skorch"],
-)
-def test_a_planned_stop_is_no_interruption(keep_best, callbacks, n_epochs, X, split):
-    net = net_of(random_network(), max_epochs=9, train_split=split, keep_best=keep_best, callbacks=callbacks)
-    net.partial_fit(Rows(X))
-    assert len(net.history) == n_epochs
+@pytest.mark.parametrize("by_skorch", [False, True])
+def test_a_planned_stop_is_no_interruption(by_skorch, X, split):
+    keep_best, stop = KeepBest(99 if by_skorch else 2, 10.0), EarlyStopping(patience=2, threshold=99)
+    settings = {"max_epochs": 9, "train_split": split, "callbacks": [stop] if by_skorch else []}
+    net = net_of(random_network(), keep_best=keep_best, **settings).partial_fit(Rows(X))
+    assert len(net.history) == (3 if by_skorch else 2)  # skorch counts from the first epoch, we from the start
     assert not net.interrupted_
+
+
+@pytest.mark.parametrize(("small_step", "n_threads"), [(0, 2), (10**9, 1)])
+def test_small_steps_take_one_thread_and_give_back_the_rest(small_step, n_threads, X, monkeypatch):
+    class Threads(Callback):
+        def on_batch_end(self, net, **kwargs):
+            seen.add(torch.get_num_threads())
+
+    seen = set()
+    monkeypatch.setattr(_training, "SMALL_STEP", small_step)
+    torch.set_num_threads(2)
+    try:
+        net_of(random_network(), callbacks=[Threads(), Interrupt()]).partial_fit(Rows(X))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == {n_threads}
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
@@ -483,17 +463,12 @@ def test_callbacks_of_skorch_work_as_in_any_net(X, split):
     def error(net, dataset, y=None):
         return float(np.square(net.predict(dataset) - X[dataset.index].numpy()).mean())
 
-    net = net_of(
-        random_network(),
-        train_split=split,
-        batch_size=N,
-        **optimizer_settings(torch.optim.SGD, 0.0),
-        callbacks=[
-            ("error", EpochScoring(error, name="error", use_caching=False)),
-            ("rate", LRScheduler("StepLR", step_size=1, gamma=0.5)),
-            ("clip", GradientNormClipping(1e-3)),
-        ],
-    )
+    callbacks = [
+        ("error", EpochScoring(error, name="error", use_caching=False)),
+        ("rate", LRScheduler("StepLR", step_size=1, gamma=0.5)),
+        ("clip", GradientNormClipping(1e-3)),
+    ]
+    net = net_of(random_network(), optimizer=torch.optim.SGD, train_split=split, batch_size=N, callbacks=callbacks)
     before = state_of(net.module_)
     net.partial_fit(Rows(X))
     np.testing.assert_allclose(net.history[:, "error"], net.history[:, "valid_loss"], rtol=1e-5)
@@ -512,10 +487,9 @@ def test_history_has_what_skorch_notes_of_every_epoch(X, split):
 
 @pytest.mark.parametrize("validated", [True, False])
 def test_one_bar_shows_epochs_loss_and_score_and_silence_is_complete(validated, X, split, capsys):
+    train_split = split if validated else None
     for verbose in (0, 1):
-        net = net_of(
-            random_network(), keep_best=KeepBest(9, 0.0), train_split=split if validated else None, verbose=verbose
-        )
+        net = net_of(random_network(), keep_best=KeepBest(9, 0.0), train_split=train_split, verbose=verbose)
         net.partial_fit(Rows(X))
         out, err = capsys.readouterr()
         assert out == ""

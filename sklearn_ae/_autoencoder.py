@@ -203,6 +203,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     validation_scores_: np.ndarray | None
     _architecture: Architecture
     _inference: Inference
+    _bounds: tuple[np.ndarray, np.ndarray] | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -325,8 +326,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             if going_on:
                 module.load_state_dict(earlier["module_"].state_dict())
             else:
+                self._bounds = None
                 self._start(module, Z, None if split is None else split.train, seed)
-            _widen_output(module, self._coordinates, X)
+            self._widen_output(module, X)
             self._train(module, Z, split, seed)
             self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
             self._publish(module, Z, set_code_map=True)
@@ -368,11 +370,12 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 self._architecture = self._choose_architecture(X)
                 self.mean_, self._coordinates = mean, _coordinates(self._architecture, X, mean)
                 self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
+                self._bounds = None
                 self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, np.empty(0), None
             device = _device(self.device) if first else self.module_.encoder_affine.weight.device
             Z = training_tensor(X, self._coordinates, device)
             net = self._net_for_passes(Z, first)
-            _widen_output(net.module_, self._coordinates, X)
+            self._widen_output(net.module_, X)
             loss = _one_pass(net, Z)
             self.net_, self.module_ = net, net.module_
             self.n_iter_ += 1
@@ -452,7 +455,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             At most 1. For X equal to ``mean_`` in every row: 1 if it is reconstructed exactly, otherwise 0.
         """
         X = self._check_X(X)
-        mean = self._coordinates.of_mean(self.mean_)
+        mean = self._coordinates.of_point(self.mean_)
         error = variance = 0.0
         for _, z, residual in self._inference.residuals(X):
             error += float(np.square(residual).sum())
@@ -543,6 +546,16 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             )
         return self.output_activation
 
+    def _widen_output(self, module: Autoencoder, X: np.ndarray) -> None:
+        """Let the range of a clipped output hold X."""
+        if not isinstance(module.output, Clip):
+            return
+        low, high = (bound.astype(np.float64) for bound in column_bounds(X))
+        if self._bounds is not None:
+            low, high = np.minimum(low, self._bounds[0]), np.maximum(high, self._bounds[1])
+        self._bounds = low, high
+        module.output.set_range(*(torch.from_numpy(self._coordinates.of_point(bound)) for bound in self._bounds))
+
     def _start(self, module: Autoencoder, Z: Tensor, rows: Tensor | None, seed: int) -> None:
         """Give the network its first weights from the training rows of Z."""
         name = self.init
@@ -580,9 +593,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             train_split=split,
             average_window=AVERAGE_WINDOW,
             keep_best=keep_best,
-            validation_mean=torch.from_numpy(self._coordinates.of_mean(self.mean_)).to(Z),
+            validation_mean=torch.from_numpy(self._coordinates.of_point(self.mean_)).to(Z),
         )
         net.partial_fit(Rows(Z))
+        net.train_split = None  # its indices are for these rows alone
         if net.interrupted_:
             warnings.warn(
                 f"Training was interrupted; the best weights so far, of epoch {keep_best.epoch_}, are kept.",
@@ -608,7 +622,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _publish(self, module: Autoencoder, Z: Tensor, *, set_code_map: bool) -> None:
         """Set the order and axes of the code where asked, and what is told of the trained network."""
         scale = self._coordinates.scale
-        add_moments(self._moments, module, Z, torch.from_numpy(self._coordinates.of_mean(self.mean_)).to(Z))
+        add_moments(self._moments, module, Z, torch.from_numpy(self._coordinates.of_point(self.mean_)).to(Z))
         module64 = in_float64(module)
         if set_code_map:
             canonicalize_(module64, self._moments, scale)
@@ -616,9 +630,13 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         else:
             module64.code_map.load_state_dict(self._inference.module64.code_map.state_dict())
         explained = explained_variance(module64, self._moments, scale)
-        self._inference = Inference(module, module64, self._coordinates)
+        self._set_inference(module, module64)
         self.components_, self.explained_variance_, self.explained_variance_ratio_ = explained
         self.n_components_ = self._architecture.n_components
+
+    def _set_inference(self, module: Autoencoder, module64: Autoencoder) -> None:
+        names = getattr(self, "feature_names_in_", None)
+        self._inference = Inference(module, module64, self._coordinates, self._bounds, names)
 
     @property
     def _n_features_out(self) -> int:
@@ -642,7 +660,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         super().__setstate__(attributes)
         module, module64 = restored_modules(self._architecture, weights, code_map)
         self.module_ = module.to(_device_or_cpu(self.device))
-        self._inference = Inference(module, module64, self._coordinates)
+        self._set_inference(module, module64)
         self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
         self.net_.history.extend({**epoch, "batches": []} for epoch in history)
 
@@ -696,13 +714,6 @@ def _coordinates(architecture: Architecture, X: np.ndarray, mean: np.ndarray) ->
     if architecture.output_activation == "sigmoid":
         return Coordinates(np.zeros_like(mean), 1.0)
     return Coordinates.of(X, mean)
-
-
-def _widen_output(module: Autoencoder, coordinates: Coordinates, X: np.ndarray) -> None:
-    """Let the range of a clipped output hold the data."""
-    if isinstance(module.output, Clip):
-        bounds = (coordinates.to_network(bound, np.dtype(np.float32)) for bound in column_bounds(X))
-        module.output.widen(*(torch.from_numpy(bound).to(module.output.low) for bound in bounds))
 
 
 def _batch_size(n_rows: int) -> int:

@@ -40,9 +40,10 @@ class Coordinates:
     def __init__(self, offset: np.ndarray, scale: float):
         self.offset = offset
         self.scale = scale
-        self._high = offset.astype(np.float32)
-        low = offset - self._high
-        self._low = low.astype(np.float32) if np.abs(low).max(initial=0.0) > 1e-8 * scale else None
+        with np.errstate(over="ignore"):  # offsets beyond float32 serve data in float64 alone
+            self._high = offset.astype(np.float32)
+            low = offset - self._high
+            self._low = low.astype(np.float32) if np.abs(low).max(initial=0.0) > 1e-8 * scale else None
 
     @classmethod
     def of(cls, X: np.ndarray, mean: np.ndarray) -> "Coordinates":
@@ -65,9 +66,9 @@ class Coordinates:
             Z /= Z.dtype.type(self.scale)
         return Z.astype(dtype, copy=False)
 
-    def of_mean(self, mean: np.ndarray) -> np.ndarray:
-        """Return the network's coordinates, in float64, of the data's mean."""
-        return (mean - self.offset) / self.scale
+    def of_point(self, x: np.ndarray) -> np.ndarray:
+        """Return the network's coordinates, in float64, of one point (n_features,)."""
+        return (x - self.offset) / self.scale
 
     def to_data(self, Z: np.ndarray, out: np.ndarray) -> None:
         """Write the data's coordinates of Z into out."""
@@ -85,10 +86,11 @@ def check_entries(
     ValueError
         If an entry is NaN, infinite or outside `data_range`; the message names the columns, and `what` asked for it.
     """
+    first = X[0].astype(np.float64)  # about it sums lose no digits, and the mean of a constant is exact
     total = np.zeros(X.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in chunks(*X.shape):
-            total += X[rows].sum(axis=0, dtype=np.float64)
+            total += np.subtract(X[rows], first, dtype=np.float64).sum(axis=0)
     if not np.isfinite(total).all():
         _refuse_nonfinite(X, np.flatnonzero(~np.isfinite(total)), names)
     if data_range is not None:
@@ -100,7 +102,7 @@ def check_entries(
                 f"{high.max():g}; outside the range: {_columns(outside, names)}. Scale the data, for example with "
                 "sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' with another output_activation."
             )
-    return total / len(X)
+    return first + total / len(X)
 
 
 def _refuse_nonfinite(X: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:

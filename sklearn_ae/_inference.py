@@ -34,12 +34,25 @@ class Inference:
         The same in float64.
     coordinates : Coordinates
         Of the network in the data's.
+    bounds : tuple of two ndarray of shape (n_features,), or None
+        The least and the greatest output of a clipped network in the data's coordinates.
+    feature_names : ndarray of shape (n_features,) or None
+        Names for messages.
     """
 
-    def __init__(self, module: Autoencoder, module64: Autoencoder, coordinates: Coordinates):
+    def __init__(
+        self,
+        module: Autoencoder,
+        module64: Autoencoder,
+        coordinates: Coordinates,
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
+        feature_names: np.ndarray | None = None,
+    ):
         device = module.encoder_affine.weight.device
         self.module64 = module64
         self.coordinates = coordinates
+        self.bounds = bounds
+        self.feature_names = feature_names
         self.by_dtype = {
             np.dtype(np.float32): (module, device),
             np.dtype(np.float64): (module64, torch.device("cpu")),
@@ -66,6 +79,8 @@ class Inference:
         for rows in chunks(*X.shape):
             h = torch.from_numpy(np.array(codes[rows], dtype)).to(device)
             self.coordinates.to_data(module.decode(h).cpu().numpy(), out=X[rows])
+            if self.bounds is not None:  # the network's are rounded to float32
+                np.clip(X[rows], *(bound.astype(dtype) for bound in self.bounds), out=X[rows])
         return X
 
     @torch.no_grad()
@@ -83,7 +98,11 @@ class Inference:
                 Z = self.coordinates.to_network(X[rows], dtype)
                 finite = np.isfinite(Z.sum())
             if not finite:
-                check_entries(X, None, None, "")
+                check_entries(X, self.feature_names, None, "")
+                raise ValueError(
+                    f"X has entries too large for {dtype} arithmetic, beside the scale of the data in fit, "
+                    f"{self.coordinates.scale:g}. Pass float64, or leave them out."
+                )
             yield rows, torch.from_numpy(Z).to(device)
 
 

@@ -138,7 +138,8 @@ class KeepBest(Callback):
     def on_train_begin(self, net: "AutoencoderNet", X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Take the start as the best so far."""
         train, valid = net.get_split_datasets(X, y)
-        self.objective_, start_score = net.evaluate(train if valid is None else valid)
+        objective, start_score = net.evaluate(train if valid is None else valid)
+        self.objective_ = objective if np.isfinite(objective) else np.inf
         self.validation_scores_ = None if valid is None else [start_score]
         self.epoch_ = 0
         self.reference_ = self.objective_
@@ -260,8 +261,7 @@ class AutoencoderNet(NeuralNet):
         """Initialize the components and the generators of noise."""
         self.noise_ = Generator(self.device).manual_seed(self.seed)
         self.validation_noise_ = Generator(self.device)
-        self.stop_ = False
-        self.interrupted_ = False
+        self.stop_ = self.interrupted_ = False
         super().initialize()
         self.start_average()
         return self
@@ -279,6 +279,10 @@ class AutoencoderNet(NeuralNet):
     def candidate(self) -> Autoencoder:
         """The module whose weights would be kept now: the average where there is one."""
         return self.module_ if self.average_ is None else self.average_.module
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Return the rows of an array or a tensor, each its own target."""
+        return Rows(self._input(X)) if isinstance(X, (np.ndarray, Tensor)) else super().get_dataset(X, y)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return batches by index for :class:`Rows`, skorch's iterator for anything else."""
@@ -348,6 +352,11 @@ class AutoencoderNet(NeuralNet):
         for batch in self.get_iterator(dataset):
             total += float(self.validation_step(batch)["loss"]) * len(batch[0])
         return total / len(dataset), self.validation_score()
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Begin with nothing left of an earlier training but the weights and the optimizer."""
+        self.stop_ = self.interrupted_ = False
+        self.start_average()
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Take the step into the average of the weights."""

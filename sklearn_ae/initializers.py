@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from torch import Generator, Tensor, nn
 
 from sklearn_ae.modules import Autoencoder, TiedAutoencoder
@@ -41,7 +41,7 @@ def transpose_(module: Autoencoder, X: Tensor, generator: Generator, rows: Tenso
     The start of Gao et al. (2024), which prevents units that never fire.
     """
     weight = module.encoder_affine.weight
-    directions = torch.randn(weight.shape, generator=generator)
+    directions = torch.randn(weight.shape, generator=generator, dtype=torch.float32)
     directions /= torch.linalg.vector_norm(directions, dim=1, keepdim=True)
     with torch.no_grad():
         weight.copy_(directions)
@@ -57,11 +57,12 @@ def random_(module: Autoencoder, X: Tensor, generator: Generator, rows: Tensor |
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             he_(layer, generator)
+    nn.init.zeros_(module.decoder_bias)
 
 
 def he_(layer: nn.Linear, generator: Generator) -> None:
     """Draw weights with variance 2 / fan-in and set the bias to zero."""
-    weight = torch.randn(layer.weight.shape, generator=generator)
+    weight = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
     with torch.no_grad():
         layer.weight.copy_(weight.mul_((2 / layer.in_features) ** 0.5))
         if layer.bias is not None:
@@ -157,7 +158,7 @@ def _axes_by_gram(X: Tensor, mean: Tensor, k: int, rows: Tensor | None) -> Tenso
     for part in column_chunks():
         gram = gram + part @ part.T
     values, vectors = torch.linalg.eigh(gram)
-    keep = values > values[-1] * len(gram) * torch.finfo(X.dtype).eps
+    keep = values > values[-1] * len(gram) * torch.finfo(gram.dtype).eps
     left = vectors[:, keep].flip(1)[:, :k]  # (n, r)
     axes = torch.cat([part.T @ left for part in column_chunks()]).T  # (r, d)
     return axes / torch.linalg.vector_norm(axes, dim=1, keepdim=True)
@@ -183,7 +184,10 @@ def _axes_by_lanczos(X: Tensor, mean: Tensor, k: int, generator: Generator, rows
         shape, matvec=times, rmatvec=transposed_times, matmat=times, rmatmat=transposed_times, dtype=float
     )
     start = torch.randn(min(shape), generator=generator, dtype=torch.float64).numpy()
-    axes = svds(operator, k=k, v0=start, return_singular_vectors="vh")[2]
+    try:
+        axes = svds(operator, k=k, v0=start, return_singular_vectors="vh")[2]
+    except ArpackError:  # raised for data without variance
+        axes = np.empty((0, X.shape[1]))
     return torch.from_numpy(axes[::-1].copy()).to(X.device)
 
 

@@ -55,11 +55,10 @@ class Clip(nn.Module):
         self.register_buffer("low", torch.full((n_features,), -torch.inf))
         self.register_buffer("high", torch.full((n_features,), torch.inf))
 
-    def widen(self, low: Tensor, high: Tensor) -> None:
-        """Set the range, or extend the one that was set, to hold low (n_features,) and high (n_features,)."""
-        unset = torch.isinf(self.low)
-        self.low.copy_(torch.where(unset, low, torch.minimum(self.low, low)))
-        self.high.copy_(torch.where(unset, high, torch.maximum(self.high, high)))
+    def set_range(self, low: Tensor, high: Tensor) -> None:
+        """Set the least and the greatest output of each feature, both (n_features,)."""
+        self.low.copy_(low)
+        self.high.copy_(high)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x within the range, softly while training."""
@@ -252,14 +251,14 @@ class Architecture(NamedTuple):
 
 
 def build(architecture: Architecture) -> Autoencoder:
-    """Return a network of the given architecture, all weights zero."""
+    """Return a network of the given architecture in float32, all weights zero."""
     a = architecture
     outputs: dict[str, Callable[[], nn.Module]] = {
         "identity": nn.Identity,
         "clip": lambda: Clip(a.n_features),
         "sigmoid": nn.Sigmoid,
     }
-    return (TiedAutoencoder if a.tied_weights else Autoencoder)(
+    module = (TiedAutoencoder if a.tied_weights else Autoencoder)(
         a.n_features,
         a.n_components,
         a.hidden_layer_sizes,
@@ -269,3 +268,4 @@ def build(architecture: Architecture) -> Autoencoder:
         code_map=CodeMap(a.n_components) if a.rotation_free else CodeOrder(a.n_components),
         dropout=a.dropout,
     )
+    return module.float()

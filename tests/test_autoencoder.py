@@ -163,6 +163,12 @@ class TestCodes:
         np.testing.assert_allclose(autoencoder.components_[3:], 0, atol=1e-6)
         assert autoencoder.score(X) > 0.999
 
+    def test_a_clipped_output_stays_within_the_data(self, digits):
+        autoencoder = quick(8).fit(digits)
+        reconstruction = autoencoder.inverse_transform(autoencoder.transform(digits))
+        assert reconstruction.min() >= 0
+        assert reconstruction.max() <= 16
+
     def test_dropout_is_off_when_transforming(self, small):
         autoencoder = quick(3, dropout=0.5).fit(small)
         np.testing.assert_array_equal(autoencoder.transform(small), autoencoder.transform(small))
@@ -347,6 +353,17 @@ class TestErrors:
             with pytest.raises(ValueError, match=message):
                 method(X)
 
+    def test_transform_names_the_column_too(self, small):
+        frame = pd.DataFrame(small, columns=list("abcdefgh"))
+        autoencoder = quick().fit(frame)
+        frame.loc[3, "c"] = np.nan
+        with pytest.raises(ValueError, match="NaN in column 'c'"):
+            autoencoder.transform(frame)
+
+    def test_entries_beyond_float32_are_refused(self, small):
+        with pytest.raises(ValueError, match="too large for float32"):
+            quick().fit(small).transform(np.full((2, 8), 3e38, np.float32))
+
     def test_codes_of_the_wrong_width(self, small):
         with pytest.raises(ValueError, match=r"X has 3 columns, but the codes .* have 2"):
             quick().fit(small).inverse_transform(np.ones((4, 3)))
@@ -417,6 +434,14 @@ class TestReproducible:
         assert torch.equal(torch.get_rng_state(), states[0])
         np.testing.assert_array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
         assert not np.array_equal(quick(dropout=0.2, random_state=1).fit(small).transform(small), first)
+
+    def test_a_default_dtype_of_float64_changes_nothing(self, small):
+        expected = quick().fit(small).transform(small)
+        torch.set_default_dtype(torch.float64)
+        try:
+            np.testing.assert_array_equal(quick().fit(small).transform(small), expected)
+        finally:
+            torch.set_default_dtype(torch.float32)
 
     def test_threads_equal_one(self, small):
         expected = [quick(dropout=0.2, random_state=seed).fit(small).transform(small) for seed in range(4)]

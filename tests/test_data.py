@@ -68,7 +68,7 @@ def test_centred_at_the_mean_and_of_unit_root_mean_square(move, X):
     assert coordinates.scale == pytest.approx(a * coordinates_of(X).scale, rel=1e-8)
     Z = coordinates.to_network(moved, F64)
     assert np.square(Z).mean() == pytest.approx(1)
-    np.testing.assert_allclose(coordinates.of_mean(coordinates.offset), 0)
+    np.testing.assert_allclose(coordinates.of_point(coordinates.offset), 0)
 
 
 @pytest.mark.parametrize("move", MOVES)
@@ -95,15 +95,15 @@ def test_raw_coordinates_are_the_data():
     Z = coordinates.to_network(X, F32)
     np.testing.assert_array_equal(Z, X)
     assert not np.shares_memory(Z, X)
-    np.testing.assert_array_equal(coordinates.of_mean(np.array([0.5, 0.25])), [0.5, 0.25])
+    np.testing.assert_array_equal(coordinates.of_point(np.array([0.5, 0.25])), [0.5, 0.25])
 
 
 def test_mean_has_network_coordinates_of_its_own():
     coordinates = Coordinates(np.array([1.0, -2.0]), 4.0)
-    np.testing.assert_array_equal(coordinates.of_mean(np.array([3.0, -2.0])), [0.5, 0])
+    np.testing.assert_array_equal(coordinates.of_point(np.array([3.0, -2.0])), [0.5, 0])
 
 
-@pytest.mark.parametrize("value", [0.0, 7.0, -(2.0**100), 1.7e9])
+@pytest.mark.parametrize("value", [0.0, 0.1, 7.0, -1e30, 1.7e9 + 0.3])
 @pytest.mark.parametrize("dtype", [F32, F64])
 def test_constant_data_is_zero_to_the_network(value, dtype):
     X = np.full((10, 3), value, dtype)
@@ -272,3 +272,8 @@ def test_split_follows_the_random_state_and_holds_out_each_row_alike():
 def test_split_that_leaves_nothing_to_train_on_is_refused(n, fraction):
     with pytest.raises(ValueError, match=rf"validation_fraction={fraction} leaves no training row of the {n} given"):
         split_rows(n, fraction, np.random.RandomState(0))
+
+
+def test_offsets_beyond_float32_warn_of_nothing():
+    coordinates = Coordinates(np.array([1e60]), 1e59)
+    np.testing.assert_allclose(coordinates.to_network(np.array([[2e60]]), F64), [[10.0]])

@@ -31,8 +31,8 @@ def random_network(**changes) -> Autoencoder:
     module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(0)
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=generator)
-    if hasattr(module.output, "widen"):
-        module.output.widen(torch.full((D,), -1.0), torch.full((D,), 1.0))
+    if hasattr(module.output, "set_range"):
+        module.output.set_range(torch.full((D,), -1.0), torch.full((D,), 1.0))
     return module.eval()
 
 
@@ -180,7 +180,7 @@ def test_moments_in_chunks_are_those_of_code_and_error(rotation_free, X):
 
 def test_residuals_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
     error = variance = 0.0
-    mean = inference.coordinates.of_mean(X.mean(0))
+    mean = inference.coordinates.of_point(X.mean(0))
     for _, z, residual in inference.residuals(X):
         error, variance = error + np.square(residual).sum(), variance + np.square(z - mean).sum()
     expected = r2_score(X, inference.decode(inference.encode(X)), multioutput="variance_weighted")

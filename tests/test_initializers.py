@@ -315,3 +315,30 @@ def test_data_is_left_as_it_was(start):
     before = X.clone()
     start(network(8, 3, hidden_layer_sizes=(4,)), X, seeded(), torch.arange(30))
     assert torch.equal(X, before)
+
+
+def test_wide_float32_data_keeps_its_small_axes():
+    n, d, k = 200, 240, 60
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.normal(size=(size, 80)))[0] for size in (n, d))
+    X = ((left - left.mean(0)) * np.r_[1, np.full(79, 1e-3)]) @ right.T
+    best = PCA(k, svd_solver="full").fit(X).inverse_transform(PCA(k, svd_solver="full").fit_transform(X))
+    X32 = torch.from_numpy(X / X.std()).float()
+    module = build(Architecture(d, k, (), "silu", "identity", "identity", 0.0, tied_weights=False, rotation_free=True))
+    pca_(module, X32, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        error = (X32 - module(X32)).square().sum().item() * X.var()
+    assert error == pytest.approx(np.square(X - best).sum(), rel=0.02)
+
+
+def test_lanczos_takes_data_without_variance(lanczos):
+    mean, axes = principal_axes(torch.ones(40, 30), 3, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mean, torch.ones(30).double())
+    torch.testing.assert_close(axes @ axes.T, torch.eye(3).double())
+
+
+def test_a_random_start_of_a_tied_network_has_no_bias():
+    module = build(Architecture(4, 2, (), "silu", "identity", "identity", 0.0, tied_weights=True, rotation_free=True))
+    nn.init.ones_(module.bias)
+    random_(module, torch.ones(3, 4), torch.Generator().manual_seed(0))
+    assert not module.bias.any()

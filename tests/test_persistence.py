@@ -39,7 +39,7 @@ def attributes_of(**changes) -> dict:
         nn.init.normal_(parameter, generator=generator)
     Z = torch.randn(20, D, generator=generator)
     if architecture.output_activation == "clip":
-        module.output.widen(Z.amin(0), Z.amax(0))
+        module.output.set_range(Z.amin(0), Z.amax(0))
     moments = CodeMoments(K, rotation_free=architecture.rotation_free)
     add_moments(moments, module, Z, Z.mean(0))
     module64 = in_float64(module)

@@ -1,6 +1,7 @@
 """Training is a plain loop, bit for bit; it keeps the best weights, survives faults, and is a skorch net throughout."""
 
 import pickle
+from copy import deepcopy
 from math import exp
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
 from torch import nn
 
-from sklearn_ae import _training
+from sklearn_ae import AutoencoderTransformer, _training
 from sklearn_ae._training import (
     OPTIMIZERS,
     AutoencoderNet,
@@ -130,7 +131,7 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
     by_net, by_hand = random_network(**changes), random_network(**changes)
     for module in (by_net, by_hand):
         if changes.get("output_activation") == "clip":
-            module.output.widen(torch.full((D,), 0.4), torch.full((D,), 0.6))
+            module.output.set_range(torch.full((D,), 0.4), torch.full((D,), 0.6))
     net = net_of(by_net, criterion=loss, **optimizer_settings(optimizer, 0.1)).partial_fit(Rows(X))
     momentum = {"momentum": 0.9, "nesterov": True} if optimizer == "sgd" else {}
     by_hand_optimizer = OPTIMIZERS[optimizer](by_hand.parameters(), lr=0.01, weight_decay=0.1, fused=True, **momentum)
@@ -344,7 +345,7 @@ def test_validation_noise_is_the_same_in_every_epoch_and_training_noise_is_not(X
 
 def test_validation_is_hard_where_training_leaks(X, split):
     module = random_network(output_activation="clip")
-    module.output.widen(torch.full((D,), -0.1), torch.full((D,), 0.1))
+    module.output.set_range(torch.full((D,), -0.1), torch.full((D,), 0.1))
     net = net_of(module, lr=1e-30, train_split=split, max_epochs=2, batch_size=N).partial_fit(Rows(X))
     for rows, loss, training in ((split.train, "train_loss", True), (split.valid, "valid_loss", False)):
         module.train(training)
@@ -496,3 +497,31 @@ def test_one_bar_shows_epochs_loss_and_score_and_silence_is_complete(validated, 
         shown = [part in err for part in ("AutoencoderTransformer", "3/3", "loss=", "epoch", "R2=")]
         assert shown == ([True, True, True, True, validated] if verbose else [False] * 5)
         assert bool(err) is bool(verbose)
+
+
+def test_a_net_trains_again_after_it_stopped(X):
+    net = net_of(random_network(), keep_best=KeepBest(1, 10.0))
+    net.partial_fit(Rows(X)).partial_fit(Rows(X))
+    assert len(net.history) == 2
+
+
+def test_an_interruption_is_told_once(X):
+    net = net_of(random_network(), callbacks=[Interrupt()], max_epochs=3)
+    assert net.partial_fit(Rows(X)).interrupted_
+    assert not net.partial_fit(Rows(X)).interrupted_
+
+
+def test_a_copied_net_averages_its_own_weights(X):
+    net = deepcopy(net_of(random_network(), average_window=400))
+    before = state_of(net.module_)
+    net.partial_fit(Rows(X))
+    assert not same_bits(state_of(net.average_.module), before)
+    assert not same_bits(state_of(net.module_), before)
+
+
+def test_the_net_of_an_estimator_trains_on_arrays(X):
+    net = AutoencoderTransformer(max_epochs=1).fit(X.numpy()).net_
+    n_epochs = len(net.history)
+    net.partial_fit(X.numpy(), X.numpy())
+    assert len(net.history) == n_epochs + 1
+    assert net.predict(X.numpy()).shape == X.shape

@@ -30,6 +30,7 @@ from sklearn_ae import AutoencoderTransformer
 REPEATS = 9
 THREADS = 2
 EPOCHS = 2
+PAUSE = 0.5  # seconds: OpenBLAS' threads keep the cores busy for a while after a product, torch's would wait for them
 
 
 class Clock(Callback):
@@ -60,6 +61,7 @@ def compare(title: str, contenders: dict[str, Callable[[], float]], bars: dict[s
     measured = {name: [] for name in contenders}
     for _ in range(REPEATS):
         for name, measure in contenders.items():
+            time.sleep(PAUSE)
             measured[name].append(measure())
     ours = np.array(next(iter(measured.values())))
     print(f"\n{title}\n\n| | median | least | greatest | ours / this | bar |\n| --- | --- | --- | --- | --- | --- |")

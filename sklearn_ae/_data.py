@@ -18,7 +18,7 @@ __all__ = [
     "training_tensor",
 ]
 
-CHUNK_ENTRIES = 2**18
+CHUNK_ENTRIES = 2**19
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
@@ -40,10 +40,10 @@ class Coordinates:
     def __init__(self, offset: np.ndarray, scale: float):
         self.offset = offset
         self.scale = scale
-        with np.errstate(over="ignore"):  # offsets beyond float32 serve data in float64 alone
-            self._high = offset.astype(np.float32)
-            low = offset - self._high
-            self._low = low.astype(np.float32) if np.abs(low).max(initial=0.0) > 1e-8 * scale else None
+        self._offset = as_tensor(offset)
+        self._high = self._offset.float()
+        low = (self._offset - self._high).float()
+        self._low = low if low.abs().max() > torch.finfo(torch.float32).eps / 4 * scale else None
 
     @classmethod
     def of(cls, X: np.ndarray, mean: np.ndarray) -> "Coordinates":
@@ -54,26 +54,30 @@ class Coordinates:
         total = sum(float(np.square((X[rows] - mean) / unit).sum()) for rows in chunks(*X.shape))
         return cls(mean, unit * float(np.sqrt(total / X.size)))
 
-    def to_network(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return a new array of the given dtype; data in float64 is centred in float64 before it is rounded."""
+    def to_network(self, X: np.ndarray, dtype: torch.dtype) -> Tensor:
+        """Return a new tensor; data other than float32 is centred in float64 before it is rounded."""
         if X.dtype == np.float32:
-            Z = X - self._high
+            Z = as_tensor(X) - self._high
             if self._low is not None:
                 Z -= self._low
         else:
-            Z = np.subtract(X, self.offset, dtype=np.float64)
+            Z = as_tensor(X.astype(np.float64, copy=False)) - self._offset
         if self.scale != 1.0:
-            Z /= Z.dtype.type(self.scale)
-        return Z.astype(dtype, copy=False)
+            Z /= self.scale
+        return Z.to(dtype)
 
     def of_point(self, x: np.ndarray) -> np.ndarray:
         """Return the network's coordinates, in float64, of one point (n_features,)."""
         return (x - self.offset) / self.scale
 
-    def to_data(self, Z: np.ndarray, out: np.ndarray) -> None:
-        """Write the data's coordinates of Z into out."""
-        np.multiply(Z, Z.dtype.type(self.scale), out=out)
-        out += self.offset.astype(out.dtype, copy=False)
+    def to_data(self, Z: Tensor) -> Tensor:
+        """Return a new tensor in the data's coordinates."""
+        return torch.add(self._offset.to(Z), Z, alpha=self.scale)
+
+
+def as_tensor(X: np.ndarray) -> Tensor:
+    """Return X as a tensor that shares its memory where torch can and may write there."""
+    return torch.from_numpy(X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C"))
 
 
 def check_entries(
@@ -144,9 +148,8 @@ def share_on_bounds(X: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
 def training_tensor(X: np.ndarray, coordinates: Coordinates, device: torch.device) -> Tensor:
     """Return X in the network's coordinates as one float32 tensor, filled in chunks."""
     Z = torch.empty(X.shape, dtype=torch.float32)
-    view = Z.numpy()
     for rows in chunks(*X.shape):
-        view[rows] = coordinates.to_network(X[rows], np.dtype(np.float32))
+        Z[rows] = coordinates.to_network(X[rows], torch.float32)
     return Z.to(device)
 
 

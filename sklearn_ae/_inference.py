@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae._data import Coordinates, check_entries, chunks
+from sklearn_ae._data import Coordinates, as_tensor, check_entries, chunks
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.modules import Autoencoder
 
@@ -54,56 +54,54 @@ class Inference:
         self.bounds = bounds
         self.feature_names = feature_names
         self.by_dtype = {
-            np.dtype(np.float32): (module, device),
-            np.dtype(np.float64): (module64, torch.device("cpu")),
+            torch.float32: (module, device),
+            torch.float64: (module64, torch.device("cpu")),
         }
         if device.type == "cuda":
-            self.by_dtype[np.dtype(np.float64)] = (module64.to(device), device)
+            self.by_dtype[torch.float64] = (module64.to(device), device)
 
     @torch.no_grad()
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Return codes of shape (n_samples, n_components)."""
-        dtype = _working_dtype(X)
-        module, device = self.by_dtype[dtype]
-        codes = np.empty((len(X), module.encoder_affine.out_features), dtype)
-        for rows, z in self._inputs(X, dtype, device):
-            codes[rows] = module.encode(z).cpu().numpy()
-        return codes
+        module, device = self._network_for(X)
+        codes = torch.empty((len(X), module.encoder_affine.out_features), dtype=module.encoder_affine.weight.dtype)
+        for rows, z in self._inputs(X, device):
+            codes[rows] = module.encode(z)
+        return codes.numpy()
 
     @torch.no_grad()
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Return data of shape (n_samples, n_features) for canonical codes."""
-        dtype = _working_dtype(codes)
-        module, device = self.by_dtype[dtype]
-        X = np.empty((len(codes), module.encoder_affine.in_features), dtype)
+        module, device = self._network_for(codes)
+        X = torch.empty((len(codes), module.encoder_affine.in_features), dtype=module.encoder_affine.weight.dtype)
         for rows in chunks(*X.shape):
-            h = torch.from_numpy(np.array(codes[rows], dtype)).to(device)
-            self.coordinates.to_data(module.decode(h).cpu().numpy(), out=X[rows])
-            if self.bounds is not None:  # the network's are rounded to float32
-                np.clip(X[rows], *(bound.astype(dtype) for bound in self.bounds), out=X[rows])
-        return X
+            h = as_tensor(codes[rows]).to(device, X.dtype)
+            X[rows] = self.coordinates.to_data(module.decode(h).cpu())
+        if self.bounds is not None:  # the network's are rounded to float32
+            X.clamp_(*(as_tensor(bound).to(X) for bound in self.bounds))
+        return X.numpy()
 
     @torch.no_grad()
     def residuals(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Yield rows with their data and its error, both (n, n_features) in the network's coordinates, in float64."""
-        dtype = _working_dtype(X)
-        module, device = self.by_dtype[dtype]
-        for rows, z in self._inputs(X, dtype, device):
-            residual = (z - module(z)).cpu().numpy()
-            yield rows, z.cpu().numpy().astype(np.float64), residual.astype(np.float64)
+        module, device = self._network_for(X)
+        for rows, z in self._inputs(X, device):
+            yield rows, z.double().cpu().numpy(), (z - module(z)).double().cpu().numpy()
 
-    def _inputs(self, X: np.ndarray, dtype: np.dtype, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    def _network_for(self, X: np.ndarray) -> tuple[Autoencoder, torch.device]:
+        return self.by_dtype[_working_dtype(X)]
+
+    def _inputs(self, X: np.ndarray, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+        dtype = _working_dtype(X)
         for rows in chunks(*X.shape):
-            with np.errstate(over="ignore", invalid="ignore"):
-                Z = self.coordinates.to_network(X[rows], dtype)
-                finite = np.isfinite(Z.sum())
-            if not finite:
+            z = self.coordinates.to_network(X[rows], dtype)
+            if not torch.isfinite(z.sum()):
                 check_entries(X, self.feature_names, None, "")
                 raise ValueError(
-                    f"X has entries too large for {dtype} arithmetic, beside the scale of the data in fit, "
+                    f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
                     f"{self.coordinates.scale:g}. Pass float64, or leave them out."
                 )
-            yield rows, torch.from_numpy(Z).to(device)
+            yield rows, z.to(device)
 
 
 @torch.no_grad()
@@ -118,5 +116,5 @@ def add_moments(moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tens
         moments.update(code.cpu().numpy(), error, variance)
 
 
-def _working_dtype(X: np.ndarray) -> np.dtype:
-    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+def _working_dtype(X: np.ndarray) -> torch.dtype:
+    return torch.float32 if X.dtype == np.float32 else torch.float64

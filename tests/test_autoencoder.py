@@ -133,7 +133,7 @@ class TestCodes:
     @pytest.mark.parametrize("dropout", [0.0, 0.3])
     def test_the_code_map_changes_no_reconstruction(self, small, code, hidden_layer_sizes, dropout):
         autoencoder = quick(5, code=code, hidden_layer_sizes=hidden_layer_sizes, dropout=dropout).fit(small)
-        z = torch.from_numpy(autoencoder._coordinates.to_network(small, np.float32))
+        z = autoencoder._coordinates.to_network(small, torch.float32)
         with torch.no_grad():
             plain = autoencoder.module_(z).numpy()
             mapped = autoencoder.module_.decode(autoencoder.module_.encode(z)).numpy()
@@ -542,8 +542,8 @@ class TestEcosystem:
         count = Count()
         autoencoder = quick(callbacks=[("count", count)]).fit(small)
         assert count.epochs == autoencoder.n_iter_ == len(autoencoder.net_.history) == 3
-        z = autoencoder._coordinates.to_network(small, np.float64)
-        assert autoencoder.net_.predict(z).shape == small.shape
+        z = autoencoder._coordinates.to_network(small, torch.float64)
+        assert autoencoder.net_.predict(z.numpy()).shape == small.shape
 
     @pytest.mark.parametrize(
         ("optimizer", "lr"), [("adam", 1e-3), ("sgd", 1e-2), (torch.optim.RMSprop, 1e-3), (torch.optim.LBFGS, 1.0)]

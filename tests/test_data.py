@@ -54,9 +54,9 @@ def test_network_sees_the_same_whatever_shift_and_scale(move, dtype, X):
     exact = exact - exact.mean(0)
     exact /= np.sqrt(np.square(exact / np.abs(exact).max()).mean()) * np.abs(exact).max()
     coordinates = coordinates_of(moved)
-    np.testing.assert_allclose(coordinates.to_network(moved, F32), exact, atol=2e-6)
+    np.testing.assert_allclose(coordinates.to_network(moved, torch.float32), exact, atol=2e-6)
     if dtype == F64:
-        np.testing.assert_allclose(coordinates.to_network(moved, F64), exact, atol=1e-8 if b else 1e-13)
+        np.testing.assert_allclose(coordinates.to_network(moved, torch.float64), exact, atol=1e-8 if b else 1e-13)
 
 
 @pytest.mark.parametrize("move", MOVES)
@@ -66,8 +66,8 @@ def test_centred_at_the_mean_and_of_unit_root_mean_square(move, X):
     coordinates = coordinates_of(moved)
     np.testing.assert_allclose(coordinates.offset, moved.mean(0), rtol=1e-14, atol=1e-14 * a)
     assert coordinates.scale == pytest.approx(a * coordinates_of(X).scale, rel=1e-8)
-    Z = coordinates.to_network(moved, F64)
-    assert np.square(Z).mean() == pytest.approx(1)
+    Z = coordinates.to_network(moved, torch.float64)
+    assert Z.square().mean().item() == pytest.approx(1)
     np.testing.assert_allclose(coordinates.of_point(coordinates.offset), 0)
 
 
@@ -75,26 +75,25 @@ def test_centred_at_the_mean_and_of_unit_root_mean_square(move, X):
 def test_round_trip_keeps_the_digits(move, X):
     a, b = MOVES[move]
     moved = a * X + b
-    coordinates, back = coordinates_of(moved), np.empty_like(moved)
-    coordinates.to_data(coordinates.to_network(moved, F64), out=back)
+    coordinates = coordinates_of(moved)
+    back = coordinates.to_data(coordinates.to_network(moved, torch.float64))
     np.testing.assert_allclose(back, moved, rtol=1e-14, atol=1e-14 * a)
-    training = coordinates.to_network(moved, F32)
-    coordinates.to_data(training.astype(np.float64), out=back)
-    np.testing.assert_allclose(back, moved, rtol=0, atol=1e-5 * a)
+    training = coordinates.to_network(moved, torch.float32)
+    np.testing.assert_allclose(coordinates.to_data(training.double()), moved, rtol=0, atol=1e-5 * a)
 
 
 @pytest.mark.parametrize("dtype", [F32, F64])
-def test_data_coordinates_are_written_in_the_dtype_of_out(dtype):
-    coordinates, out = Coordinates(np.array([1.0, -2.0]), 3.0), np.empty((2, 2), dtype)
-    coordinates.to_data(np.array([[0, 1], [2, -1]], dtype), out=out)
+def test_data_coordinates_have_the_dtype_of_the_network(dtype):
+    out = Coordinates(np.array([1.0, -2.0]), 3.0).to_data(torch.from_numpy(np.array([[0, 1], [2, -1]], dtype)))
+    assert out.numpy().dtype == dtype
     np.testing.assert_array_equal(out, [[1, 1], [7, -5]])
 
 
 def test_raw_coordinates_are_the_data():
     coordinates, X = Coordinates(np.zeros(2), 1.0), np.array([[0.25, 1.0]], np.float32)
-    Z = coordinates.to_network(X, F32)
+    Z = coordinates.to_network(X, torch.float32)
     np.testing.assert_array_equal(Z, X)
-    assert not np.shares_memory(Z, X)
+    assert not np.shares_memory(Z.numpy(), X)
     np.testing.assert_array_equal(coordinates.of_point(np.array([0.5, 0.25])), [0.5, 0.25])
 
 
@@ -109,7 +108,7 @@ def test_constant_data_is_zero_to_the_network(value, dtype):
     X = np.full((10, 3), value, dtype)
     coordinates = coordinates_of(X)
     assert coordinates.scale == 1
-    np.testing.assert_array_equal(coordinates.to_network(X, F32), 0)
+    np.testing.assert_array_equal(coordinates.to_network(X, torch.float32), 0)
 
 
 def strided(X: np.ndarray) -> np.ndarray:
@@ -276,4 +275,4 @@ def test_split_that_leaves_nothing_to_train_on_is_refused(n, fraction):
 
 def test_offsets_beyond_float32_warn_of_nothing():
     coordinates = Coordinates(np.array([1e60]), 1e59)
-    np.testing.assert_allclose(coordinates.to_network(np.array([[2e60]]), F64), [[10.0]])
+    np.testing.assert_allclose(coordinates.to_network(np.array([[2e60]]), torch.float64), [[10.0]])

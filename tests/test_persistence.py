@@ -129,7 +129,7 @@ def assert_restores(state: dict, attributes: dict):
     assert type(restored["_architecture"].code) is type(code)
     X = 1e9 + np.random.default_rng(0).normal(size=(7, D))
     for dtype in (np.float32, np.float64):
-        one, other = (a["_coordinates"].to_network(X.astype(dtype), np.dtype(dtype)) for a in (restored, attributes))
+        one, other = (a["_coordinates"].to_network(X.astype(dtype), torch.float64) for a in (restored, attributes))
         np.testing.assert_array_equal(one, other)
     assert restored["_moments"].rotation_free is attributes["_moments"].rotation_free
     for name, value in vars(attributes["_moments"]).items():

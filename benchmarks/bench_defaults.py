@@ -1,6 +1,6 @@
 """Which learning rule should be the default? Gain over PCA in held-out R² on seven small data sets and on MNIST.
 
-    python -m benchmarks.bench_defaults [small|mnist|deep]
+    python -m benchmarks.bench_defaults [small|mnist|deep|clip]
 
 Each rule is the estimator with its defaults but for what the rule names. Splits hold out a fifth of the rows; their
 seeds start at 100, so that they differ from those of the tests. One thread a fit on the small sets, two on MNIST.
@@ -15,14 +15,17 @@ from unittest import mock
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler, normalize
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from benchmarks.data import mnist, small_data_sets
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._autoencoder import _batch_size
+from sklearn_ae._data import column_bounds, share_on_bounds
 from sklearn_ae.model_selection import reconstruction_score
 
 CASES = [("digits", 2), ("digits", 10), ("wine", 2), ("cancer", 2), ("cancer", 10), ("diabetes", 2), ("iris", 2)]
@@ -110,6 +113,32 @@ def bench_small(only: str) -> None:
         )
 
 
+def bench_clip(only: str) -> None:
+    """Print by how much clipping to the range of each column helps, beside the share of entries on their bound."""
+    data = small_data_sets()
+    digits = data["digits"]
+    data |= {
+        "standardised digits": StandardScaler().fit_transform(digits),
+        "digits above 8": (digits > 8).astype(float),
+        "digits, rows of unit length": normalize(digits),
+        "wine and its classes, one-hot": np.hstack([data["wine"], np.eye(3)[load_wine().target]]),
+        "MNIST, 3,000 rows": mnist()[0][:3000],
+    }
+    print("| data | share on bounds | R², identity | R², clip | gain |\n| --- | --- | --- | --- | --- |")
+    for name, X in data.items():
+        if not re.search(only, name):
+            continue
+        scores = np.zeros((3, 2))
+        for seed in range(3):
+            train, test = train_test_split(X, test_size=0.2, random_state=100 + seed)
+            for j, output in enumerate(("identity", "clip")):
+                autoencoder = AutoencoderTransformer(3, output_activation=output, random_state=seed).fit(train)
+                scores[seed, j] = reconstruction_score(autoencoder, test)
+        identity, clip = scores.mean(axis=0)
+        share = share_on_bounds(X, *column_bounds(X))
+        print(f"| {name} | {share:.3f} | {identity:.4f} | {clip:.4f} | {clip - identity:.4f} |", flush=True)
+
+
 def bench_mnist(only: str, max_epochs: int, **params) -> None:
     """Print the table of MNIST, chosen on the last 10,000 training images; the test images stay unseen."""
     images, _ = mnist()
@@ -133,12 +162,14 @@ def bench_mnist(only: str, max_epochs: int, **params) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["small", "mnist", "deep"], nargs="?", default="small")
+    parser.add_argument("what", choices=["small", "mnist", "deep", "clip"], nargs="?", default="small")
     parser.add_argument("--only", default="", help="only rules whose name this regular expression finds")
     parser.add_argument("--max-epochs", type=int, default=200)
     arguments = parser.parse_args()
     if arguments.what == "small":
         bench_small(arguments.only)
+    elif arguments.what == "clip":
+        bench_clip(arguments.only)
     else:
         deep = {"hidden_layer_sizes": (1000, 500, 250)} if arguments.what == "deep" else {}
         bench_mnist(arguments.only, arguments.max_epochs, **deep)

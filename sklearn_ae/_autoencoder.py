@@ -43,7 +43,7 @@ from sklearn_ae.modules import ACTIVATIONS, Architecture, Autoencoder, Clip, bui
 __all__ = ["AutoencoderTransformer"]
 
 #: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
-CLIP_SHARE = 0.1
+CLIP_SHARE = 0.3
 #: Steps that the average of the weights, which training evaluates and keeps, reaches back.
 AVERAGE_WINDOW = 400
 
@@ -77,7 +77,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     output_activation : {"auto", "identity", "clip", "sigmoid"}, default="auto"
         ``"clip"`` limits outputs to each column's range in the training data; ``"sigmoid"`` is for data in [0, 1] and
         the only one for ``"log_loss"``. ``"auto"`` takes what suits the loss: for the squared error ``"clip"`` where at
-        least a tenth of the entries repeat the least or greatest value of their column, as in images, otherwise
+        least three tenths of the entries repeat the least or greatest value of their column, as in images, otherwise
         ``"identity"``.
     dropout : float, default=0.0
         Share of the units of the code that are dropped in each training step, in [0, 1). Never when transforming.

@@ -24,7 +24,7 @@ from sklearn_ae.modules import Autoencoder
 __all__ = ["OPTIMIZERS", "AutoencoderNet", "Rows", "Split", "StopTraining", "optimizer_settings"]
 
 #: Weights times rows of a training step below which a second thread costs more than it brings.
-SMALL_STEP = 3_000_000
+SMALL_STEP = 5_000_000
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,

@@ -46,8 +46,9 @@ class CodeMoments:
         n, total = len(code), self.n_samples + len(code)
         mean = code.mean(axis=0)
         shift = mean - self.mean
-        self.scatter += self._scatter_of(code - mean) + self._scatter_of(shift[None]) * (self.n_samples * n / total)
-        self.mean += shift * (n / total)
+        between = self._scatter_of(shift[None]) * (self.n_samples * n / total)
+        self.scatter = self.scatter + self._scatter_of(code - mean) + between  # not in place: it may be read-only
+        self.mean = self.mean + shift * (n / total)
         self.n_samples = total
         self.error += error
         self.variance += variance

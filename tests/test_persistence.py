@@ -5,12 +5,16 @@ import pickle
 from copy import deepcopy
 from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from torch import nn
 
+from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
@@ -203,3 +207,95 @@ def test_restoring_leaves_global_generators_alone(attributes):
     state, before = pack(attributes), global_states()
     restored_modules(attributes["_architecture"], state["_weights"], state["_code_map"])
     assert global_states() == before
+
+
+ESTIMATORS = {
+    "default": {},
+    "linear": {"hidden_layer_sizes": ()},
+    "tied": {"hidden_layer_sizes": (), "tied_weights": True},
+    "relu": {"code": "relu", "dropout": 0.2},
+    "member": {"code": Tanh(), "activation": nn.ELU},
+    "clip": {"output_activation": "clip"},
+    "log loss": {"loss": "log_loss"},
+}
+
+
+def by_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    return joblib.load(io.BytesIO(file.getvalue()))
+
+
+@pytest.fixture
+def fitted(request) -> AutoencoderTransformer:
+    X = np.random.default_rng(0).uniform(size=(40, D))
+    return AutoencoderTransformer(K, max_epochs=2, random_state=0, **request.param).fit(X)
+
+
+def outputs(estimator) -> list[np.ndarray]:
+    X = np.random.default_rng(1).uniform(size=(9, D))
+    return [
+        part
+        for dtype in (np.float32, np.float64)
+        for part in (
+            estimator.transform(X.astype(dtype)),
+            estimator.inverse_transform(estimator.transform(X.astype(dtype))),
+        )
+    ]
+
+
+@pytest.mark.parametrize("fitted", ESTIMATORS.values(), indirect=True, ids=ESTIMATORS)
+@pytest.mark.parametrize("through", [by_pickle, by_joblib, deepcopy])
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_a_fitted_estimator_gives_the_same_bits(through, in_pipeline, fitted):
+    estimator = Pipeline([("pass", "passthrough"), ("reduce", fitted)]) if in_pipeline else fitted
+    restored = through(estimator)
+    for one, other in zip(outputs(restored), outputs(estimator), strict=True):
+        np.testing.assert_array_equal(one, other)
+    if not in_pipeline:
+        for name, value in vars(fitted).items():
+            if isinstance(value, np.ndarray | int | float | str):
+                np.testing.assert_array_equal(getattr(restored, name), value)
+        assert restored.net_.history[:, "train_loss"] == fitted.net_.history[:, "train_loss"]
+
+
+@pytest.mark.parametrize("fitted", [ESTIMATORS["default"], ESTIMATORS["relu"]], indirect=True)
+def test_the_pickle_of_a_fitted_estimator_asks_for_nothing_of_torch(fitted):
+    watcher = Watcher(pickle.dumps(Pipeline([("reduce", fitted)])))
+    watcher.load()
+    assert not watcher.packages & {"torch", "skorch"}
+
+
+@pytest.mark.parametrize("fitted", ESTIMATORS.values(), indirect=True, ids=ESTIMATORS)
+def test_a_refitted_clone_gives_the_same_bits(fitted):
+    X = np.random.default_rng(0).uniform(size=(40, D))
+    assert not hasattr(clone(fitted), "module_")
+    for one, other in zip(outputs(clone(fitted).fit(X)), outputs(fitted), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("fitted", [{}], indirect=True)
+def test_skops_carries_a_fitted_estimator(fitted):
+    skops_io = pytest.importorskip("skops.io")
+    data = skops_io.dumps(fitted)
+    untrusted = skops_io.get_untrusted_types(data=data)
+    assert untrusted == ["sklearn_ae._autoencoder.AutoencoderTransformer"]
+    for one, other in zip(outputs(skops_io.loads(data, trusted=untrusted)), outputs(fitted), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("fitted", ESTIMATORS.values(), indirect=True, ids=ESTIMATORS)
+def test_partial_fit_goes_on_after_a_load(fitted, tmp_path):
+    joblib.dump(fitted, tmp_path / "model")
+    X = np.random.default_rng(1).uniform(size=(30, D))
+    before = fitted.score(X)
+    for loaded in (by_pickle(fitted), joblib.load(tmp_path / "model", mmap_mode="r")):
+        loaded.partial_fit(X)
+        assert loaded.n_iter_ == fitted.n_iter_ + 1
+        assert loaded.score(X) == pytest.approx(before, abs=0.2)
+        np.testing.assert_array_equal(loaded.mean_, fitted.mean_)
+    assert fitted.score(X) == before
+
+
+def test_an_estimator_that_is_not_fitted_is_pickled_too():
+    assert by_pickle(AutoencoderTransformer(5)).n_components == 5

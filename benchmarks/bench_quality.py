@@ -51,7 +51,7 @@ def bench_mnist() -> None:
     train, test = mnist()
     estimators = {
         "PCA": PCA(32, random_state=0),
-        "NMF": NMF(32, init="nndsvda", tol=1e-3, max_iter=500, random_state=0),
+        "NMF": NMF(32, init="nndsvda", max_iter=500, random_state=0),
         "AutoencoderTransformer": AutoencoderTransformer(32, random_state=0),
     }
     print("| MNIST, k = 32 | R², test images | seconds to fit |\n| --- | --- | --- |")
@@ -70,7 +70,7 @@ def bench_grid() -> None:
         "decompose": [
             AutoencoderTransformer(random_state=0),
             PCA(random_state=0),
-            NMF(init="nndsvda", max_iter=2000, tol=1e-3, random_state=0),
+            NMF(init="nndsvda", max_iter=2000, random_state=0),
         ],
         "decompose__n_components": sizes,
     }

@@ -104,7 +104,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         training loss.
     validation_fraction : float, default=0.1
         Share of the rows held out where `early_stopping` is set, in (0, 1), rounded up to whole rows.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int, default=20
         Stop after so many epochs without an improvement of the objective by `tol`.
     tol : float, default=1e-4
         See `n_iter_no_change`. For the squared error it is in units of R².
@@ -250,7 +250,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         max_epochs: int = 200,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int = 20,
         tol: float = 1e-4,
         warm_start: bool = False,
         device: str | torch.device = "cpu",

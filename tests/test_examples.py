@@ -1,0 +1,69 @@
+"""The scripts in examples/ run as a user runs them, and the demo's table is aligned."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sklearn.decomposition import PCA
+
+from sklearn_ae import AutoencoderTransformer
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+
+
+def run(script, folder):
+    """Run an example in a folder, with warnings as errors, and return what it prints."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-W", "error", EXAMPLES / script]
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=900)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return runpy.run_path(str(EXAMPLES / "demo.py"), run_name="demo")
+
+
+def test_rows_of_the_demo_are_aligned(demo, capsys):
+    demo["print_row"]("", "components", "R²", "accuracy", "seconds", "parameters")
+    for name in demo["DECOMPOSITIONS"]:
+        demo["print_row"](name, 4, -10.5, 1.0, 999.9, 1e6)
+    lines = capsys.readouterr().out.splitlines()
+    ends = [[word.end() for word in re.finditer(r"\S+", line)][-5:] for line in lines]
+    assert ends == ends[:1] * len(lines)
+
+
+def test_parameters_of_the_demo_are_those_of_the_model(demo, digits):
+    assert demo["n_parameters"](PCA(3).fit(digits)) == 3 * 64
+    autoencoder = AutoencoderTransformer(3, hidden_layer_sizes=(), max_epochs=0).fit(digits)
+    assert demo["n_parameters"](autoencoder) == 2 * 3 * 64 + 3 + 64
+
+
+def test_the_demo_chooses_the_smallest_good_size(demo):
+    assert demo["smallest_good_one"]({"mean_test_accuracy": demo["np"].array([0.9, 0.986, 0.98, 0.99])}) == 1
+
+
+@pytest.mark.slow
+def test_demo(tmp_path):
+    printed = run("demo.py", tmp_path)
+    r2 = [float(score) for score in re.findall(r"^  .+? 16 +(-?[\d.]+) ", printed, re.MULTILINE)]
+    pca, nmf, autoencoder, _, deep, _ = r2
+    assert nmf < pca < min(autoencoder, deep)
+    assert printed.count(", chosen") == 1
+    for name in ("components.png", "reconstructions.png"):
+        assert str(Path("output", name)) in printed
+        assert (tmp_path / "output" / name).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mnist")
+def test_mnist_features(tmp_path):
+    printed = run("plot_mnist_features.py", tmp_path)
+    assert len(re.findall(r"R² 0\.\d{3}", printed)) == 8

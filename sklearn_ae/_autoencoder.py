@@ -75,8 +75,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         What training minimises, averaged over entries; a member of :mod:`sklearn_ae.losses`. ``"log_loss"`` is the
         cross-entropy in nats, for data in [0, 1].
     output_activation : {"auto", "identity", "clip", "sigmoid"}, default="auto"
-        ``"clip"`` limits outputs to each column's range in the training data; ``"sigmoid"`` is for data in [0, 1] and
-        the only one for ``"log_loss"``. ``"auto"`` takes what suits the loss: for the squared error ``"clip"`` where at
+        ``"clip"`` limits outputs to each column's range in the training data; ``"sigmoid"`` is for data in [0, 1],
+        which the network then works on as it is, and the only one for ``"log_loss"``. ``"auto"`` takes what suits the loss: for the squared error ``"clip"`` where at
         least three tenths of the entries repeat the least or greatest value of their column, as in images, otherwise
         ``"identity"``.
     dropout : float, default=0.0
@@ -148,7 +148,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     loss_curve_ : ndarray of shape (n_iter_,)
         Mean training loss of each epoch, per entry, in the network's coordinates.
     validation_scores_ : ndarray of shape (n_iter_ + 1,) or None
-        R² of the validation rows without noise: of the start, then after each epoch. None without `early_stopping`.
+        R² of the validation rows without noise: of the start, then after each epoch. None without `early_stopping` and
+        after ``partial_fit``.
     module_ : torch.nn.Module
         The network, in centred and scaled coordinates.
     net_ : skorch.NeuralNet
@@ -371,7 +372,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 self.mean_, self._coordinates = mean, _coordinates(self._architecture, X, mean)
                 self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
                 self._bounds = None
-                self.n_iter_, self.loss_curve_, self.validation_scores_ = 0, np.empty(0), None
+                self.n_iter_, self.loss_curve_ = 0, np.empty(0)
             device = _device(self.device) if first else self.module_.encoder_affine.weight.device
             Z = training_tensor(X, self._coordinates, device)
             net = self._net_for_passes(Z, first)
@@ -379,7 +380,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             loss = _one_pass(net, Z)
             self.net_, self.module_ = net, net.module_
             self.n_iter_ += 1
-            self.best_epoch_ = self.n_iter_
+            self.best_epoch_, self.validation_scores_ = self.n_iter_, None
             self.loss_curve_ = np.append(self.loss_curve_, loss)
             self._publish(net.module_, Z, set_code_map=first)
         return self

@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import CODES
 from sklearn_ae.model_selection import reconstruction_score
+from sklearn_ae.plotting import LossCurveDisplay
 
 NAMES = ["digits", "wine", "cancer", "diabetes", "iris", "swiss roll", "S curve"]
 
@@ -496,6 +497,8 @@ class TestGoingOn:
         before = autoencoder.score(digits)
         codes = autoencoder.transform(digits)
         autoencoder.partial_fit(digits)
+        LossCurveDisplay.from_estimator(autoencoder)
+        assert autoencoder.n_iter_ == len(autoencoder.loss_curve_) == 21
         assert autoencoder.score(digits) > before - 0.03
         assert np.corrcoef(codes[:, 0], autoencoder.transform(digits)[:, 0])[0, 1] > 0.9
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
@@ -47,7 +48,7 @@ def test_parameters_of_the_demo_are_those_of_the_model(demo, digits):
 
 
 def test_the_demo_chooses_the_smallest_good_size(demo):
-    assert demo["smallest_good_one"]({"mean_test_accuracy": demo["np"].array([0.9, 0.986, 0.98, 0.99])}) == 1
+    assert demo["smallest_good_one"]({"mean_test_accuracy": np.array([0.9, 0.986, 0.98, 0.99])}) == 1
 
 
 @pytest.mark.slow

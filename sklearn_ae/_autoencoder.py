@@ -75,10 +75,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         What training minimises, averaged over entries; a member of :mod:`sklearn_ae.losses`. ``"log_loss"`` is the
         cross-entropy in nats, for data in [0, 1].
     output_activation : {"auto", "identity", "clip", "sigmoid"}, default="auto"
-        ``"clip"`` limits outputs to each column's range in the training data; ``"sigmoid"`` is for data in [0, 1],
-        which the network then works on as it is, and the only one for ``"log_loss"``. ``"auto"`` takes what suits the loss: for the squared error ``"clip"`` where at
-        least three tenths of the entries repeat the least or greatest value of their column, as in images, otherwise
-        ``"identity"``.
+        ``"clip"`` limits outputs to each column's range in the training data. ``"sigmoid"`` is for data in [0, 1],
+        which the network then works on as it is; it is the only one for ``"log_loss"``. ``"auto"`` takes what suits the
+        loss: for the squared error ``"clip"`` where at least three tenths of the entries repeat the least or greatest
+        value of their column, as in images, otherwise ``"identity"``.
     dropout : float, default=0.0
         Share of the units of the code that are dropped in each training step, in [0, 1). Never when transforming.
     tied_weights : bool, default=False

@@ -13,6 +13,7 @@ from sklearn.decomposition import NMF, PCA
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.model_selection import reconstruction_score
@@ -23,7 +24,7 @@ DECOMPOSITIONS = {
     "PCA": PCA(K),
     "NMF": NMF(K, max_iter=1000, random_state=0),
     "autoencoder": AutoencoderTransformer(K, random_state=0),
-    "one layer, dropout": AutoencoderTransformer(  # that of the 2015 notebook
+    "one layer, dropout": AutoencoderTransformer(  # as in the notebook of Ferretti (2015)
         K, hidden_layer_sizes=(), code="relu", dropout=0.2, random_state=0
     ),
     "deep autoencoder": AutoencoderTransformer(K, hidden_layer_sizes=(128, 64), random_state=0),
@@ -117,4 +118,5 @@ def save(figure, path):
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):  # with matrices this small a second thread costs more than it brings
+        main()

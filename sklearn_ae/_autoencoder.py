@@ -165,8 +165,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     -----
     Never worse than PCA: for the identity code, the squared error, identity or clip output and no dropout, the R² of
     the validation rows is at least that of PCA fitted on the other training rows. Elsewhere the start is a good one and
-    no more. With ``hidden_layer_sizes=()`` and the identity code the optimum *is* PCA [2]_: no autoencoder with a
-    linear decoder has a smaller squared error [1]_. What makes the difference is the hidden layers [3]_.
+    no more. With ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is*
+    PCA [2]_: no autoencoder with a linear decoder has a smaller squared error [1]_. What makes the difference is the
+    hidden layers [3]_, and on images some of it the clipping.
 
     After training the units of the code are put in an order, without changing any reconstruction. The identity code
     without dropout is rotated so that units are uncorrelated and `components_` orthonormal, with the signs of PCA;

@@ -1,10 +1,9 @@
 """AutoencoderTransformer, an autoencoder with the interface of PCA."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from math import floor, log2
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,40 +11,56 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sklearn_ae import initializers
+from sklearn_ae._axes import Step, member
 from sklearn_ae._compat import Interval, StrOptions, fit_context
-from sklearn_ae._data import (
-    Coordinates,
-    check_entries,
-    column_bounds,
-    share_on_bounds,
-    split_rows,
-    training_tensor,
+from sklearn_ae._configuration import (
+    batch_size_for,
+    checked_module,
+    choose_architecture,
+    find_device,
+    find_device_or_cpu,
 )
+from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
 from sklearn_ae._training import (
     OPTIMIZERS,
+    SCHEDULES,
     AutoencoderNet,
     KeepBest,
+    Objective,
     Rows,
     Split,
     optimizer_settings,
+    train_one_pass,
 )
 from sklearn_ae.canonical import CodeMoments, canonicalize_, explained_variance, r_squared
 from sklearn_ae.codes import CODES, Code
+from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
+from sklearn_ae.initializers import start_
 from sklearn_ae.losses import LOSSES, Loss
-from sklearn_ae.modules import ACTIVATIONS, Architecture, Autoencoder, Clip, build
+from sklearn_ae.modules import Architecture, Autoencoder
+from sklearn_ae.networks import ACTIVATIONS
+from sklearn_ae.outputs import OUTPUTS
+from sklearn_ae.penalties import PENALTIES, Penalty, penalties_of
 
 __all__ = ["AutoencoderTransformer"]
 
-#: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
-CLIP_SHARE = 0.3
 #: Steps that the average of the weights, which training evaluates and keeps, reaches back.
 AVERAGE_WINDOW = 400
+
+
+def _code_has(method: str) -> Callable[[Any], bool]:
+    """Return a check for :func:`~sklearn.utils.metaestimators.available_if`: whether the code has a method."""
+
+    def check(estimator: "AutoencoderTransformer") -> bool:
+        return hasattr(member(estimator.code, CODES), method)
+
+    return check
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -205,7 +220,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     validation_scores_: np.ndarray | None
     _architecture: Architecture
     _inference: Inference
-    _bounds: tuple[np.ndarray, np.ndarray] | None
+    _bounds: tuple[np.ndarray, np.ndarray]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -213,12 +228,16 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         "activation": [StrOptions(set(ACTIVATIONS)), type],
         "code": [StrOptions(set(CODES)), Code],
         "loss": [StrOptions(set(LOSSES)), Loss],
-        "output_activation": [StrOptions({"auto", "identity", "clip", "sigmoid"})],
+        "output_activation": [StrOptions({"auto", *OUTPUTS})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
+        "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, Interval(Real, 0, 1, closed="left"), None],
         "tied_weights": ["boolean"],
+        "module": [callable, None],
         "init": [StrOptions({"auto", "pca", "transpose", "random"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(SCHEDULES))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
@@ -243,10 +262,14 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         loss: str | Loss = "squared_error",
         output_activation: str = "auto",
         dropout: float = 0.0,
+        penalty: Any = None,
+        corruption: Any = None,
         tied_weights: bool = False,
+        module: Any = None,
         init: str = "auto",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         lr: float = 3e-3,
+        lr_schedule: str = "constant",
         weight_decay: float = 0.0,
         batch_size: str | int = "auto",
         max_epochs: int = 200,
@@ -267,10 +290,14 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.loss = loss
         self.output_activation = output_activation
         self.dropout = dropout
+        self.penalty = penalty
+        self.corruption = corruption
         self.tied_weights = tied_weights
+        self.module = module
         self.init = init
         self.optimizer = optimizer
         self.lr = lr
+        self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
@@ -312,25 +339,22 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             If Ctrl-C broke training off; the best weights so far are kept.
         """
         with _unchanged_on_failure(self):
-            device = _device(self.device)
+            device = find_device(self.device)
             earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
             X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2)
             random_state = check_random_state(self.random_state)
-            mean = self._check_entries(X)
-            self._architecture = self._choose_architecture(X)
+            mean, bounds = column_means(X, self._names), column_bounds(X)
+            self._architecture = self._choose_architecture(X, bounds)
             going_on = earlier.get("_architecture") == self._architecture
-            if not going_on:
-                self.mean_, self._coordinates = mean, _coordinates(self._architecture, X, mean)
-            Z = training_tensor(X, self._coordinates, device)
             split = Split(*split_rows(len(X), self.validation_fraction, random_state)) if self.early_stopping else None
             seed = int(random_state.randint(np.iinfo(np.int32).max))
-            module = build(self._architecture).to(device)
+            module = self._new_module(bounds, seed).to(device)
             if going_on:
                 module.load_state_dict(earlier["module_"].state_dict())
+                Z = training_tensor(X, self._coordinates, device)
             else:
-                self._bounds = None
-                self._start(module, Z, None if split is None else split.train, seed)
-            self._widen_output(module, X)
+                Z = self._start(module, X, mean, bounds, None if split is None else split.train, seed)
+            self._widen(module, bounds)
             self._train(module, Z, split, seed)
             self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
             self._publish(module, Z, set_code_map=True)
@@ -367,18 +391,21 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             X = validate_data(
                 self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2 if first else 1, reset=first
             )
-            mean = self._check_entries(X)
+            mean, bounds = column_means(X, self._names), column_bounds(X)
             if first:
-                self._architecture = self._choose_architecture(X)
-                self.mean_, self._coordinates = mean, _coordinates(self._architecture, X, mean)
+                self._architecture = self._choose_architecture(X, bounds)
                 self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
-                self._bounds = None
                 self.n_iter_, self.loss_curve_ = 0, np.empty(0)
-            device = _device(self.device) if first else self.module_.encoder_affine.weight.device
-            Z = training_tensor(X, self._coordinates, device)
-            net = self._net_for_passes(Z, first)
-            self._widen_output(net.module_, X)
-            loss = _one_pass(net, Z)
+                seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+                module = self._new_module(bounds, seed).to(find_device(self.device))
+                Z = self._start(module, X, mean, bounds, None, seed)
+                net = self._net(module, len(Z), seed, max_epochs=1, train_split=None)
+            else:
+                self._check_range(bounds, self.module_)
+                Z = training_tensor(X, self._coordinates, self.module_.device)
+                net = self._net_for_passes(len(Z))
+            self._widen(net.module_, bounds)
+            loss = train_one_pass(net, Z)
             self.net_, self.module_ = net, net.module_
             self.n_iter_ += 1
             self.best_epoch_, self.validation_scores_ = self.n_iter_, None
@@ -457,7 +484,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             At most 1. For X equal to ``mean_`` in every row: 1 if it is reconstructed exactly, otherwise 0.
         """
         X = self._check_X(X)
-        mean = self._coordinates.of_point(self.mean_)
+        mean = (self.mean_ - self._coordinates.offset) / self._coordinates.scale
         error = variance = 0.0
         for _, z, residual in self._inference.residuals(X):
             error += float(np.square(residual).sum())
@@ -501,84 +528,109 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             errors[rows] = squared if per_feature else squared.sum(axis=1)
         return errors
 
+    @available_if(_code_has("draw"))
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Return new rows: the decoded means of codes drawn from the prior. For ``code="gaussian"``.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, at least 1.
+        random_state : int, RandomState instance or None, default=None
+            What the codes are drawn from.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            Without the noise that the loss stands for: for ``loss="log_loss"`` probabilities.
+        """
+        check_is_fitted(self)
+        code = self._architecture.code
+        return self._inference.decode(code.draw(n_samples, self.n_components_, check_random_state(random_state)))
+
+    @available_if(_code_has("divergence"))
+    def elbo(self, X: Any, random_state: Any = None) -> float:
+        """Return the variational lower bound on the mean log-likelihood of the rows of X. For ``code="gaussian"``.
+
+        It is an estimate with one draw of the code a row; its divergence counts in full, whatever its weight in
+        training.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        random_state : int, RandomState instance or None, default=None
+            What the codes are drawn from.
+
+        Returns
+        -------
+        bound : float
+            In nats a row, higher is better; of a density in the data's units, or of probabilities for the losses of
+            discrete data.
+        """
+        X = self._check_X(X)
+        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        return self._inference.elbo(X, self._architecture.loss, seed)
+
     def _check_X(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         return validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
 
-    def _check_entries(self, X: np.ndarray) -> np.ndarray:
-        """Return the mean of each column, after checking that entries are finite and in the loss's range."""
-        data_range, what = _member(self.loss, LOSSES).data_range, f"loss={self.loss!r}"
-        if data_range is None and self.output_activation == "sigmoid":
-            data_range, what = (0.0, 1.0), "output_activation='sigmoid'"
-        return check_entries(X, getattr(self, "feature_names_in_", None), data_range, what)
+    @property
+    def _names(self) -> np.ndarray | None:
+        return getattr(self, "feature_names_in_", None)
 
-    def _choose_architecture(self, X: np.ndarray) -> Architecture:
-        """Return the network's architecture, after checking that the parameters agree with each other."""
-        hidden_layer_sizes = _sizes(self.hidden_layer_sizes)
-        if self.tied_weights and hidden_layer_sizes:
-            raise ValueError(
-                f"tied_weights=True shares one matrix between encoder and decoder and needs hidden_layer_sizes=(), got "
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r}."
-            )
-        for name, base in (("activation", nn.Module), ("optimizer", torch.optim.Optimizer)):
-            value = getattr(self, name)
-            if isinstance(value, type) and not issubclass(value, base):
-                raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
-        return Architecture(
-            n_features=X.shape[1],
-            n_components=int(self.n_components),
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=self.activation,
-            code=self.code,
-            output_activation=self._choose_output(X),
-            dropout=float(self.dropout),
-            tied_weights=bool(self.tied_weights),
-            rotation_free=_member(self.code, CODES).linear and not self.dropout,
-        )
+    def _choose_architecture(self, X: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> Architecture:
+        return choose_architecture(self, penalties_of(self.penalty), X, bounds, self._names)
 
-    def _choose_output(self, X: np.ndarray) -> str:
-        loss = _member(self.loss, LOSSES)
-        if self.output_activation == "auto":
-            clip = loss.bounds_help and share_on_bounds(X, *column_bounds(X)) >= CLIP_SHARE
-            return "clip" if clip else loss.output_activations[0]
-        if self.output_activation not in loss.output_activations:
-            raise ValueError(
-                f"output_activation={self.output_activation!r} does not fit loss={self.loss!r}; choose 'auto' or one "
-                f"of {list(loss.output_activations)}."
-            )
-        return self.output_activation
+    def _new_module(self, bounds: tuple[np.ndarray, np.ndarray], seed: int) -> Autoencoder:
+        """Return a module without a start, after checking that data and all members of the axes fit it."""
+        members = (*penalties_of(self.penalty), corruption_of(self.corruption))
+        module = checked_module(self._architecture, members, seed)
+        self._check_range(bounds, module)
+        return module
 
-    def _widen_output(self, module: Autoencoder, X: np.ndarray) -> None:
-        """Let the range of a clipped output hold X."""
-        if not isinstance(module.output, Clip):
-            return
-        low, high = (bound.astype(np.float64) for bound in column_bounds(X))
-        if self._bounds is not None:
-            low, high = np.minimum(low, self._bounds[0]), np.maximum(high, self._bounds[1])
-        self._bounds = low, high
+    def _check_range(self, bounds: tuple[np.ndarray, np.ndarray], module: Autoencoder) -> None:
+        what = f"loss={self.loss!r} with output_activation={self.output_activation!r}"
+        check_range(bounds, module.output.data_range, self._names, what)
+
+    def _start(
+        self,
+        module: Autoencoder,
+        X: np.ndarray,
+        mean: np.ndarray,
+        bounds: tuple[np.ndarray, np.ndarray],
+        rows: Tensor | None,
+        seed: int,
+    ) -> Tensor:
+        """Set the coordinates, start the module from some rows of X or all, and return X in the coordinates."""
+        self.mean_, self._bounds = mean, bounds
+        self._coordinates = Coordinates.of(X, mean, module.output.raw)
+        Z = training_tensor(X, self._coordinates, module.device)
+        start_(module, self.init, Z, torch.Generator().manual_seed(seed), rows)
+        return Z
+
+    def _widen(self, module: Autoencoder, bounds: tuple[np.ndarray, np.ndarray]) -> None:
+        """Let the range of the data seen hold the given bounds of columns."""
+        self._bounds = np.minimum(bounds[0], self._bounds[0]), np.maximum(bounds[1], self._bounds[1])
         module.output.set_range(*(torch.from_numpy(self._coordinates.of_point(bound)) for bound in self._bounds))
-
-    def _start(self, module: Autoencoder, Z: Tensor, rows: Tensor | None, seed: int) -> None:
-        """Give the network its first weights from the training rows of Z."""
-        name = self.init
-        if name == "auto":
-            name = "pca" if _member(self.code, CODES).linear else "transpose"
-        generator = torch.Generator().manual_seed(seed)
-        start = {"pca": initializers.pca_, "transpose": initializers.transpose_, "random": initializers.random_}[name]
-        start(module, Z, generator, rows)
 
     def _net(self, module: Autoencoder, n_rows: int, seed: int, **settings: Any) -> AutoencoderNet:
         """Return an initialized net that trains a module on so many rows."""
+        loss, code = self._architecture.loss, self._architecture.code
+        terms: list[Callable[[Step], Tensor]] = [*code.terms, *penalties_of(self.penalty)]
         net = AutoencoderNet(
             module,
-            criterion=_member(self.loss, LOSSES),
+            criterion=Objective(loss, terms, loss.n_entries(self._architecture.n_features)),
             lr=self.lr,
-            batch_size=_batch_size(n_rows) if self.batch_size == "auto" else self.batch_size,
+            batch_size=batch_size_for(n_rows) if self.batch_size == "auto" else self.batch_size,
             callbacks=list(self.callbacks or []),
             predict_nonlinearity=None,
             verbose=self.verbose,
-            device=module.encoder_affine.weight.device,
+            device=module.device,
             seed=seed,
+            corruption=corruption_of(self.corruption),
+            frame=self._coordinates.frame(self._bounds, module.device),
             **optimizer_settings(self.optimizer, self.weight_decay),
             **settings,
         )
@@ -586,16 +638,19 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _train(self, module: Autoencoder, Z: Tensor, split: Split | None, seed: int) -> None:
         """Train on Z and set what ``fit`` tells of the training."""
-        keep_best = KeepBest(self.n_iter_no_change, self.tol)
+        members = (self._architecture.code, *penalties_of(self.penalty))
+        keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
         net = self._net(
             module,
             len(Z) if split is None else len(split.train),
             seed,
             max_epochs=self.max_epochs,
+            lr_schedule=self.lr_schedule,
             train_split=split,
             average_window=AVERAGE_WINDOW,
             keep_best=keep_best,
-            validation_mean=torch.from_numpy(self._coordinates.of_point(self.mean_)).to(Z),
+            validation_mean=self._mean_like(Z),
+            relative_widths=torch.as_tensor(self._coordinates.relative_widths).to(Z),
         )
         net.partial_fit(Rows(Z))
         net.train_split = None  # its indices are for these rows alone
@@ -609,36 +664,35 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.validation_scores_ = None if split is None else np.array(keep_best.validation_scores_)
         self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.epoch_
 
-    def _net_for_passes(self, Z: Tensor, first: bool) -> AutoencoderNet:
+    def _mean_like(self, Z: Tensor) -> Tensor:
+        """Return the mean in the network's coordinates."""
+        return torch.from_numpy(self._coordinates.of_point(self.mean_)).to(Z)
+
+    def _net_for_passes(self, n_rows: int) -> AutoencoderNet:
         """Return the net that ``partial_fit`` goes on with; one that ``fit`` made keeps weights by other rules."""
-        if not first and self.net_.keep_best is None:
+        if self.net_.keep_best is None:
             return self.net_
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        if first:
-            module = build(self._architecture).to(Z.device)
-            self._start(module, Z, None, seed)
-        else:
-            module = deepcopy(self.module_)
-        return self._net(module, len(Z), seed, max_epochs=1, train_split=None)
+        return self._net(deepcopy(self.module_), n_rows, seed, max_epochs=1, train_split=None)
 
     def _publish(self, module: Autoencoder, Z: Tensor, *, set_code_map: bool) -> None:
         """Set the order and axes of the code where asked, and what is told of the trained network."""
-        scale = self._coordinates.scale
-        add_moments(self._moments, module, Z, torch.from_numpy(self._coordinates.of_point(self.mean_)).to(Z))
+        scale, widths = self._coordinates.scale, self._coordinates.relative_widths
+        add_moments(self._moments, module, Z, self._mean_like(Z), torch.as_tensor(widths).to(Z))
         module64 = in_float64(module)
         if set_code_map:
-            canonicalize_(module64, self._moments, scale)
+            canonicalize_(module64, self._moments, scale, widths)
             module.code_map.load_state_dict(module64.code_map.state_dict())
         else:
             module64.code_map.load_state_dict(self._inference.module64.code_map.state_dict())
-        explained = explained_variance(module64, self._moments, scale)
+        explained = explained_variance(module64, self._moments, scale, widths)
         self._set_inference(module, module64)
         self.components_, self.explained_variance_, self.explained_variance_ratio_ = explained
         self.n_components_ = self._architecture.n_components
 
     def _set_inference(self, module: Autoencoder, module64: Autoencoder) -> None:
-        names = getattr(self, "feature_names_in_", None)
-        self._inference = Inference(module, module64, self._coordinates, self._bounds, names)
+        bounds = self._bounds if module.output.bounded else None
+        self._inference = Inference(module, module64, self._coordinates, bounds, self._names)
 
     @property
     def _n_features_out(self) -> int:
@@ -661,7 +715,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         weights, code_map, history = (attributes.pop(name) for name in ("_weights", "_code_map", "_history"))
         super().__setstate__(attributes)
         module, module64 = restored_modules(self._architecture, weights, code_map)
-        self.module_ = module.to(_device_or_cpu(self.device))
+        self.module_ = module.to(find_device_or_cpu(self.device))
         self._set_inference(module, module64)
         self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
         self.net_.history.extend({**epoch, "batches": []} for epoch in history)
@@ -677,65 +731,3 @@ def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _member(value: Any, registry: dict[str, type]) -> Any:
-    """Return the member of an axis for its short name, or the member itself."""
-    return registry[value]() if isinstance(value, str) else value
-
-
-def _sizes(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:
-    sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))
-    if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
-    return tuple(int(size) for size in sizes)
-
-
-def _device(device: str | torch.device) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not a torch device; choose 'cpu', 'cuda' or 'auto'.") from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r} was asked for, but torch sees no CUDA device; choose 'cpu' or 'auto'.")
-    return found
-
-
-def _device_or_cpu(device: str | torch.device) -> torch.device:
-    """Return the device that a loaded estimator goes to: the CPU where its own is missing."""
-    try:
-        return _device(device)
-    except ValueError:
-        return torch.device("cpu")
-
-
-def _coordinates(architecture: Architecture, X: np.ndarray, mean: np.ndarray) -> Coordinates:
-    """Return where the network works: in the data's own coordinates where a sigmoid makes the output, else scaled."""
-    if architecture.output_activation == "sigmoid":
-        return Coordinates(np.zeros_like(mean), 1.0)
-    return Coordinates.of(X, mean)
-
-
-def _batch_size(n_rows: int) -> int:
-    """Return the power of two next below a twentieth of the rows, from 16 to 256."""
-    return min(256, max(16, 2 ** floor(log2(max(n_rows / 20, 1)))))
-
-
-def _one_pass(net: AutoencoderNet, Z: Tensor) -> float:
-    """Train for one epoch and return its mean loss; give the weights back if it fails."""
-    before = {name: value.clone() for name, value in net.module_.state_dict().items()}
-    net.partial_fit(Rows(Z))
-    net.module_.eval()
-    if net.interrupted_:
-        warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=4)
-    loss = net.history[-1].get("train_loss", np.nan)
-    if not net.interrupted_ and not np.isfinite(loss):
-        net.module_.load_state_dict(before)
-        net.optimizer_.state.clear()
-        raise ValueError(
-            f"The loss stopped being finite with lr={net.lr:g}. Lower lr, or scale the data, for example with "
-            "sklearn.preprocessing.StandardScaler."
-        )
-    return float(loss)

@@ -8,11 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_ae.corruptions import Frame
+
 __all__ = [
     "Coordinates",
-    "check_entries",
+    "as_tensor",
+    "check_range",
     "chunks",
     "column_bounds",
+    "column_means",
     "share_on_bounds",
     "split_rows",
     "training_tensor",
@@ -29,30 +33,46 @@ def chunks(n_rows: int, width: int) -> Iterator[slice]:
 
 
 class Coordinates:
-    """Where the network's coordinates lie in the data's: x = offset + scale * z.
+    """Where the network's coordinates lie in the data's: x = offset + scale * z, or x = z in raw columns.
 
     Parameters
     ----------
     offset : ndarray of shape (n_features,), float64
+        Zero in raw columns.
     scale : float
+        Of the other columns.
+    raw : ndarray of shape (n_features,), bool, or None
+        The raw columns where some are and some are not, else None.
+    spread : float
+        Root mean square of all entries about their columns' means, in the network's coordinates.
     """
 
-    def __init__(self, offset: np.ndarray, scale: float):
+    def __init__(self, offset: np.ndarray, scale: float, raw: np.ndarray | None = None, spread: float = 1.0):
         self.offset = offset
         self.scale = scale
+        self.raw = raw
+        self.spread = spread
+        #: Width of the network's unit in each column of the data, and the same in units of `scale`.
+        self.widths: Any = scale if raw is None else np.where(raw, 1.0, scale)
+        self.relative_widths: Any = 1.0 if raw is None else np.where(raw, 1 / scale, 1.0)
         self._offset = as_tensor(offset)
+        self._widths = torch.as_tensor(self.widths, dtype=torch.float64)
         self._high = self._offset.float()
         low = (self._offset - self._high).float()
         self._low = low if low.abs().max() > torch.finfo(torch.float32).eps / 4 * scale else None
 
     @classmethod
-    def of(cls, X: np.ndarray, mean: np.ndarray) -> "Coordinates":
-        """Centre at the mean and divide by the overall root mean square; by 1 where data is constant."""
-        unit = max((float(np.abs(X[rows] - mean).max()) for rows in chunks(*X.shape)), default=0.0)
-        if unit == 0.0:
-            return cls(mean, 1.0)
-        total = sum(float(np.square((X[rows] - mean) / unit).sum()) for rows in chunks(*X.shape))
-        return cls(mean, unit * float(np.sqrt(total / X.size)))
+    def of(cls, X: np.ndarray, mean: np.ndarray, raw: Any) -> "Coordinates":
+        """Centre columns that are not raw at their means and divide them by their overall root mean square.
+
+        Where that is zero, by 1. `raw` is a bool for all columns, or an array of one for each.
+        """
+        raw = np.broadcast_to(np.asarray(raw), mean.shape)
+        if raw.all():
+            return cls(np.zeros_like(mean), 1.0, spread=root_mean_square(X, mean, slice(None)))
+        if not raw.any():
+            return cls(mean, root_mean_square(X, mean, slice(None)) or 1.0)
+        return cls(np.where(raw, 0.0, mean), root_mean_square(X, mean, ~raw) or 1.0, raw)
 
     def to_network(self, X: np.ndarray, dtype: torch.dtype) -> Tensor:
         """Return a new tensor; data other than float32 is centred in float64 before it is rounded."""
@@ -62,17 +82,36 @@ class Coordinates:
                 Z -= self._low
         else:
             Z = as_tensor(X.astype(np.float64, copy=False)) - self._offset
-        if self.scale != 1.0:
+        if self.raw is not None:
+            Z /= self._widths
+        elif self.scale != 1.0:
             Z /= self.scale
         return Z.to(dtype)
 
     def of_point(self, x: np.ndarray) -> np.ndarray:
         """Return the network's coordinates, in float64, of one point (n_features,)."""
-        return (x - self.offset) / self.scale
+        return (x - self.offset) / self.widths
 
     def to_data(self, Z: Tensor) -> Tensor:
         """Return a new tensor in the data's coordinates."""
+        if self.raw is not None:
+            return torch.addcmul(self._offset.to(Z), Z, self._widths.to(Z))
         return torch.add(self._offset.to(Z), Z, alpha=self.scale)
+
+    def frame(self, bounds: tuple[np.ndarray, np.ndarray], device: torch.device) -> Frame:
+        """Return the landmarks of data with the given bounds of its columns."""
+        points = (np.zeros_like(self.offset), *bounds)
+        zero, low, high = (torch.from_numpy(self.of_point(point)).to(device, torch.float32) for point in points)
+        return Frame(zero, low, high, self.spread)
+
+
+def root_mean_square(X: np.ndarray, mean: np.ndarray, columns: Any) -> float:
+    """Return the root mean square of the entries of some columns about their means."""
+    unit = max((float(np.abs(X[rows][:, columns] - mean[columns]).max()) for rows in chunks(*X.shape)), default=0.0)
+    if unit == 0.0:
+        return 0.0
+    squares = (np.square((X[rows][:, columns] - mean[columns]) / unit) for rows in chunks(*X.shape))
+    return unit * float(np.sqrt(sum(float(part.sum()) for part in squares) / (len(X) * len(mean[columns]))))
 
 
 def as_tensor(X: np.ndarray) -> Tensor:
@@ -80,15 +119,13 @@ def as_tensor(X: np.ndarray) -> Tensor:
     return torch.from_numpy(X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C"))
 
 
-def check_entries(
-    X: np.ndarray, names: np.ndarray | None, data_range: tuple[float, float] | None, what: str
-) -> np.ndarray:
-    """Return the mean of each column in float64, after checking that entries are finite and within the range.
+def column_means(X: np.ndarray, names: np.ndarray | None) -> np.ndarray:
+    """Return the mean of each column in float64, after checking that entries are finite.
 
     Raises
     ------
     ValueError
-        If an entry is NaN, infinite or outside `data_range`; the message names the columns, and `what` asked for it.
+        If an entry is NaN or infinite; the message names the columns.
     """
     first = X[0].astype(np.float64)  # about it sums lose no digits, and the mean of a constant is exact
     total = np.zeros(X.shape[1])
@@ -97,16 +134,23 @@ def check_entries(
             total += np.subtract(X[rows], first, dtype=np.float64).sum(axis=0)
     if not np.isfinite(total).all():
         _refuse_nonfinite(X, np.flatnonzero(~np.isfinite(total)), names)
-    if data_range is not None:
-        low, high = column_bounds(X)
-        outside = np.flatnonzero((low < data_range[0]) | (high > data_range[1]))
-        if len(outside):
-            raise ValueError(
-                f"{what} models data in [{data_range[0]:g}, {data_range[1]:g}], but X has values from {low.min():g} to "
-                f"{high.max():g}; outside the range: {_columns(outside, names)}. Scale the data, for example with "
-                "sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' with another output_activation."
-            )
     return first + total / len(X)
+
+
+def check_range(
+    bounds: tuple[np.ndarray, np.ndarray], data_range: tuple[Any, Any], names: np.ndarray | None, what: str
+) -> None:
+    """Raise a ValueError where the bounds of columns exceed a closed interval, or one for each; `what` asked for it."""
+    low, high = bounds
+    least, greatest = (np.broadcast_to(np.asarray(end, dtype=float), low.shape) for end in data_range)
+    outside = np.flatnonzero((low < least) | (high > greatest))
+    if len(outside):
+        i = outside[0]
+        raise ValueError(
+            f"{what} models data in [{least[i]:g}, {greatest[i]:g}], but X has values from {low[outside].min():g} to "
+            f"{high[outside].max():g} outside the range: in {_columns(outside, names)}. Scale the data, for example "
+            "with sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' with another output_activation."
+        )
 
 
 def _refuse_nonfinite(X: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
@@ -131,8 +175,8 @@ def _columns(indices: np.ndarray, names: np.ndarray | None) -> str:
 
 
 def column_bounds(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the greatest entry of each column, each (n_features,)."""
-    return X.min(axis=0), X.max(axis=0)
+    """Return the least and the greatest entry of each column, each (n_features,), in float64."""
+    return X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
 
 
 def share_on_bounds(X: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:

@@ -9,10 +9,11 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from sklearn_ae._data import Coordinates, as_tensor, check_entries, chunks
+from sklearn_ae._data import Coordinates, as_tensor, chunks, column_means
 from sklearn_ae.canonical import CodeMoments
+from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
 
 __all__ = ["Inference", "add_moments", "in_float64"]
@@ -48,7 +49,7 @@ class Inference:
         bounds: tuple[np.ndarray, np.ndarray] | None = None,
         feature_names: np.ndarray | None = None,
     ):
-        device = module.encoder_affine.weight.device
+        device = module.device
         self.module64 = module64
         self.coordinates = coordinates
         self.bounds = bounds
@@ -64,7 +65,7 @@ class Inference:
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Return codes of shape (n_samples, n_components)."""
         module, device = self._network_for(X)
-        codes = torch.empty((len(X), module.encoder_affine.out_features), dtype=module.encoder_affine.weight.dtype)
+        codes = torch.empty((len(X), module.n_components), dtype=module.dtype)
         for rows, z in self._inputs(X, device):
             codes[rows] = module.encode(z)
         return codes.numpy()
@@ -73,7 +74,7 @@ class Inference:
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Return data of shape (n_samples, n_features) for canonical codes."""
         module, device = self._network_for(codes)
-        X = torch.empty((len(codes), module.encoder_affine.in_features), dtype=module.encoder_affine.weight.dtype)
+        X = torch.empty((len(codes), module.n_features), dtype=module.dtype)
         for rows in chunks(*X.shape):
             h = as_tensor(codes[rows]).to(device, X.dtype)
             X[rows] = self.coordinates.to_data(module.decode(h).cpu())
@@ -83,10 +84,24 @@ class Inference:
 
     @torch.no_grad()
     def residuals(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Yield rows with their data and its error, both (n, n_features) in the network's coordinates, in float64."""
+        """Yield rows with their data, less the offset, and its error, both (n, n_features), in units of the scale."""
         module, device = self._network_for(X)
+        widths = self.coordinates.relative_widths
         for rows, z in self._inputs(X, device):
-            yield rows, z.double().cpu().numpy(), (z - module(z)).double().cpu().numpy()
+            yield rows, z.double().cpu().numpy() * widths, (z - module(z)).double().cpu().numpy() * widths
+
+    @torch.no_grad()
+    def elbo(self, X: np.ndarray, loss: Loss, seed: int) -> float:
+        """Return the mean over rows of the variational bound on the log-likelihood of the data, in nats."""
+        module, device = self._network_for(X)
+        generator = Generator(device).manual_seed(seed)
+        total = 0.0
+        for _, z in self._inputs(X, device):
+            step = module.step(z, generator=generator)
+            nats = (loss.entries(step) + loss.log_partition(z)).sum(dtype=torch.float64)
+            total -= float(nats + module.code.divergence(step.preactivation).sum(dtype=torch.float64))
+        stretch = np.log(np.broadcast_to(self.coordinates.widths, module.n_features)).sum()
+        return total / len(X) - float(stretch)
 
     def _network_for(self, X: np.ndarray) -> tuple[Autoencoder, torch.device]:
         return self.by_dtype[_working_dtype(X)]
@@ -96,7 +111,7 @@ class Inference:
         for rows in chunks(*X.shape):
             z = self.coordinates.to_network(X[rows], dtype)
             if not torch.isfinite(z.sum()):
-                check_entries(X, self.feature_names, None, "")
+                column_means(X, self.feature_names)
                 raise ValueError(
                     f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
                     f"{self.coordinates.scale:g}. Pass float64, or leave them out."
@@ -105,14 +120,17 @@ class Inference:
 
 
 @torch.no_grad()
-def add_moments(moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tensor) -> None:
-    """Add the rows of a training tensor, whose variance is taken about the mean, to the moments of a module's code."""
+def add_moments(moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tensor, relative_widths: Tensor) -> None:
+    """Add the rows of a training tensor to the moments of a module's code.
+
+    Error and variance, the latter about the mean, are in units of the data's scale.
+    """
     for rows in chunks(*Z.shape):
         z = Z[rows]
         code = module.network_code(z)
         output = module.output(module.linear_output(code))
-        error = float((z - output).square().sum(dtype=torch.float64))
-        variance = float((z - mean).square().sum(dtype=torch.float64))
+        error = float(((z - output) * relative_widths).square().sum(dtype=torch.float64))
+        variance = float(((z - mean) * relative_widths).square().sum(dtype=torch.float64))
         moments.update(code.cpu().numpy(), error, variance)
 
 

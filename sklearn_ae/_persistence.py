@@ -32,7 +32,7 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
     network, coordinates, moments = attributes["module_"], attributes["_coordinates"], attributes["_moments"]
     state |= {
         "_architecture": attributes["_architecture"]._asdict(),
-        "_coordinates": {"offset": coordinates.offset, "scale": coordinates.scale},
+        "_coordinates": {name: getattr(coordinates, name) for name in ("offset", "scale", "raw", "spread")},
         "_moments": dict(vars(moments)),
         "_weights": arrays_of(network),
         "_code_map": arrays_of(attributes["_inference"].module64.code_map),

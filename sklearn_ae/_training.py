@@ -1,10 +1,11 @@
 """The skorch net that trains an autoencoder: steps, batches, the best weights. The only file that imports skorch."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from functools import cache
-from math import exp
+from math import ceil, exp
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,24 @@ from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
+from sklearn_ae._axes import Step
 from sklearn_ae.canonical import r_squared
-from sklearn_ae.losses import Step
+from sklearn_ae.corruptions import Corruption, Frame
+from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
 
-__all__ = ["OPTIMIZERS", "AutoencoderNet", "Rows", "Split", "StopTraining", "optimizer_settings"]
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "AutoencoderNet",
+    "KeepBest",
+    "Objective",
+    "Rows",
+    "Split",
+    "StopTraining",
+    "optimizer_settings",
+    "train_one_pass",
+]
 
 #: Weights times rows of a training step below which a second thread costs more than it brings.
 SMALL_STEP = 5_000_000
@@ -31,6 +45,8 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+#: Share of training over which the linear schedule raises the rate before it lowers it.
+WARM_UP = 0.02
 
 
 def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_decay: float) -> dict[str, Any]:
@@ -42,6 +58,22 @@ def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_deca
     if optimizer == "sgd":
         settings |= {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
     return settings
+
+
+class Objective:
+    """What training minimises: the mean loss per entry, plus terms that stand beside the loss of a whole row."""
+
+    def __init__(self, loss: Loss, terms: Sequence[Callable[[Step], Tensor]], n_entries: int):
+        self.loss = loss
+        self.terms = terms
+        self.n_entries = n_entries
+
+    def __call__(self, step: Step) -> Tensor:
+        """Return the objective of a step, a scalar."""
+        total = self.loss(step)
+        for term in self.terms:
+            total = total + term(step) / self.n_entries
+        return total
 
 
 class StopTraining(KeyboardInterrupt):
@@ -108,6 +140,7 @@ class WeightAverage:
         self.n_steps = self.n_steps_taken = 0
         self._present = [parameter.detach() for parameter in module.parameters()]
         self._averages = list(self.module.parameters())
+        self._buffers = list(zip(self.module.buffers(), module.buffers(), strict=True))
 
     def count_step(self) -> None:
         """Count a step of the module and take its weights in where that is due."""
@@ -121,19 +154,23 @@ class WeightAverage:
         if n_new:
             blend = get_ema_multi_avg_fn(exp(-n_new / min(self.window, self.n_steps / 10)))
             blend(self._averages, self._present, None)
+            for average, present in self._buffers:
+                average.copy_(present)
             self.n_steps_taken = self.n_steps
 
 
 class KeepBest(Callback):
     """Keeps the weights with the least objective, stops when they stay the best, restores them at the end.
 
-    The objective is that of training, its noise included but from a fixed seed, on the validation rows; without a split
-    it is the epoch's mean training loss. The start counts as epoch 0.
+    The objective is that of the end of training, its noise included but from a fixed seed, on the validation rows;
+    without a split it is the epoch's mean training loss. The start counts as epoch 0; epochs in which the objective is
+    still being annealed, in the first share `settled` of training, do not count.
     """
 
-    def __init__(self, n_iter_no_change: int, tol: float):
+    def __init__(self, n_iter_no_change: int, tol: float, settled: float = 0.0):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.settled = settled
 
     def on_train_begin(self, net: "AutoencoderNet", X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Take the start as the best so far."""
@@ -156,6 +193,8 @@ class KeepBest(Callback):
             return
         if self.validation_scores_ is not None:
             self.validation_scores_.append(net.validation_score())
+        if net.progress_ < self.settled:
+            return
         if objective < self.objective_:
             self.objective_, self.epoch_ = objective, len(net.history)
             self._keep(net)
@@ -171,7 +210,7 @@ class KeepBest(Callback):
         net.module_.eval()
 
     def _keep(self, net: "AutoencoderNet") -> None:
-        self.weights_ = {name: value.clone() for name, value in net.candidate.state_dict().items()}
+        self.weights_ = weights_of(net.candidate)
 
     def _lower_rate(self, net: "AutoencoderNet") -> None:
         if self.lowered_:
@@ -187,6 +226,26 @@ class KeepBest(Callback):
         net.optimizer_.state.clear()
         for group in net.optimizer_.param_groups:
             group["lr"] *= 0.1
+            group["initial_lr"] = 0.1 * group.get("initial_lr", net.lr)
+
+
+class LinearSchedule(Callback):
+    """Raises the learning rate over the first steps, then lowers it linearly to zero at the end of training."""
+
+    def on_train_begin(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Note the rate to start from."""
+        for group in net.optimizer_.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def on_batch_begin(self, net: "AutoencoderNet", training: bool = False, **kwargs: Any) -> None:
+        """Set the rate for a step."""
+        if training:
+            share = min(1.0, (net.progress_ + 1 / net.n_steps_) / WARM_UP) * (1 - net.progress_)
+            for group in net.optimizer_.param_groups:
+                group["lr"] = share * group["initial_lr"]
+
+
+SCHEDULES: dict[str, list[Callable[[], Callback]]] = {"constant": [], "linear": [LinearSchedule]}
 
 
 class Progress(Callback):
@@ -221,8 +280,16 @@ class AutoencoderNet(NeuralNet):
     ----------
     seed : int
         Seed of batches and noise.
+    corruption : Corruption or None
+        What is done to the input of a training step.
+    frame : Frame or None
+        Landmarks of the data, for the corruption.
+    lr_schedule : str
+        A name in ``SCHEDULES``.
     validation_mean : Tensor of shape (n_features,) or None
         Baseline of the validation R², in the network's coordinates; None for zero.
+    relative_widths : Tensor
+        Weights of the columns' errors in the validation R².
     average_window : int
         Steps that the average of the weights reaches back, 0 for none.
     keep_best : KeepBest or None
@@ -233,13 +300,21 @@ class AutoencoderNet(NeuralNet):
         self,
         *args: Any,
         seed: int = 0,
+        corruption: Corruption | None = None,
+        frame: Frame | None = None,
+        lr_schedule: str = "constant",
         validation_mean: Tensor | None = None,
+        relative_widths: Tensor | float = 1.0,
         average_window: int = 0,
         keep_best: KeepBest | None = None,
         **kwargs: Any,
     ):
         self.seed = seed
+        self.corruption = corruption
+        self.frame = frame
+        self.lr_schedule = lr_schedule
         self.validation_mean = validation_mean
+        self.relative_widths = relative_widths
         self.average_window = average_window
         self.keep_best = keep_best
         super().__init__(*args, **kwargs)
@@ -251,6 +326,7 @@ class AutoencoderNet(NeuralNet):
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
+        defaults += [(self.lr_schedule, schedule()) for schedule in SCHEDULES[self.lr_schedule]]
         if self.keep_best is not None:
             defaults.append(("keep_best", self.keep_best))
             if self.verbose:
@@ -262,12 +338,13 @@ class AutoencoderNet(NeuralNet):
         self.noise_ = Generator(self.device).manual_seed(self.seed)
         self.validation_noise_ = Generator(self.device)
         self.stop_ = self.interrupted_ = False
+        self.progress_, self.n_steps_ = 1.0, 1
         super().initialize()
         self.start_average()
         return self
 
     def initialize_criterion(self) -> "AutoencoderNet":
-        """Take the loss as it is: it is no torch module, but a scikit-learn estimator."""
+        """Take the objective as it is: it is no torch module."""
         self.criterion_ = self.criterion
         return self
 
@@ -311,7 +388,7 @@ class AutoencoderNet(NeuralNet):
         """Compute the objective of a batch, with noise, and its gradients."""
         self._set_training(True)
         x = self._input(batch[0])
-        step = self.module_.step(x, self.noise_)
+        step = self._noisy_step(self.module_, x, self.progress_, self.noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
         return {"loss": loss, "y_pred": step.output}
@@ -321,13 +398,18 @@ class AutoencoderNet(NeuralNet):
         self._set_training(False)
         x = self._input(batch[0])
         with torch.no_grad():
-            step = self.candidate.step(x, self.validation_noise_)
+            step = self._noisy_step(self.candidate, x, 1.0, self.validation_noise_)
             loss = self.get_loss(step, x, X=x)
-            output = self.candidate(x) if self.candidate.dropout else step.output
-            self.squared_error_ += float((x - output).square().sum())
+            noisy = self.candidate.noisy or self.corruption is not None
+            output = self.candidate(x) if noisy else step.output
+            self.squared_error_ += float(((x - output) * self.relative_widths).square().sum())
             centred = x if self.validation_mean is None else x - self.validation_mean
-            self.squares_ += float(centred.square().sum())
+            self.squares_ += float((centred * self.relative_widths).square().sum())
         return {"loss": loss, "y_pred": output}
+
+    def _noisy_step(self, module: Autoencoder, x: Tensor, progress: float, generator: Generator) -> Step:
+        corrupted = x if self.corruption is None else self.corruption(x, self.frame, generator)  # type: ignore[arg-type]
+        return module.step(corrupted, x, progress=progress, generator=generator)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Run an epoch; each pass over validation rows draws the same noise."""
@@ -357,9 +439,14 @@ class AutoencoderNet(NeuralNet):
         """Begin with nothing left of an earlier training but the weights and the optimizer."""
         self.stop_ = self.interrupted_ = False
         self.start_average()
+        if self.keep_best is not None:  # otherwise each call is one pass of many, and nothing is annealed
+            n_rows = len(self.get_split_datasets(X, y)[0])
+            self.progress_, self.n_steps_ = 0.0, max(1, self.max_epochs * ceil(n_rows / self.batch_size))
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Take the step into the average of the weights."""
+        """Count the step and take it into the average of the weights."""
+        if training and self.keep_best is not None:
+            self.progress_ = min(1.0, self.progress_ + 1 / self.n_steps_)
         if training and self.average_ is not None:
             self.average_.count_step()
 
@@ -398,3 +485,26 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
         trace = trace.tb_next
     raised_in = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
     return isinstance(interrupt, StopTraining) or raised_in.startswith("skorch.callbacks")
+
+
+def train_one_pass(net: AutoencoderNet, Z: Tensor) -> float:
+    """Train for one epoch and return its mean loss; give the weights back if it fails."""
+    before = weights_of(net.module_)
+    net.partial_fit(Rows(Z))
+    net.module_.eval()
+    if net.interrupted_:
+        warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=4)
+    loss = net.history[-1].get("train_loss", np.nan)
+    if not net.interrupted_ and not np.isfinite(loss):
+        net.module_.load_state_dict(before)
+        net.optimizer_.state.clear()
+        raise ValueError(
+            f"The loss stopped being finite with lr={net.lr:g}. Lower lr, or scale the data, for example with "
+            "sklearn.preprocessing.StandardScaler."
+        )
+    return float(loss)
+
+
+def weights_of(module: Autoencoder) -> dict[str, Tensor]:
+    """Return copies of a module's parameters and buffers."""
+    return {name: value.clone() for name, value in module.state_dict().items()}

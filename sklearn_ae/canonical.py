@@ -5,7 +5,7 @@ found here is kept beside the network (:class:`~sklearn_ae.modules.CodeMap` or `
 reconstruction.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -82,23 +82,24 @@ class ExplainedVariance(NamedTuple):
 
 def decoder_jacobian(module: Autoencoder, code: Tensor) -> Tensor:
     """Return the Jacobian (n_features, n_components) of the linear output at a network code (n_components,)."""
-    if not module.has_hidden:
-        return module.decoder_weight.detach()
+    if module.has_affine_decoder and module.decoder_matrix is not None:
+        return module.decoder_matrix.detach()
     directions = torch.eye(len(code), dtype=code.dtype, device=code.device)
     repeated = code.expand(len(code), -1)  # row i is differentiated along unit vector i
     with torch.enable_grad():
         return torch.autograd.functional.jvp(module.linear_output, repeated, directions)[1].T
 
 
-def canonicalize_(module: Autoencoder, moments: CodeMoments, scale: float) -> None:
+def canonicalize_(module: Autoencoder, moments: CodeMoments, scale: float, relative_widths: Any = 1.0) -> None:
     """Set the code map of a module in float64 from the moments of its code.
 
     A ``CodeMap`` makes codes uncorrelated and the decoder's Jacobian at the mean code orthonormal, both ordered by
-    explained variance, in units of the data, `scale` times those of the network; signs are those of scikit-learn's
-    ``svd_flip``. A ``CodeOrder`` orders units by explained variance.
+    explained variance, in units of the data, `scale` times those of the network, times `relative_widths` where columns
+    (n_features,) differ; signs are those of scikit-learn's ``svd_flip``. A ``CodeOrder`` orders units by explained
+    variance.
     """
     mean, covariance = torch.from_numpy(moments.mean), torch.from_numpy(moments.covariance)
-    jacobian = decoder_jacobian(module, mean)
+    jacobian = decoder_jacobian(module, mean) * torch.as_tensor(relative_widths).reshape(-1, 1)
     if isinstance(module.code_map, CodeMap):
         matrix, inverse = _axes(covariance, jacobian)
         module.code_map.matrix.copy_(matrix * scale)
@@ -144,14 +145,17 @@ def _signs(columns: Tensor) -> Tensor:
     return torch.where(largest < 0, -1.0, 1.0).to(columns)
 
 
-def explained_variance(module: Autoencoder, moments: CodeMoments, scale: float) -> ExplainedVariance:
+def explained_variance(
+    module: Autoencoder, moments: CodeMoments, scale: float, relative_widths: Any = 1.0
+) -> ExplainedVariance:
     """Return components, explained variance and its ratio for the canonical code of a module in float64.
 
     The R² of the reconstruction is shared out in proportion to Var(h_k) times the squared length of the k-th column of
-    the decoder's Jacobian at the mean code. `scale` is as in :func:`canonicalize_`.
+    the decoder's Jacobian at the mean code. `scale` and `relative_widths` are as in :func:`canonicalize_`.
     """
     covariance = torch.from_numpy(moments.covariance)
     jacobian = decoder_jacobian(module, torch.from_numpy(moments.mean))  # (d, k)
+    jacobian = jacobian * torch.as_tensor(relative_widths).reshape(-1, 1)
     if isinstance(module.code_map, CodeMap):
         matrix = module.code_map.matrix / scale
         variance = (matrix @ covariance @ matrix.T).diagonal()

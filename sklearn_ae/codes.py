@@ -1,60 +1,304 @@
-"""The codes: what is applied to the encoder's affine output, unit by unit.
+"""The codes: what is made of the encoder's output, in training and afterwards.
 
 A member is a scikit-learn estimator with plain parameters, called with the pre-activation. A new one is one class here
 and one line in ``CODES``.
 """
 
+from collections.abc import Callable
+from math import ceil
+from typing import Any
+
+import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from torch import Tensor
+from torch import Generator, Tensor
 
-__all__ = ["CODES", "Code", "Identity", "ReLU", "Sigmoid", "Tanh"]
+from sklearn_ae._axes import Member, Setting, Step
+
+__all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 
 
-class Code(BaseEstimator):
+class Code(Member):
     """Base class of the codes."""
 
     #: Whether the code is linear, so that rotating its units changes nothing that a linear decoder cannot undo.
     linear = False
+    #: Whether each unit depends on its own pre-activation alone, but for a choice among units that is locally constant.
+    unitwise = True
+    #: The closed interval that holds all values of the code.
+    value_range = (-torch.inf, torch.inf)
+    #: The start that suits the code, one of the estimator's ``init``.
+    init = "transpose"
+    #: Whether training codes a row as transforming does.
+    same_in_training = True
+    #: Terms of its own that the code adds to the loss of a row, each called with a step.
+    terms: tuple[Callable[[Step], Tensor], ...] = ()
 
-    def __call__(self, preactivation: Tensor) -> Tensor:
-        """Return the code of a pre-activation of shape (n_samples, n_components)."""
+    def n_preactivations(self, n_components: int) -> int:
+        """Return how many numbers the encoder has to give."""
+        return n_components
+
+    def start_(self, affine: torch.nn.Linear, columns: Tensor | None, variances: Callable[[], Tensor]) -> None:
+        """Adapt, in place, a start whose first pre-activations have the given variances (n_components,).
+
+        `affine` is the encoder's, `columns` the decoder's (n_features, n_components), None where it is the encoder's.
+        """
+
+    def __call__(self, a: Tensor) -> Tensor:
+        """Return the code (n_samples, n_components) of a pre-activation (n_samples, n_preactivations)."""
         raise NotImplementedError
+
+    def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
+        """Return the code that a training step uses, after a share of the training in [0, 1]."""
+        return self(a)
 
 
 class Identity(Code):
     """The code of PCA: the encoder's output as it is."""
 
     linear = True
+    init = "pca"
 
-    def __call__(self, preactivation: Tensor) -> Tensor:
-        return preactivation
+    def __call__(self, a: Tensor) -> Tensor:
+        return a
 
 
 class ReLU(Code):
     """Codes in [0, inf), many of them zero."""
 
-    def __call__(self, preactivation: Tensor) -> Tensor:
-        return torch.relu(preactivation)
+    value_range = (0.0, torch.inf)
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return torch.relu(a)
 
 
 class Sigmoid(Code):
     """Codes in (0, 1)."""
 
-    def __call__(self, preactivation: Tensor) -> Tensor:
-        return torch.sigmoid(preactivation)
+    value_range = (0.0, 1.0)
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return torch.sigmoid(a)
 
 
 class Tanh(Code):
     """Codes in (-1, 1)."""
 
-    def __call__(self, preactivation: Tensor) -> Tensor:
-        return torch.tanh(preactivation)
+    value_range = (-1.0, 1.0)
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return torch.tanh(a)
+
+
+class TopK(Code):
+    """Codes that keep the k largest positive pre-activations of each row and set the others to zero.
+
+    The k-sparse autoencoder [1]_. Training begins with 4 k units and narrows down to k. Units that no row of a batch
+    keeps learn to reconstruct what is missing from it [2]_, so that no unit stays dead.
+
+    Parameters
+    ----------
+    k : int or float, default=0.1
+        Units kept in training, from 1 to `n_components`; a float in (0, 1) is a share of them, rounded up.
+    k_transform : int, float or None, default=None
+        Units kept afterwards, likewise; None for k. More than k make better features for a classifier, but worse
+        reconstructions; `n_components` keeps every positive one.
+    anneal : float, default=0.5
+        Share of training, in [0, 1), over which k is narrowed down.
+    aux : float, default=0.03125
+        Weight, at least 0, of the loss of unused units beside the squared error of a row.
+
+    References
+    ----------
+    .. [1] Makhzani, A. and Frey, B. (2014). k-Sparse autoencoders. ICLR. arXiv:1312.5663.
+    .. [2] Gao, L. et al. (2024). Scaling and evaluating sparse autoencoders. arXiv:2406.04093.
+    """
+
+    value_range = (0.0, torch.inf)
+    same_in_training = False
+
+    def __init__(
+        self,
+        k: int | float = 0.1,
+        k_transform: int | float | None = None,
+        anneal: float = 0.5,
+        aux: float = 1 / 32,
+    ):
+        self.k = k
+        self.k_transform = k_transform
+        self.anneal = anneal
+        self.aux = aux
+
+    @property
+    def settled(self) -> float:  # type: ignore[override]
+        """Share of training after which k is reached."""
+        return self.anneal
+
+    @property
+    def terms(self) -> tuple[Callable[[Step], Tensor], ...]:  # type: ignore[override]
+        """The loss of unused units."""
+        return (self.unused_units,) if self.aux else ()
+
+    def check(self, setting: Setting) -> None:
+        for name in ("k", "k_transform"):
+            value = getattr(self, name)
+            fits = (value is None and name == "k_transform") or (value is not None and _is_count(value, setting))
+            allowed = f"an integer from 1 to n_components={setting.n_components}, or a float in (0, 1)"
+            self._require(name, fits, allowed)
+        self._require("anneal", 0 <= self.anneal < 1, "in [0, 1)")
+        self._require("aux", self.aux >= 0, "at least 0")
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return largest(a, count(self.k if self.k_transform is None else self.k_transform, a.shape[-1]))
+
+    def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
+        k = count(self.k, a.shape[-1])
+        widening = 1 + 3 * (1 - progress / self.anneal) if progress < self.anneal else 1.0
+        return largest(a, min(round(widening * k), a.shape[-1]))
+
+    def unused_units(self, step: Step) -> Tensor:
+        """Return the squared error that is left when units unused in the batch reconstruct the residual."""
+        # NOTE[DIFF]: Gao et al. count a unit as dead after 10 million rows without firing, which needs a memory. A
+        # batch without it will do: on MNIST, 1,000 units, none is dead at the end.
+        used = (step.code > 0).any(0)
+        missing = (step.target - step.output).detach()
+        if not used.all():
+            k = min(2 * count(self.k, len(used)), int((~used).sum()))
+            spare = largest(step.preactivation.masked_fill(used, -torch.inf), k)
+            missing = missing - (step.decode(spare) - step.decode(torch.zeros_like(spare[:1])))
+        return self.aux * missing.square().sum(1).mean()
+
+
+class WinnerTakeAll(Code):
+    """Positive codes of which each unit keeps, in a batch, only its largest: lifetime sparsity [1]_.
+
+    Transforming keeps every positive one.
+
+    Parameters
+    ----------
+    rate : float, default=0.05
+        Share of the rows of a batch that a unit keeps, in (0, 1], rounded up to whole rows.
+
+    References
+    ----------
+    .. [1] Makhzani, A. and Frey, B. (2015). Winner-take-all autoencoders. NeurIPS. arXiv:1409.2752.
+    """
+
+    value_range = (0.0, torch.inf)
+    same_in_training = False
+
+    def __init__(self, rate: float = 0.05):
+        self.rate = rate
+
+    def check(self, setting: Setting) -> None:
+        self._require("rate", 0 < self.rate <= 1, "in (0, 1]")
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return torch.relu(a)
+
+    def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
+        return largest(a.T, ceil(self.rate * len(a))).T
+
+
+class Gaussian(Code):
+    """Codes drawn from a normal distribution for each row: the variational autoencoder [1]_.
+
+    The encoder gives mean and log-variance of each unit. Training draws a code from them and adds their divergence
+    from the standard normal distribution to the loss; transforming gives the mean. The loss of a row is taken as a
+    negative log-likelihood: for the squared error that of a normal distribution with half the mean variance of the
+    data's entries. A PCA start is whitened.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Weight of the divergence, above 0; 1 maximises the bound that ``elbo`` gives, beta-VAEs have others [2]_.
+    warm_up : float, default=0.1
+        Share of training, in [0, 1), over which the weight rises from 0.
+
+    References
+    ----------
+    .. [1] Kingma, D. and Welling, M. (2014). Auto-encoding variational Bayes. ICLR. arXiv:1312.6114.
+    .. [2] Higgins, I. et al. (2017). beta-VAE: learning basic visual concepts with a constrained variational framework.
+       ICLR.
+    """
+
+    init = "pca"
+    same_in_training = False
+
+    def __init__(self, weight: float = 1.0, warm_up: float = 0.1):
+        self.weight = weight
+        self.warm_up = warm_up
+
+    @property
+    def settled(self) -> float:  # type: ignore[override]
+        """Share of training after which the weight is reached."""
+        return self.warm_up
+
+    @property
+    def terms(self) -> tuple[Callable[[Step], Tensor], ...]:  # type: ignore[override]
+        """The weighted divergence."""
+        return (self.weighted_divergence,)
+
+    def check(self, setting: Setting) -> None:
+        self._require("weight", self.weight > 0, "above 0")
+        self._require("warm_up", 0 <= self.warm_up < 1, "in [0, 1)")
+
+    def n_preactivations(self, n_components: int) -> int:
+        return 2 * n_components
+
+    def start_(self, affine: torch.nn.Linear, columns: Tensor | None, variances: Callable[[], Tensor]) -> None:
+        k = affine.out_features // 2
+        variance = variances().to(affine.weight)
+        affine.weight[k:] = 0
+        affine.bias[k:] = -torch.log1p(2 * variance)  # as in probabilistic PCA with a noise of one half
+        if columns is not None:
+            deviation = torch.where(variance > 1e-6 * variance.max(), variance.sqrt(), 1.0)
+            affine.weight[:k] /= deviation[:, None]
+            columns *= deviation
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return a.chunk(2, dim=-1)[0]
+
+    def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
+        mean, log_variance = a.chunk(2, dim=-1)
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        return mean + torch.exp(log_variance / 2) * noise
+
+    def divergence(self, a: Tensor) -> Tensor:
+        """Return the Kullback-Leibler divergence of each row's code from the prior (n_samples,), in nats."""
+        mean, log_variance = a.chunk(2, dim=-1)
+        return (mean.square() + torch.expm1(log_variance) - log_variance).sum(-1) / 2
+
+    def weighted_divergence(self, step: Step) -> Tensor:
+        """Return the mean divergence of the rows with its weight at the step."""
+        ramp = min(1.0, step.progress / self.warm_up) if self.warm_up else 1.0
+        return self.weight * ramp * self.divergence(step.preactivation).mean()
+
+    def draw(self, n_samples: int, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
+        """Return codes (n_samples, n_components) from the prior."""
+        return random_state.standard_normal((n_samples, n_components))
+
+
+def largest(a: Tensor, k: int) -> Tensor:
+    """Return a with the k largest entries of each row kept where they are positive, and zeros elsewhere."""
+    values, units = a.topk(k, dim=1)
+    return torch.zeros_like(a).scatter(1, units, values.relu())
+
+
+def count(value: int | float, n_units: int) -> int:
+    """Return a number of units given as such or as a share of all."""
+    return ceil(value * n_units) if isinstance(value, float) else int(value)
+
+
+def _is_count(value: Any, setting: Setting) -> bool:
+    return 0 < value < 1 if isinstance(value, float) else 1 <= value <= setting.n_components
 
 
 CODES: dict[str, type[Code]] = {
+    "gaussian": Gaussian,
     "identity": Identity,
     "relu": ReLU,
     "sigmoid": Sigmoid,
     "tanh": Tanh,
+    "top_k": TopK,
+    "winner_take_all": WinnerTakeAll,
 }

@@ -1,19 +1,41 @@
-"""In-place starts of a network's weights, drawn from a generator of the caller's."""
+"""In-place starts of a module's weights, drawn from a generator of the caller's."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from torch import Generator, Tensor, nn
 
-from sklearn_ae.modules import Autoencoder, TiedAutoencoder
+from sklearn_ae.modules import Autoencoder
+from sklearn_ae.networks import AffineNetwork
 
-__all__ = ["pca_", "principal_axes", "random_", "transpose_"]
+__all__ = ["pca_", "principal_axes", "random_", "start_", "transpose_"]
 
 #: Up to this many rows or columns, whichever are fewer, principal axes come from a dense eigenproblem.
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
+
+
+def start_(module: Autoencoder, name: str, X: Tensor, generator: Generator, rows: Tensor | None = None) -> None:
+    """Start as `name` says, one of ``"pca"``, ``"transpose"``, ``"random"`` and ``"auto"``.
+
+    ``"auto"`` is what suits the code. A network of the user's own without an affine path keeps its weights.
+
+    Raises
+    ------
+    ValueError
+        If `name` is another one, and the network has no affine path.
+    """
+    starts = {"pca": pca_, "transpose": transpose_, "random": random_}
+    if isinstance(module.network, AffineNetwork):
+        starts[module.code.init if name == "auto" else name](module, X, generator, rows)
+    elif name != "auto":
+        raise ValueError(
+            f"init={name!r} needs the affine path of sklearn_ae.networks.AffineNetwork, but module= is a "
+            f"{type(module.network).__name__}: leave init='auto', which keeps the weights that it comes with."
+        )
 
 
 def pca_(module: Autoencoder, X: Tensor, generator: Generator, rows: Tensor | None = None) -> None:
@@ -21,18 +43,20 @@ def pca_(module: Autoencoder, X: Tensor, generator: Generator, rows: Tensor | No
 
     Axes beyond the rank of X are random directions orthogonal to it, which keep PCA's reconstruction of X.
     """
-    mean, axes = principal_axes(X, module.encoder_affine.out_features, generator, rows)
-    m = len(axes)
+    network, k = module.network, module.n_components
+    mean, axes = principal_axes(X, k, generator, rows)
+    m, affine, columns = len(axes), network.encoder_affine, network.free_columns
     with torch.no_grad():
-        he_(module.encoder_affine, generator)
-        module.encoder_affine.weight[:m] = axes
-        if isinstance(module, TiedAutoencoder):
-            module.encoder_affine.weight[m:] = 0
+        he_(affine, generator)
+        affine.weight[:m] = axes
+        if columns is None:
+            affine.weight[m:] = 0
         else:
-            module.decoder_weight.zero_()
-            module.decoder_weight[:, :m] = axes.T / output_slope(module)
+            columns.zero_()
+            columns[:, :m] = axes.T / module.output.slope(mean)[:, None]
+        module.code.start_(affine, columns, lambda: _variances(X, mean, affine.weight[:k].double(), rows))
     centre_(module, mean)
-    start_hidden_(module, mean, generator)
+    start_hidden_(network, mean, generator)
 
 
 def transpose_(module: Autoencoder, X: Tensor, generator: Generator, rows: Tensor | None = None) -> None:
@@ -40,68 +64,72 @@ def transpose_(module: Autoencoder, X: Tensor, generator: Generator, rows: Tenso
 
     The start of Gao et al. (2024), which prevents units that never fire.
     """
-    weight = module.encoder_affine.weight
+    network, k = module.network, module.n_components
+    weight, columns = network.encoder_affine.weight, network.free_columns
     directions = torch.randn(weight.shape, generator=generator, dtype=torch.float32)
     directions /= torch.linalg.vector_norm(directions, dim=1, keepdim=True)
+    directions[k:] = 0
     with torch.no_grad():
         weight.copy_(directions)
-        if not isinstance(module, TiedAutoencoder):
-            module.decoder_weight.copy_(directions.T)
+        if columns is not None:
+            columns.copy_(directions[:k].T)
     mean = column_mean(X, rows)
     centre_(module, mean)
-    start_hidden_(module, mean, generator)
+    start_hidden_(network, mean, generator)
 
 
 def random_(module: Autoencoder, X: Tensor, generator: Generator, rows: Tensor | None = None) -> None:
     """Start every layer with He's scheme (He et al., 2015)."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
+    for layer in module.network.modules():
+        if has_weight(layer):
             he_(layer, generator)
-    nn.init.zeros_(module.decoder_bias)
+    nn.init.zeros_(module.network.decoder_bias)
 
 
-def he_(layer: nn.Linear, generator: Generator) -> None:
+def has_weight(layer: nn.Module) -> bool:
+    """Whether a layer is linear or a convolution."""
+    return isinstance(layer, (nn.Linear, nn.Conv2d))
+
+
+def he_(layer: Any, generator: Generator) -> None:
     """Draw weights with variance 2 / fan-in and set the bias to zero."""
     weight = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
     with torch.no_grad():
-        layer.weight.copy_(weight.mul_((2 / layer.in_features) ** 0.5))
+        layer.weight.copy_(weight.mul_((2 / weight[0].numel()) ** 0.5))
         if layer.bias is not None:
             layer.bias.zero_()
 
 
-def start_hidden_(module: Autoencoder, mean: Tensor, generator: Generator) -> None:
+def start_hidden_(network: AffineNetwork, mean: Tensor, generator: Generator) -> None:
     """Give hidden layers He's scheme around the mean of the data; zero the last ones, so that the affine path rules."""
-    if not module.has_hidden:
-        return
-    for mlp in (module.encoder_hidden, module.decoder_hidden):
-        *inner, last = (layer for layer in mlp if isinstance(layer, nn.Linear))
-        for layer in inner:
-            he_(layer, generator)
-        nn.init.zeros_(last.weight)
-    first = next(layer for layer in module.encoder_hidden if isinstance(layer, nn.Linear))
-    with torch.no_grad():
-        first.bias.copy_(-first.weight @ mean.to(first.weight))
+    for hidden in (network.encoder_hidden, network.decoder_hidden):
+        if hidden is not None:
+            *inner, last = (layer for layer in hidden if has_weight(layer))
+            for layer in inner:
+                he_(layer, generator)
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+    if network.encoder_hidden is not None and isinstance(first := network.encoder_hidden[0], nn.Linear):
+        with torch.no_grad():
+            first.bias.copy_(-first.weight @ mean.to(first.weight))
 
 
 def centre_(module: Autoencoder, mean: Tensor) -> None:
     """Set the biases so that the mean of the data is coded as zero and decoded as itself."""
-    affine = module.encoder_affine
+    network, k = module.network, module.n_components
+    affine = network.encoder_affine
     mean = mean.to(affine.weight)
     with torch.no_grad():
-        affine.bias.copy_(-affine.weight @ mean)
-        target = torch.logit(mean, eps=0.01) if has_sigmoid_output(module) else mean
-        zero_code = module.code(torch.zeros_like(affine.bias))
-        module.decoder_bias.copy_(target - module.decoder_weight @ zero_code)
+        affine.bias[:k] = -affine.weight[:k] @ mean
+        zero_code = module.code(torch.zeros_like(affine.bias)[None])[0]
+        network.decoder_bias.copy_(module.output.inverse(mean) - network.decoder_weight @ zero_code)
 
 
-def has_sigmoid_output(module: Autoencoder) -> bool:
-    """Whether outputs pass through a sigmoid."""
-    return isinstance(module.output, nn.Sigmoid)
-
-
-def output_slope(module: Autoencoder) -> float:
-    """Return the output activation's slope at its middle."""
-    return 0.25 if has_sigmoid_output(module) else 1.0
+def _variances(X: Tensor, mean: Tensor, axes: Tensor, rows: Tensor | None) -> Tensor:
+    """Return the variance of X along each of the axes (k, n_features)."""
+    total = torch.zeros(len(axes), dtype=torch.float64, device=X.device)
+    for chunk in row_chunks(X, rows):
+        total += ((chunk - mean) @ axes.T).square().sum(0)
+    return total / (len(X) if rows is None else len(rows))
 
 
 def column_mean(X: Tensor, rows: Tensor | None) -> Tensor:

@@ -1,63 +1,269 @@
 """The losses: what training minimises, and what follows from it for the data and for the decoder's output.
 
-A member is a scikit-learn estimator with plain parameters, called with a :class:`Step`. A new one is one class here and
-one line in ``LOSSES``.
+A member is a scikit-learn estimator with plain parameters that gives the loss of each entry of a
+:class:`~sklearn_ae._axes.Step`. A new one is one class here and one line in ``LOSSES``.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from math import erf, exp, log, pi, sqrt
+from typing import Any
 
+import numpy as np
+import torch
 import torch.nn.functional as F
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
-__all__ = ["LOSSES", "LogLoss", "Loss", "SquaredError", "Step"]
+from sklearn_ae._axes import Member, Setting, Step, member
+from sklearn_ae.outputs import OUTPUTS, ByColumns, Output
+
+__all__ = [
+    "LOSSES",
+    "AbsoluteError",
+    "CrossEntropy",
+    "Huber",
+    "LogLoss",
+    "Loss",
+    "Mixed",
+    "Poisson",
+    "SquaredError",
+]
 
 
-class Step(NamedTuple):
-    """What one training step computed, in the network's coordinates."""
-
-    target: Tensor  # (n, n_features)
-    code: Tensor  # (n, n_components), dropout applied
-    linear_output: Tensor  # (n, n_features), before the output activation
-    output: Tensor  # (n, n_features)
-
-
-class Loss(BaseEstimator):
+class Loss(Member):
     """Base class of the losses."""
 
     #: The output activations that the loss admits; ``"auto"`` takes the first, unless data decides.
     output_activations: tuple[str, ...] = ("identity",)
     #: Whether data may decide that ``"auto"`` limits the output to its range.
     bounds_help = False
-    #: The closed interval that data must lie in, or None for any finite value.
-    data_range: tuple[float, float] | None = None
+
+    def entries(self, step: Step) -> Tensor:
+        """Return the loss of each entry (n_samples, n_features), or of each group of entries."""
+        raise NotImplementedError
 
     def __call__(self, step: Step) -> Tensor:
         """Return the mean loss per entry, a scalar."""
-        raise NotImplementedError
+        return self.entries(step).mean()
+
+    def log_partition(self, target: Tensor) -> Tensor:
+        """Return what makes the loss of each entry a negative log-likelihood in nats when added to it."""
+        raise NotImplementedError(f"{type(self).__name__} does not say which log-likelihood it stands for")
+
+    def for_columns(self, n_features: int, names: np.ndarray | None) -> "Loss":
+        """Return the loss for data with so many columns, whose names are given where they have any."""
+        return self
+
+    def n_entries(self, n_features: int) -> int:
+        """Return how many entries a row has."""
+        return n_features
+
+    def output(self, name: str, n_features: int) -> Output:
+        """Return the output activation of that name."""
+        return OUTPUTS[name](n_features)
 
 
 class SquaredError(Loss):
-    """Mean squared error per entry: PCA's own objective."""
+    """Squared error: PCA's own objective."""
 
     output_activations = ("identity", "clip", "sigmoid")
     bounds_help = True
 
+    def entries(self, step: Step) -> Tensor:
+        return (step.output - step.target).square()
+
     def __call__(self, step: Step) -> Tensor:
         return F.mse_loss(step.output, step.target)
 
+    def log_partition(self, target: Tensor) -> Tensor:
+        return torch.full_like(target, log(pi) / 2)
+
+
+class AbsoluteError(Loss):
+    """Absolute error, which outliers move less than the squared one."""
+
+    output_activations = ("identity", "clip", "sigmoid")
+    bounds_help = True
+
+    def entries(self, step: Step) -> Tensor:
+        return (step.output - step.target).abs()
+
+    def log_partition(self, target: Tensor) -> Tensor:
+        return torch.full_like(target, log(2))
+
+
+class Huber(Loss):
+    """Half the squared error where that is small, the absolute error, shifted and times delta, beyond (Huber, 1964).
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        Error above which the loss grows linearly, above 0, in units of the root mean square of all entries of the data
+        about their columns' means, unless a sigmoid makes the output: then in those of the data.
+    """
+
+    output_activations = ("identity", "clip", "sigmoid")
+    bounds_help = True
+
+    def __init__(self, delta: float = 1.0):
+        self.delta = delta
+
+    def check(self, setting: Setting) -> None:
+        self._require("delta", self.delta > 0, "above 0")
+
+    def entries(self, step: Step) -> Tensor:
+        return F.huber_loss(step.output, step.target, delta=self.delta, reduction="none")
+
+    def log_partition(self, target: Tensor) -> Tensor:
+        d = self.delta
+        total = sqrt(2 * pi) * erf(d / sqrt(2)) + 2 / d * exp(-d * d / 2)
+        return torch.full_like(target, log(total))
+
 
 class LogLoss(Loss):
-    """Mean cross-entropy per entry, in nats, of targets in [0, 1] under independent Bernoulli outputs."""
+    """Cross-entropy, in nats, of entries in [0, 1] under independent Bernoulli distributions."""
 
     output_activations = ("sigmoid",)
-    data_range = (0.0, 1.0)
+
+    def entries(self, step: Step) -> Tensor:
+        return F.binary_cross_entropy_with_logits(step.linear_output, step.target, reduction="none")
 
     def __call__(self, step: Step) -> Tensor:
         return F.binary_cross_entropy_with_logits(step.linear_output, step.target)
 
+    def log_partition(self, target: Tensor) -> Tensor:
+        return torch.zeros_like(target)
+
+
+class Poisson(Loss):
+    """Half the Poisson deviance, x log(x / x_hat) - x + x_hat, for counts and other entries from 0 up."""
+
+    output_activations = ("softplus",)
+
+    def entries(self, step: Step) -> Tensor:
+        x, rate = step.target, step.output.clamp_min(1e-8)
+        return torch.xlogy(x, x) - x * torch.log(rate) - x + rate
+
+    def log_partition(self, target: Tensor) -> Tensor:
+        return target - torch.xlogy(target, target) + torch.lgamma(target + 1)
+
+
+class CrossEntropy(Loss):
+    """Cross-entropy, in nats, of rows that sum to 1: all columns are one group, one-hot or shares."""
+
+    output_activations = ("softmax",)
+
+    def entries(self, step: Step) -> Tensor:
+        return F.cross_entropy(step.linear_output, step.target, reduction="none")[:, None]
+
+    def log_partition(self, target: Tensor) -> Tensor:
+        return torch.zeros_like(target[:, :1])
+
+    def n_entries(self, n_features: int) -> int:
+        return 1
+
+
+class Mixed(Loss):
+    """Different losses for different columns, for tables of numbers, binaries and categories.
+
+    Each column counts as one entry, each group of a ``"cross_entropy"`` as one together.
+
+    Parameters
+    ----------
+    losses : sequence of (loss, columns)
+        `loss` is a :class:`Loss` or a short name: ``"squared_error"`` for numbers, ``"log_loss"`` for binaries,
+        ``"cross_entropy"`` for the columns of one one-hot encoded category, ... `columns` is a column's name or index,
+        a list of these, or a slice of indices. A column belongs to one loss at most.
+    remainder : str or Loss, default="squared_error"
+        The loss of the columns that are not named.
+
+    Examples
+    --------
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import Mixed
+    >>> X = [[1.2, 0, 0, 1], [0.3, 1, 1, 0], [2.2, 1, 1, 0], [1.0, 0, 0, 1]]
+    >>> loss = Mixed([("log_loss", 1), ("cross_entropy", [2, 3])])
+    >>> model = AutoencoderTransformer(1, loss=loss, max_epochs=5, random_state=0).fit(X)
+    >>> model.inverse_transform(model.transform(X))[:, 2:].sum(axis=1)
+    array([1., 1., 1., 1.])
+    """
+
+    output_activations = ("by_columns",)
+
+    def __init__(self, losses: Sequence[tuple[Any, Any]] = (), remainder: Any = "squared_error"):
+        self.losses = losses
+        self.remainder = remainder
+
+    def check(self, setting: Setting) -> None:
+        for loss, _ in self._parts():
+            loss.check(setting)
+
+    def for_columns(self, n_features: int, names: np.ndarray | None) -> "Mixed":
+        parts, taken = [], np.zeros(n_features, dtype=int)
+        for loss, columns in self.losses:
+            if not isinstance(loss, Loss) and loss not in LOSSES:
+                raise ValueError(f"Mixed has the loss {loss!r}; choose one of {sorted(LOSSES)} or a Loss.")
+            indices = _indices(columns, n_features, names)
+            np.add.at(taken, indices, 1)
+            parts.append((member(loss, LOSSES), indices))
+        if (taken > 1).any():
+            twice = [int(i) for i in np.flatnonzero(taken > 1)]
+            raise ValueError(f"Mixed names columns {twice} more than once; each may have one loss.")
+        rest = [int(i) for i in np.flatnonzero(taken == 0)]
+        if rest:
+            parts.append((member(self.remainder, LOSSES), rest))
+        return Mixed(parts)
+
+    def output(self, name: str, n_features: int) -> Output:
+        parts = self._parts()
+        outputs = [loss.output(loss.output_activations[0], len(columns)) for loss, columns in parts]
+        return ByColumns(outputs, [columns for _, columns in parts])
+
+    def n_entries(self, n_features: int) -> int:
+        return sum(loss.n_entries(len(columns)) for loss, columns in self._parts())
+
+    def entries(self, step: Step) -> Tensor:
+        return torch.cat(
+            [
+                loss.entries(
+                    step._replace(
+                        target=step.target[:, columns],
+                        linear_output=step.linear_output[:, columns],
+                        output=step.output[:, columns],
+                    )
+                )
+                for loss, columns in self._parts()
+            ],
+            dim=1,
+        )
+
+    def log_partition(self, target: Tensor) -> Tensor:
+        return torch.cat([loss.log_partition(target[:, columns]) for loss, columns in self._parts()], dim=1)
+
+    def _parts(self) -> list[tuple[Loss, list[int]]]:
+        return [(member(loss, LOSSES), columns) for loss, columns in self.losses]
+
+
+def _indices(columns: Any, n_features: int, names: np.ndarray | None) -> list[int]:
+    """Return the indices of columns given by names, indices or a slice of indices."""
+    if isinstance(columns, slice):
+        return list(range(n_features)[columns])
+    several = columns if isinstance(columns, (list, tuple, np.ndarray)) else [columns]
+    known = {} if names is None else {str(name): i for i, name in enumerate(names)}
+    indices = []
+    for column in several:
+        index = known.get(column) if isinstance(column, str) else int(column)
+        if index is None or not -n_features <= index < n_features:
+            what = f"the names {list(known)[:10]}" if known else "no names: pass a DataFrame, or indices"
+            raise ValueError(f"Mixed names the column {column!r}, but X has {n_features} columns and {what}.")
+        indices.append(index % n_features)
+    return indices
+
 
 LOSSES: dict[str, type[Loss]] = {
+    "absolute_error": AbsoluteError,
+    "cross_entropy": CrossEntropy,
+    "huber": Huber,
     "log_loss": LogLoss,
+    "poisson": Poisson,
     "squared_error": SquaredError,
 }

@@ -1,69 +1,21 @@
-"""The torch networks. They work in centred and scaled coordinates and never draw from torch's global generator."""
+"""The torch module that training and inference run: a network with code, output activation and canonical map."""
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+import inspect
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sklearn_ae.codes import CODES, Code
-from sklearn_ae.losses import Step
+from sklearn_ae._axes import Step
+from sklearn_ae.codes import Code
+from sklearn_ae.losses import Loss
+from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, TiedAutoencoder
+from sklearn_ae.outputs import Output
 
-__all__ = [
-    "ACTIVATIONS",
-    "Architecture",
-    "Autoencoder",
-    "Clip",
-    "CodeMap",
-    "CodeOrder",
-    "Linear",
-    "TiedAutoencoder",
-    "build",
-]
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "gelu": nn.GELU,
-    "identity": nn.Identity,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-}
-
-
-class Linear(nn.Linear):
-    """A linear layer that starts at zero instead of drawing from torch's global generator."""
-
-    def reset_parameters(self) -> None:
-        """Set weight and bias to zero; :mod:`sklearn_ae.initializers` gives them their start."""
-        nn.init.zeros_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
-
-class Clip(nn.Module):
-    """Limit outputs to a range; outside it training keeps a slope, so that gradients return them."""
-
-    slope = 0.02
-    low: Tensor  # (d,)
-    high: Tensor  # (d,)
-
-    def __init__(self, n_features: int):
-        super().__init__()
-        self.register_buffer("low", torch.full((n_features,), -torch.inf))
-        self.register_buffer("high", torch.full((n_features,), torch.inf))
-
-    def set_range(self, low: Tensor, high: Tensor) -> None:
-        """Set the least and the greatest output of each feature, both (n_features,)."""
-        self.low.copy_(low)
-        self.high.copy_(high)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x within the range, softly while training."""
-        clipped = torch.clamp(x, self.low, self.high)
-        return torch.lerp(clipped, x, self.slope) if self.training else clipped
+__all__ = ["Architecture", "Autoencoder", "CodeMap", "CodeOrder", "build"]
 
 
 class CodeMap(nn.Module):
@@ -108,17 +60,6 @@ class CodeOrder(nn.Module):
         return h[..., self.position]
 
 
-def perceptron(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    """Return linear layers with an activation between each two; the last has no bias: the affine path has it."""
-    layers: list[nn.Module] = []
-    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        last = i == len(sizes) - 2
-        layers.append(Linear(n_in, n_out, bias=not last))
-        if not last:
-            layers.append(activation())
-    return nn.Sequential(*layers)
-
-
 def dropped(h: Tensor, rate: float, generator: Generator) -> Tensor:
     """Return h with entries zeroed at the given rate, the rest scaled up so that the mean stays."""
     keep = torch.empty_like(h).bernoulli_(1 - rate, generator=generator)
@@ -126,24 +67,21 @@ def dropped(h: Tensor, rate: float, generator: Generator) -> Tensor:
 
 
 class Autoencoder(nn.Module):
-    """Affine plus nonlinear in both halves, so that PCA is one setting of the weights.
+    """A network between data and code, with the code, the output activation and the canonical map.
 
-        encode(x) = code(A x + a + f(x))          decode(h) = output(W h + b + g(h))
-
-    f and g are multilayer perceptrons with the hidden widths in order and reversed; without hidden widths they are
-    absent. ``forward`` and ``step`` use the network's own code; ``encode`` and ``decode`` the canonical one.
+    ``forward`` and ``step`` use the network's own order and axes of the code; ``encode`` and ``decode`` the canonical
+    ones. All work in the network's coordinates.
 
     Parameters
     ----------
+    network : torch.nn.Module
+        With ``encode`` from data (n, n_features) to the pre-activation, and ``decode`` from the code to the output
+        before its activation.
     n_features, n_components : int
         Widths of data and code, d and k in the comments.
-    hidden_layer_sizes : sequence of int
-        Widths of the hidden layers of f.
-    activation : type of torch.nn.Module
-        Class of the nonlinearity between hidden layers.
-    code : callable
+    code : Code
         Maps the pre-activation to the code.
-    output : torch.nn.Module
+    output : Output
         The output activation.
     code_map : CodeMap or CodeOrder
         Maps the network's code to the canonical one.
@@ -153,62 +91,99 @@ class Autoencoder(nn.Module):
 
     def __init__(
         self,
+        network: Any,
         n_features: int,
         n_components: int,
-        hidden_layer_sizes: Sequence[int],
-        activation: type[nn.Module],
-        code: Callable[[Tensor], Tensor],
-        output: nn.Module,
+        code: Code,
+        output: Output,
         code_map: CodeMap | CodeOrder,
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.encoder_affine = Linear(n_features, n_components)  # A (k, d), a (k,)
-        self._add_decoder_affine(n_components, n_features)
-        if hidden_layer_sizes:
-            sizes = [n_features, *hidden_layer_sizes, n_components]
-            self.encoder_hidden = perceptron(sizes, activation)  # f
-            self.decoder_hidden = perceptron(sizes[::-1], activation)  # g
-        self.has_hidden = bool(hidden_layer_sizes)
+        self.network = network
+        self.n_features = n_features
+        self.n_components = n_components
         self.code = code
         self.output = output
         self.code_map = code_map
         self.dropout = dropout
-
-    def _add_decoder_affine(self, n_components: int, n_features: int) -> None:
-        self.decoder_affine = Linear(n_components, n_features)  # W (d, k), b (d,)
+        self.noisy = bool(dropout) or not code.same_in_training
 
     @property
-    def decoder_weight(self) -> Tensor:
-        """W, of shape (n_features, n_components)."""
-        return self.decoder_affine.weight
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.output_weight.device
 
     @property
-    def decoder_bias(self) -> nn.Parameter:
-        """b, of shape (n_features,)."""
-        return self.decoder_affine.bias
+    def dtype(self) -> torch.dtype:
+        """The precision of the weights."""
+        return self.output_weight.dtype
+
+    @property
+    def output_weight(self) -> Tensor:
+        """Any of the weights."""
+        return next(self.network.parameters())
+
+    @property
+    def encoder_matrix(self) -> Tensor | None:
+        """A (k, d) where the code is taken unit by unit from A x + a."""
+        network = self.network
+        closed = isinstance(network, AffineNetwork) and network.encoder_hidden is None and self.code.unitwise
+        return network.encoder_affine.weight[: self.n_components] if closed else None
+
+    @property
+    def decoder_matrix(self) -> Tensor | None:
+        """W (d, k), the affine part of the decoder, where it has one."""
+        return self.network.decoder_weight if isinstance(self.network, AffineNetwork) else None
+
+    @property
+    def has_affine_decoder(self) -> bool:
+        """Whether the decoder, but for the output activation, is W h + b."""
+        return isinstance(self.network, AffineNetwork) and self.network.decoder_hidden is None
 
     def network_code(self, x: Tensor) -> Tensor:
-        """Return the code in the order and axes that training uses."""
-        a = self.encoder_affine(x)
-        return self.code(a + self.encoder_hidden(x) if self.has_hidden else a)
+        """Return the code in the order and axes that training uses, without noise."""
+        return self.code(self.network.encode(x))
 
     def linear_output(self, h: Tensor) -> Tensor:
         """Return the decoder's output before the output activation, for the network's code."""
-        u = F.linear(h, self.decoder_weight, self.decoder_bias)
-        return u + self.decoder_hidden(h) if self.has_hidden else u
+        return self.network.decode(h)
 
-    def step(self, x: Tensor, generator: Generator | None = None) -> Step:
-        """Return everything a loss may ask for; noise is drawn only where a generator is given."""
-        h = self.network_code(x)
-        if self.dropout and generator is not None:
-            h = dropped(h, self.dropout, generator)
-        u = self.linear_output(h)
-        return Step(target=x, code=h, linear_output=u, output=self.output(u))
+    def step(
+        self,
+        x: Tensor,
+        target: Tensor | None = None,
+        *,
+        progress: float = 1.0,
+        generator: Generator | None = None,
+    ) -> Step:
+        """Return everything that the members of the axes may ask for; noise is drawn where a generator is given."""
+        a = self.network.encode(x)
+        if generator is None:
+            h = self.code(a)
+        else:
+            h = self.code.in_training(a, progress, generator)
+            h = dropped(h, self.dropout, generator) if self.dropout else h
+        u = self.network.decode(h)
+        return Step(
+            target=x if target is None else target,
+            input=x,
+            preactivation=a,
+            code=h,
+            linear_output=u,
+            output=self.output(u),
+            encode=self.network_code,
+            decode=self.linear_output,
+            activate=self.code,
+            encoder_matrix=self.encoder_matrix,
+            decoder_matrix=self.decoder_matrix,
+            progress=progress,
+            generator=generator,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the reconstruction of x, of the same shape."""
-        return self.step(x).output
+        """Return the reconstruction of x, of the same shape, without noise."""
+        return self.output(self.linear_output(self.network_code(x)))
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the canonical code of x (n, n_features), of shape (n, n_components)."""
@@ -219,53 +194,75 @@ class Autoencoder(nn.Module):
         return self.output(self.linear_output(self.code_map.undo(h)))
 
 
-class TiedAutoencoder(Autoencoder):
-    """An autoencoder without hidden layers whose decoder is the encoder's transpose: W = A'."""
-
-    def _add_decoder_affine(self, n_components: int, n_features: int) -> None:
-        self.bias = nn.Parameter(torch.zeros(n_features))  # b (d,)
-
-    @property
-    def decoder_weight(self) -> Tensor:
-        """A transposed, of shape (n_features, n_components)."""
-        return self.encoder_affine.weight.T
-
-    @property
-    def decoder_bias(self) -> nn.Parameter:
-        """b, of shape (n_features,)."""
-        return self.bias
-
-
 class Architecture(NamedTuple):
-    """All that determines a network but its weights."""
+    """All that determines a module but its weights."""
 
     n_features: int
     n_components: int
     hidden_layer_sizes: tuple[int, ...]
     activation: str | type[nn.Module]
-    code: str | Code
-    output_activation: str  # "identity", "clip" or "sigmoid"
+    code: Code
+    loss: Loss  # which makes the output
+    output_activation: str
     dropout: float
     tied_weights: bool
     rotation_free: bool
+    module: Any = None  # a network of the user's own: an instance, or what returns one
 
 
-def build(architecture: Architecture) -> Autoencoder:
-    """Return a network of the given architecture in float32, all weights zero."""
+def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
+    """Return a module of the given architecture in float32: all weights zero, or as the user's own network has them."""
     a = architecture
-    outputs: dict[str, Callable[[], nn.Module]] = {
-        "identity": nn.Identity,
-        "clip": lambda: Clip(a.n_features),
-        "sigmoid": nn.Sigmoid,
-    }
-    module = (TiedAutoencoder if a.tied_weights else Autoencoder)(
+    return Autoencoder(
+        own_network(a, seed) if a.module is not None else dense_network(a),
         a.n_features,
         a.n_components,
-        a.hidden_layer_sizes,
-        ACTIVATIONS[a.activation] if isinstance(a.activation, str) else a.activation,
-        code=CODES[a.code]() if isinstance(a.code, str) else a.code,
-        output=outputs[a.output_activation](),
+        code=a.code,
+        output=a.loss.output(a.output_activation, a.n_features),
         code_map=CodeMap(a.n_components) if a.rotation_free else CodeOrder(a.n_components),
         dropout=a.dropout,
-    )
-    return module.float()
+    ).float()
+
+
+def dense_network(a: Architecture) -> AffineNetwork:
+    """Return a network of the package's own without weights."""
+    sizes = a.n_features, a.n_components, a.code.n_preactivations(a.n_components)
+    if a.tied_weights:
+        return TiedAutoencoder(*sizes)
+    activation = ACTIVATIONS[a.activation] if isinstance(a.activation, str) else a.activation
+    return DenseAutoencoder(*sizes, a.hidden_layer_sizes, activation)
+
+
+def own_network(a: Architecture, seed: int) -> Any:
+    """Return a copy of the user's network, or make one from a class with the sizes that its signature asks for.
+
+    Layers of a class draw their weights from torch's global generator, which is seeded for as long and then put back.
+    """
+    network: Any = deepcopy(a.module) if isinstance(a.module, nn.Module) else _made(a, seed)
+    if not (isinstance(network, nn.Module) and callable(getattr(network, "encode", None))):
+        raise ValueError(f"module={a.module!r} is no torch.nn.Module with encode and decode, nor does it return one.")
+    m = a.code.n_preactivations(a.n_components)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        network = network.float().eval()
+        encoded = network.encode(torch.zeros(2, a.n_features))
+        decoded = network.decode(torch.zeros(2, a.n_components)) if encoded.shape == (2, m) else None
+    for got, width, call in ((encoded, m, "encode"), (decoded, a.n_features, "decode")):
+        if got is None or got.shape != (2, width):
+            shape = tuple(got.shape) if got is not None else None
+            raise ValueError(
+                f"{call} of module={a.module!r} must return {width} columns for n_features={a.n_features}, "
+                f"n_components={a.n_components} and code={a.code!r}, but returned shape {shape} for two rows."
+            )
+    return network
+
+
+def _made(a: Architecture, seed: int) -> nn.Module:
+    known: dict[str, Callable[[], int]] = {
+        "n_features": lambda: a.n_features,
+        "n_components": lambda: a.n_components,
+        "n_preactivations": lambda: a.code.n_preactivations(a.n_components),
+    }
+    asked = inspect.signature(a.module).parameters
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return a.module(**{name: size() for name, size in known.items() if name in asked})

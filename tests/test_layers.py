@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "sklearn_ae"
 LAYERS = [
     ["_compat"],
+    ["_axes", "outputs"],
     ["losses", "codes", "penalties", "corruptions"],
+    ["networks"],
     ["modules"],
     ["initializers"],
     ["canonical"],
@@ -19,6 +21,7 @@ LAYERS = [
     ["_inference"],
     ["_training"],
     ["_persistence"],
+    ["_configuration"],
     ["_autoencoder"],
     ["model_selection"],
     ["plotting"],

@@ -1,4 +1,4 @@
-"""reconstruction_score: one figure for everything that reconstructs."""
+"""reconstruction_score and component_quality: figures for every decomposition, whatever its kind."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA
+from sklearn.cluster import DBSCAN
+from sklearn.decomposition import NMF, PCA, DictionaryLearning, FastICA, KernelPCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
@@ -17,7 +18,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae.model_selection import reconstruction_score
+from sklearn_ae.model_selection import component_quality, reconstruction_score
 
 
 class Reconstructing(TransformerMixin, BaseEstimator):
@@ -37,6 +38,23 @@ class Reconstructing(TransformerMixin, BaseEstimator):
 
     def inverse_transform(self, X):
         return self.reconstruct(X)
+
+
+class Decomposed(TransformerMixin, BaseEstimator):
+    """Have the given components, and X itself as the code."""
+
+    def __init__(self, components):
+        self.components_ = np.asarray(components)
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def judge(*components, X=None):
+    return component_quality(Decomposed(components), X)
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +214,224 @@ def test_bad_data_is_refused(X):
 def test_function_transformer_reconstructs_by_its_inverse(X):
     logarithm = FunctionTransformer(np.log1p, inverse_func=np.expm1)
     assert reconstruction_score(logarithm.fit(X), X) == pytest.approx(1)
+
+
+ONE, OTHER, ZERO = [3.0, 4.0, 0.0], [4.0, -3.0, 1.0], [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        ([0, 0, -2, 0], 1),
+        ([3, 3, 3, 3], 0),
+        ([3, -3, 3, -3], 0),
+        ([1, 1, 0, 0], 2 - np.sqrt(2)),
+        ([3, 4, 0, 0], 2 - 7 / 5),
+    ],
+)
+def test_localisation_is_hoyers_sparseness(component, expected):
+    quality = judge(component)
+    assert quality.localisation == pytest.approx(expected)
+    assert 0 <= quality.localisation <= 1
+
+
+def test_a_single_feature_is_local():
+    quality = judge([2.0], [-3.0])
+    assert (quality.localisation, quality.redundancy) == (1, 1)
+
+
+def test_orthogonal_components_are_not_redundant():
+    components = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0] * [[1], [5], [0.1], [2], [1], [-1]]
+    assert judge(*components).redundancy == pytest.approx(0, abs=1e-14)
+
+
+def test_repeated_components_are_redundant():
+    quality = judge([1, 0, 0], [0, 1, 1], [0, -2, -2])
+    assert_allclose(quality.redundancy_per_component, [0, 1, 1])
+    assert quality.redundancy == pytest.approx(2 / 3)
+
+
+def test_redundancy_is_the_largest_cosine_to_another():
+    quality = judge([1, 0], [0, 1], [3, 4])
+    assert_allclose(quality.redundancy_per_component, [3 / 5, 4 / 5, 4 / 5])
+
+
+def test_scale_and_sign_do_not_matter():
+    rng = np.random.default_rng(0)
+    components = rng.normal(size=(5, 8))
+    expected = judge(*components)
+    for scale in (np.array([[1], [-1], [2], [-1e3], [1e-3]]), 1e-200, -1e200):
+        quality = judge(*components * scale)
+        assert quality.dead == 0
+        assert_allclose(quality.localisation_per_component, expected.localisation_per_component)
+        assert_allclose(quality.redundancy_per_component, expected.redundancy_per_component)
+
+
+def test_order_does_not_matter():
+    rng = np.random.default_rng(0)
+    components, order = rng.normal(size=(5, 8)), rng.permutation(5)
+    quality, expected = judge(*components[order][:, ::-1]), judge(*components)
+    assert quality.localisation == pytest.approx(expected.localisation)
+    assert_allclose(quality.redundancy_per_component, expected.redundancy_per_component[order])
+
+
+def test_dead_units_are_left_out():
+    quality, live = judge(ONE, ZERO, OTHER, np.multiply(ONE, 1e-8)), judge(ONE, OTHER)
+    assert quality.dead == 0.5
+    assert quality.is_dead.tolist() == [False, True, False, True]
+    assert quality.localisation == live.localisation
+    assert quality.redundancy == live.redundancy
+    for name in ("localisation_per_component", "redundancy_per_component"):
+        assert_allclose(quality[name], np.insert(live[name], [1, 2], np.nan))
+
+
+def test_a_unit_without_others_is_not_redundant():
+    quality = judge(ZERO, ONE)
+    assert quality.redundancy == 0
+    assert_allclose(quality.redundancy_per_component, [np.nan, 0])
+
+
+def test_if_all_are_dead_there_is_nothing_to_judge():
+    quality = judge(ZERO, ZERO)
+    assert quality.dead == 1
+    assert np.isnan([quality.localisation, quality.redundancy]).all()
+    assert np.isnan([quality.localisation_per_component, quality.redundancy_per_component]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("output", [np.asarray, pd.DataFrame, pl.DataFrame], ids=["numpy", "pandas", "polars"])
+def test_a_constant_code_is_dead(output, dtype):
+    codes = np.random.default_rng(0).normal(size=(1000, 3)).astype(dtype)
+    codes[:, 1] = 0.1
+    assert judge(ONE, ONE, OTHER).redundancy_per_component[0] == pytest.approx(1)
+    quality = judge(ONE, ONE, OTHER, X=output(codes))
+    assert quality.is_dead.tolist() == [False, True, False]
+    assert quality.redundancy == pytest.approx(judge(ONE, OTHER).redundancy)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_codes_that_vary_by_rounding_are_dead(dtype):
+    codes = np.full((10, 2), 0.1, dtype=dtype)
+    codes[::2] = np.nextafter(codes[::2], dtype(1))
+    assert judge(ONE, OTHER, X=codes).dead == 1
+
+
+def test_weak_units_live():
+    codes = np.random.default_rng(0).normal(size=(10, 2)) * [1, 1e-5]
+    assert judge(ONE, np.multiply(OTHER, 1e-6), X=codes).dead == 0
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["without X", "with X"])
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize(
+    ("svd_solver", "dtype"),
+    [
+        ("full", np.float64),
+        ("full", np.float32),
+        ("randomized", np.float64),
+        ("randomized", np.float32),
+        ("covariance_eigh", np.float64),  # in float32 its smallest variances are too rough
+    ],
+)
+def test_principal_axes_beyond_the_rank_are_dead(svd_solver, dtype, whiten, given):
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(600, 5)) @ rng.normal(size=(5, 20)) + 3).astype(dtype)
+    pca = PCA(20, svd_solver=svd_solver, whiten=whiten, random_state=0).fit(X)
+    quality = component_quality(pca, X if given else None)
+    assert quality.is_dead.tolist() == [False] * 5 + [True] * 15
+
+
+def test_pixels_that_are_always_zero_cost_as_many_axes(digits):
+    n_constant = np.sum(np.ptp(digits, axis=0) == 0)
+    assert n_constant == 3
+    for X in (None, digits):
+        assert component_quality(PCA().fit(digits), X).is_dead.sum() == n_constant
+
+
+def test_data_can_add_to_the_dead_but_not_take_away(X):
+    pca = PCA().fit(X * [1, 1, 1, 1, 1, 0])
+    assert component_quality(pca).is_dead.sum() == 1
+    assert component_quality(pca, X).is_dead.sum() == 1  # though X varies along it
+    on_a_line = pca.mean_ + np.outer(np.arange(9.0), pca.components_[2])
+    assert component_quality(pca, on_a_line).is_dead.tolist() == [True, True, False, True, True, True]
+    assert component_quality(pca, X[[0] * 5]).dead == 1
+
+
+def test_results_are_float64_and_the_estimator_is_unchanged(X):
+    pca = PCA(3).fit(X.astype(np.float32))
+    before = pca.components_.copy()
+    quality = component_quality(pca)
+    assert before.dtype == np.float32
+    assert_allclose(pca.components_, before, rtol=0)
+    assert {type(quality[name]) for name in ("localisation", "redundancy", "dead")} == {float}
+    assert quality.localisation_per_component.dtype == quality.redundancy_per_component.dtype == np.float64
+    assert quality.is_dead.dtype == bool
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        PCA(3),
+        NMF(3, max_iter=2000),
+        DictionaryLearning(3, max_iter=20, random_state=0),
+        FastICA(3, random_state=0),
+        AutoencoderTransformer(3, max_epochs=2, random_state=0),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_judges_every_decomposition_alone_and_in_pipelines(digits, estimator):
+    X = digits[:300] / 16
+    expected = component_quality(estimator.fit(X), X)
+    assert expected.dead == 0
+    assert 0 < expected.localisation < 1
+    assert 0 <= expected.redundancy < 1
+    step = FunctionTransformer(lambda X: X / 16).fit(X)
+    for pipeline in (
+        Pipeline([("scale", step), ("decompose", estimator)]),
+        Pipeline([("scale", step), ("inner", make_pipeline("passthrough", estimator)), ("last", "passthrough")]),
+    ):
+        quality = component_quality(pipeline, 16 * X)
+        for name in expected:
+            assert_allclose(quality[name], expected[name], rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (KernelPCA(2), "KernelPCA"),
+        (make_pipeline(PCA(2), StandardScaler()), "StandardScaler"),
+        (make_pipeline("passthrough"), "Pipeline"),
+    ],
+    ids=["KernelPCA", "ends in a scaler", "only passthrough"],
+)
+def test_what_has_no_components_is_named(X, estimator, name):
+    with pytest.raises(TypeError, match=rf"^{name} has no components_ to judge\. Use"):
+        component_quality(estimator.fit(X))
+
+
+@pytest.mark.parametrize(
+    "estimator", [PCA(), KernelPCA(), make_pipeline(StandardScaler(), PCA())], ids=["PCA", "KernelPCA", "pipeline"]
+)
+def test_unfitted_decompositions_are_refused(X, estimator):
+    for rows in (None, X):
+        with pytest.raises(NotFittedError):
+            component_quality(estimator, rows)
+
+
+def test_codes_that_cannot_tell_are_refused(X):
+    cores = DBSCAN(eps=10).fit(X)  # its components_ are rows of X
+    assert component_quality(cores).dead == 0
+    with pytest.raises(TypeError, match=r"DBSCAN has no transform.*leave X out"):
+        component_quality(cores, X)
+    with pytest.raises(ValueError, match=r"returned 6 columns for 2 components.*leave X out"):
+        judge(ONE, OTHER, X=X)
+    with pytest.raises(ValueError, match="minimum of 2"):
+        component_quality(PCA(2).fit(X), X[:1])
+    with pytest.raises(ValueError, match="codes contains NaN"):
+        judge(ONE, OTHER, X=[[1.0, np.nan], [1.0, 2.0]])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_components_must_be_finite(bad):
+    with pytest.raises(ValueError, match="components_ contains"):
+        judge(ONE, [0.0, bad, 1.0])

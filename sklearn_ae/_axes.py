@@ -1,0 +1,66 @@
+"""What the four axes share: the base class of their members, and the training step that members are given."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sklearn.base import BaseEstimator
+from torch import Generator, Tensor
+
+__all__ = ["Member", "Setting", "Step", "member"]
+
+
+class Step(NamedTuple):
+    """What one training step computed, in the network's coordinates; d features, k units of code."""
+
+    target: Tensor  # (n, d), clean
+    input: Tensor  # (n, d), corrupted
+    preactivation: Tensor  # (n, m), what the encoder gave; m = k for most codes
+    code: Tensor  # (n, k), with noise and dropout, as it was decoded
+    linear_output: Tensor  # (n, d), before the output activation
+    output: Tensor  # (n, d)
+    encode: Callable[[Tensor], Tensor]  # (n, d) -> (n, k), without noise
+    decode: Callable[[Tensor], Tensor]  # (n, k) -> (n, d), before the output activation
+    activate: Callable[[Tensor], Tensor]  # (n, m) -> (n, k), the code of a pre-activation, without noise
+    encoder_matrix: Tensor | None  # (k, d), where the pre-activation is affine in the input
+    decoder_matrix: Tensor | None  # (d, k), the affine part of the decoder, where it has one
+    progress: float = 1.0  # share of training done, in [0, 1]; 1 where nothing is annealed any more
+    generator: Generator | None = None  # for noise; None where there is to be none
+
+
+class Setting(NamedTuple):
+    """What a member may check itself against before training."""
+
+    n_features: int
+    n_components: int
+    code_range: tuple[float, float]  # of the code's values
+    tied_weights: bool
+    affine_path: bool  # whether encoder and decoder have an affine part
+
+
+class Member(BaseEstimator):
+    """Base class of the members of all axes: plain parameters, equal where those are.
+
+    Members hold no state: one instance may serve several fits at a time.
+    """
+
+    #: Share of training, in [0, 1), after which the member's part of the objective changes no more.
+    settled = 0.0
+
+    def check(self, setting: Setting) -> None:
+        """Raise a ValueError where the member's parameters are out of range or do not fit the setting."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *sorted(vars(self))))
+
+    def _require(self, name: str, fits: bool, allowed: str) -> None:
+        """Raise a ValueError naming a parameter, its value and what is allowed, unless it fits."""
+        if not fits:
+            raise ValueError(f"{type(self).__name__}({name}={getattr(self, name)!r}): {name} must be {allowed}.")
+
+
+def member(value: Any, registry: dict[str, Any]) -> Any:
+    """Return the member of an axis for its short name, or the member itself."""
+    return registry[value]() if isinstance(value, str) else value

@@ -1,0 +1,121 @@
+"""What the estimator's parameters mean for given data: names become members, and all must agree with each other."""
+
+from collections.abc import Sequence
+from math import floor, log2
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from sklearn_ae._axes import Member, Setting, member
+from sklearn_ae._data import share_on_bounds
+from sklearn_ae.codes import CODES
+from sklearn_ae.losses import LOSSES, Loss
+from sklearn_ae.modules import Architecture, Autoencoder, build
+from sklearn_ae.networks import AffineNetwork
+from sklearn_ae.penalties import Penalty
+
+__all__ = ["batch_size_for", "checked_module", "choose_architecture", "find_device", "find_device_or_cpu"]
+
+#: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
+CLIP_SHARE = 0.3
+
+
+def choose_architecture(
+    params: Any,
+    penalties: Sequence[Penalty],
+    X: np.ndarray,
+    bounds: tuple[np.ndarray, np.ndarray],
+    names: np.ndarray | None,
+) -> Architecture:
+    """Return the architecture that the parameters of an estimator ask for; `bounds` are those of the columns of X."""
+    hidden_layer_sizes = sizes_of(params.hidden_layer_sizes)
+    if params.tied_weights and (hidden_layer_sizes or params.module is not None):
+        raise ValueError(
+            "tied_weights=True shares one matrix between encoder and decoder and needs hidden_layer_sizes=() and "
+            f"module=None, got hidden_layer_sizes={params.hidden_layer_sizes!r}, module={params.module!r}."
+        )
+    for name, base in (("activation", nn.Module), ("optimizer", torch.optim.Optimizer)):
+        value = getattr(params, name)
+        if isinstance(value, type) and not issubclass(value, base):
+            raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
+    code = clone(member(params.code, CODES))
+    loss = clone(member(params.loss, LOSSES)).for_columns(X.shape[1], names)
+    return Architecture(
+        n_features=X.shape[1],
+        n_components=int(params.n_components),
+        hidden_layer_sizes=hidden_layer_sizes,
+        activation=params.activation,
+        code=code,
+        loss=loss,
+        output_activation=choose_output(params, loss, X, bounds),
+        dropout=float(params.dropout),
+        tied_weights=bool(params.tied_weights),
+        rotation_free=code.linear and not params.dropout and all(penalty.rotation_free for penalty in penalties),
+        module=params.module,
+    )
+
+
+def choose_output(params: Any, loss: Loss, X: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> str:
+    """Return the name of the output activation."""
+    if params.output_activation == "auto":
+        clip = loss.bounds_help and share_on_bounds(X, *bounds) >= CLIP_SHARE
+        return "clip" if clip else loss.output_activations[0]
+    if params.output_activation not in loss.output_activations:
+        raise ValueError(
+            f"output_activation={params.output_activation!r} does not fit loss={params.loss!r}; choose 'auto' or one "
+            f"of {list(loss.output_activations)}."
+        )
+    return params.output_activation
+
+
+def checked_module(architecture: Architecture, members: Sequence[Member | None], seed: int) -> Autoencoder:
+    """Return a new module, after checking that code, loss and the other members fit it."""
+    module = build(architecture, seed)
+    setting = Setting(
+        n_features=architecture.n_features,
+        n_components=architecture.n_components,
+        code_range=architecture.code.value_range,
+        tied_weights=architecture.tied_weights,
+        affine_path=isinstance(module.network, AffineNetwork),
+    )
+    for one in (architecture.code, architecture.loss, *members):
+        if one is not None:
+            one.check(setting)
+    return module
+
+
+def sizes_of(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:
+    """Return the widths of the hidden layers."""
+    sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))
+    if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
+    return tuple(int(size) for size in sizes)
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Return the device that a parameter names."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a torch device; choose 'cpu', 'cuda' or 'auto'.") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r} was asked for, but torch sees no CUDA device; choose 'cpu' or 'auto'.")
+    return found
+
+
+def find_device_or_cpu(device: str | torch.device) -> torch.device:
+    """Return the device that a loaded estimator goes to: the CPU where its own is missing."""
+    try:
+        return find_device(device)
+    except ValueError:
+        return torch.device("cpu")
+
+
+def batch_size_for(n_rows: int) -> int:
+    """Return the power of two next below a twentieth of the rows, from 16 to 256."""
+    return min(256, max(16, 2 ** floor(log2(max(n_rows / 20, 1)))))

@@ -1,0 +1,157 @@
+"""Output activations: what they do to the decoder's output, the data they suit, and where they start."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Softmax", "Softplus"]
+
+
+class Output(nn.Module):
+    """Base class of the output activations; all are built with the number of features."""
+
+    #: The closed interval that data must lie in.
+    data_range: tuple[float | Tensor, float | Tensor] = (-torch.inf, torch.inf)
+    #: Whether the network works in the data's own coordinates, or which columns do; else they are centred and scaled.
+    raw: bool | Tensor = False
+    #: Whether outputs are limited to the range of the training data.
+    bounded = False
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.n_features = n_features
+
+    def inverse(self, mean: Tensor) -> Tensor:
+        """Return what the activation maps to, or near, a mean (n_features,) of data."""
+        return mean
+
+    def slope(self, mean: Tensor) -> Tensor:
+        """Return the slope (n_features,) by which a start near a mean of data is scaled."""
+        return torch.ones_like(mean)
+
+    def set_range(self, low: Tensor, high: Tensor) -> None:
+        """Take note of the least and the greatest value of each feature, both (n_features,)."""
+
+
+class Identity(Output):
+    """The decoder's output as it is."""
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return u."""
+        return u
+
+
+class Clip(Output):
+    """Limit outputs to a range; outside it training keeps a slope, so that gradients return them."""
+
+    bounded = True
+    leak = 0.02
+    low: Tensor  # (d,)
+    high: Tensor  # (d,)
+
+    def __init__(self, n_features: int):
+        super().__init__(n_features)
+        self.register_buffer("low", torch.full((n_features,), -torch.inf))
+        self.register_buffer("high", torch.full((n_features,), torch.inf))
+
+    def set_range(self, low: Tensor, high: Tensor) -> None:
+        """Limit outputs to a range."""
+        self.low.copy_(low)
+        self.high.copy_(high)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return u within the range, softly while training."""
+        clipped = torch.clamp(u, self.low, self.high)
+        return torch.lerp(clipped, u, self.leak) if self.training else clipped
+
+
+class Sigmoid(Output):
+    """Outputs in (0, 1)."""
+
+    data_range = (0.0, 1.0)
+    raw = True
+
+    def inverse(self, mean: Tensor) -> Tensor:
+        return torch.logit(mean, eps=0.01)
+
+    def slope(self, mean: Tensor) -> Tensor:
+        return torch.full_like(mean, 0.25)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return the sigmoid of u."""
+        return torch.sigmoid(u)
+
+
+class Softplus(Output):
+    """Outputs in (0, inf): log(1 + exp(u)), which grows like an exponential below 0 and like u above."""
+
+    data_range = (0.0, torch.inf)
+    raw = True
+
+    def inverse(self, mean: Tensor) -> Tensor:
+        m = mean.clamp_min(0.01)
+        return m + torch.log(-torch.expm1(-m))
+
+    def slope(self, mean: Tensor) -> Tensor:
+        return -torch.expm1(-mean.clamp_min(0.25))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return log(1 + exp(u))."""
+        return nn.functional.softplus(u)
+
+
+class Softmax(Output):
+    """Outputs in (0, 1) that sum to 1 in each row: the probabilities of one group of columns."""
+
+    data_range = (0.0, 1.0)
+    raw = True
+
+    def inverse(self, mean: Tensor) -> Tensor:
+        return torch.log(mean.clamp_min(0.01))
+
+    def slope(self, mean: Tensor) -> Tensor:
+        return torch.full_like(mean, 0.25)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return the softmax of u over its last axis."""
+        return torch.softmax(u, dim=-1)
+
+
+class ByColumns(Output):
+    """An output activation for each of several disjoint sets of columns that together are all."""
+
+    def __init__(self, outputs: Sequence[Output], columns: Sequence[Sequence[int]]):
+        super().__init__(sum(len(part) for part in columns))
+        self.outputs = nn.ModuleList(outputs)
+        self.columns = [torch.tensor(part) for part in columns]
+        self.position = torch.argsort(torch.cat(self.columns))
+        self.raw = self._gather([torch.full((len(c),), bool(o.raw)) for o, c in self._parts()])
+        self.data_range = tuple(
+            self._gather([torch.full((len(c),), float(o.data_range[end])) for o, c in self._parts()]) for end in (0, 1)
+        )  # type: ignore[assignment]
+
+    def _parts(self) -> list[tuple[Output, Tensor]]:
+        return list(zip(self.outputs, self.columns, strict=True))  # type: ignore[arg-type]
+
+    def _gather(self, parts: list[Tensor]) -> Tensor:
+        return torch.cat(parts, dim=-1)[..., self.position]
+
+    def inverse(self, mean: Tensor) -> Tensor:
+        return self._gather([output.inverse(mean[part]) for output, part in self._parts()])
+
+    def slope(self, mean: Tensor) -> Tensor:
+        return self._gather([output.slope(mean[part]) for output, part in self._parts()])
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return each activation of its columns of u."""
+        return self._gather([output(u[..., part]) for output, part in self._parts()])
+
+
+OUTPUTS: dict[str, type[Output]] = {
+    "clip": Clip,
+    "identity": Identity,
+    "sigmoid": Sigmoid,
+    "softmax": Softmax,
+    "softplus": Softplus,
+}

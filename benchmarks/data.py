@@ -3,8 +3,12 @@
 import numpy as np
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 from sklearn_ae.datasets import fetch_mnist
+
+#: Training images of MNIST on which choices are made; test images are for the final figures alone.
+N_CHOICE = 10_000
 
 
 def small_data_sets() -> dict[str, np.ndarray]:
@@ -25,3 +29,17 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
     """Return the training and the test images of MNIST, float32 in [0, 1]."""
     bunch = fetch_mnist()
     return bunch.data, bunch.data_test
+
+
+def mnist_split(choose: bool) -> Bunch:
+    """Return images and labels as X, y, X_test, y_test.
+
+    To choose by, the last two are 10,000 of the training images and the first two the other 50,000.
+    """
+    bunch = fetch_mnist()
+    X, y = bunch.data, bunch.target
+    if not choose:
+        return Bunch(X=X, y=y, X_test=bunch.data_test, y_test=bunch.target_test)
+    order = np.random.RandomState(0).permutation(len(X))
+    held_out, rest = np.sort(order[:N_CHOICE]), np.sort(order[N_CHOICE:])
+    return Bunch(X=X[rest], y=y[rest], X_test=X[held_out], y_test=y[held_out])

@@ -15,10 +15,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sklearn_ae._axes import Step, member
+from sklearn_ae._axes import Member, Step, member
 from sklearn_ae._compat import Interval, StrOptions, fit_context
 from sklearn_ae._configuration import (
     batch_size_for,
+    check_members,
     checked_module,
     choose_architecture,
     find_device,
@@ -84,29 +85,50 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         without hidden layers.
     activation : {"relu", "silu", "gelu", "tanh", "sigmoid", "identity"} or type of torch.nn.Module, default="silu"
         The nonlinearity after each hidden layer; a class is called without arguments.
-    code : {"identity", "relu", "sigmoid", "tanh"} or Code, default="identity"
-        What is applied to the encoder's output, unit by unit; a member of :mod:`sklearn_ae.codes`.
-    loss : {"squared_error", "log_loss"} or Loss, default="squared_error"
+    code : {"identity", "relu", "sigmoid", "tanh", "top_k", "winner_take_all", "gaussian"} or Code, default="identity"
+        What is made of the encoder's output; a member of :mod:`sklearn_ae.codes`, a name standing for one with its
+        defaults. :class:`~sklearn_ae.codes.TopK` keeps the k largest units of each row, ``WinnerTakeAll`` the largest
+        rows of each unit, and :class:`~sklearn_ae.codes.Gaussian` makes a variational autoencoder.
+    loss : {"squared_error", "absolute_error", "huber", "log_loss", "poisson", "cross_entropy"} or Loss, \
+            default="squared_error"
         What training minimises, averaged over entries; a member of :mod:`sklearn_ae.losses`. ``"log_loss"`` is the
-        cross-entropy in nats, for data in [0, 1].
-    output_activation : {"auto", "identity", "clip", "sigmoid"}, default="auto"
+        cross-entropy in nats, for data in [0, 1], ``"poisson"`` for counts, ``"cross_entropy"`` for rows that sum to
+        1. :class:`~sklearn_ae.losses.Mixed` has different losses for different columns.
+    output_activation : {"auto", "identity", "clip", "sigmoid", "softplus", "softmax", "by_columns"}, default="auto"
         ``"clip"`` limits outputs to each column's range in the training data. ``"sigmoid"`` is for data in [0, 1],
-        which the network then works on as it is; it is the only one for ``"log_loss"``. ``"auto"`` takes what suits the
-        loss: for the squared error ``"clip"`` where at least three tenths of the entries repeat the least or greatest
-        value of their column, as in images, otherwise ``"identity"``.
+        which the network then works on as it is; it is the only one for ``"log_loss"``, as ``"softplus"`` is for
+        ``"poisson"``, ``"softmax"`` for ``"cross_entropy"`` and ``"by_columns"`` for ``Mixed``. ``"auto"`` takes what
+        suits the loss: for squared, absolute and Huber's error ``"clip"`` where at least three tenths of the entries
+        repeat the least or greatest value of their column, as in images, unless the code is ``TopK`` or
+        ``WinnerTakeAll``, whose features would suffer; otherwise ``"identity"``.
     dropout : float, default=0.0
         Share of the units of the code that are dropped in each training step, in [0, 1). Never when transforming.
+    penalty : {"l1", "kl_sparsity", "contractive", "orthogonal"}, Penalty or list of these, default=None
+        What is added to the loss; members of :mod:`sklearn_ae.penalties`. A list adds up.
+    corruption : float, {"masking", "gaussian_noise", "salt_and_pepper"} or Corruption, default=None
+        What is done to the input of a training step, which still has to reconstruct the clean row: the denoising
+        autoencoder [7]_; a member of :mod:`sklearn_ae.corruptions`. A float in [0, 1) is the rate of masking. Never
+        when transforming.
     tied_weights : bool, default=False
         Whether the decoder's matrix is the encoder's transpose, W = A'. Needs ``hidden_layer_sizes=()``.
+    module : torch.nn.Module, or class or callable that returns one, default=None
+        A network of your own with ``encode`` and ``decode``, in place of the one that `hidden_layer_sizes` and
+        `activation` describe. An instance is copied, never changed; anything else is called with those of
+        ``n_features``, ``n_components`` and ``n_preactivations`` that its signature names.
+        :class:`~sklearn_ae.networks.ConvAutoencoder` is one for images.
     init : {"auto", "pca", "transpose", "random"}, default="auto"
         ``"pca"``: principal axes in A and W, f and g zero. ``"transpose"``: random unit vectors in W, A their
         transpose, f and g zero [5]_. ``"random"``: He's scheme in every layer [4]_. ``"auto"`` is ``"pca"`` for the
-        identity code and ``"transpose"`` for others.
+        identity and the Gaussian code and ``"transpose"`` for others; a `module` without an affine path keeps the
+        weights that it comes with.
     optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
         ``"sgd"`` has a Nesterov momentum of 0.9. A class gets the weights, `lr` and, if not 0, `weight_decay`.
     lr : float, default=3e-3
         Learning rate, above 0. Training evaluates and keeps an average of the weights, which settles what a constant
         rate leaves unsettled.
+    lr_schedule : {"constant", "linear"}, default="constant"
+        ``"linear"`` raises the rate over the first fiftieth of the steps and lowers it to zero at `max_epochs`: better
+        where the number of epochs is known beforehand, as for large data.
     weight_decay : float, default=0.0
         Weight decay of the optimizer, at least 0; with ``"adamw"`` decoupled from the gradient.
     batch_size : "auto" or int, default="auto"
@@ -120,7 +142,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     validation_fraction : float, default=0.1
         Share of the rows held out where `early_stopping` is set, in (0, 1), rounded up to whole rows.
     n_iter_no_change : int, default=20
-        Stop after so many epochs without an improvement of the objective by `tol`.
+        Stop after so many epochs without an improvement of the objective by `tol`. Epochs in which a code is still
+        annealed or warmed up do not count.
     tol : float, default=1e-4
         See `n_iter_no_change`. For the squared error it is in units of R².
     warm_start : bool, default=False
@@ -132,8 +155,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Instances or (name, instance) pairs that see every epoch and step of `net_`. They are used as they are, not
         copied.
     random_state : int, RandomState instance or None, default=None
-        Seed of the validation split, the start, the order of rows and dropout. An int gives the same bits each time on
-        the same machine with as many threads. The global generator of torch is never used.
+        Seed of the validation split, the start, the order of rows, dropout and noise. An int gives the same bits each
+        time on the same machine with as many threads. The global generator of torch is never used, but by layers of a
+        `module` of your own: it is seeded while a class is built, and then put back.
     verbose : int, default=0
         1 shows a progress bar with epoch, loss, validation R² and time left; 0 prints nothing.
 
@@ -178,15 +202,15 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Notes
     -----
-    Never worse than PCA: for the identity code, the squared error, identity or clip output and no dropout, the R² of
-    the validation rows is at least that of PCA fitted on the other training rows. Elsewhere the start is a good one and
-    no more. With ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is*
-    PCA [2]_: no autoencoder with a linear decoder has a smaller squared error [1]_. What makes the difference is the
-    hidden layers [3]_, and on images some of it the clipping.
+    Never worse than PCA: for the identity code, the squared error, identity or clip output and no dropout, penalty or
+    corruption, the R² of the validation rows is at least that of PCA fitted on the other training rows. Elsewhere the
+    start is a good one and no more. With ``hidden_layer_sizes=()``, the identity code and
+    ``output_activation="identity"`` the optimum *is* PCA [2]_: no autoencoder with a linear decoder has a smaller
+    squared error [1]_. What makes the difference is the hidden layers [3]_, and on images some of it the clipping.
 
     After training the units of the code are put in an order, without changing any reconstruction. The identity code
-    without dropout is rotated so that units are uncorrelated and `components_` orthonormal, with the signs of PCA;
-    other codes are ordered by explained variance.
+    without dropout, or a penalty on codes, is rotated so that units are uncorrelated and `components_` orthonormal,
+    with the signs of PCA; other codes are ordered by explained variance.
 
     References
     ----------
@@ -199,6 +223,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
        performance on ImageNet classification. ICCV.
     .. [5] Gao, L. et al. (2024). Scaling and evaluating sparse autoencoders. arXiv:2406.04093.
     .. [6] Ferretti (2015). Extracting features from MNIST digits with an autoencoder.
+    .. [7] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
+       with a local denoising criterion. JMLR 11.
 
     Examples
     --------
@@ -401,6 +427,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 Z = self._start(module, X, mean, bounds, None, seed)
                 net = self._net(module, len(Z), seed, max_epochs=1, train_split=None)
             else:
+                check_members(self._architecture, self.module_, self._members)
                 self._check_range(bounds, self.module_)
                 Z = training_tensor(X, self._coordinates, self.module_.device)
                 net = self._net_for_passes(len(Z))
@@ -433,7 +460,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         ValueError
             If X is not finite or has other features than those seen in ``fit``.
         """
-        return self._inference.encode(self._check_X(X))
+        X = self._check_X(X)
+        return self._inference.encode(X)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Return the data that the decoder makes of codes, the output activation included.
@@ -577,6 +605,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
 
     @property
+    def _members(self) -> tuple[Member | None, ...]:
+        return (*penalties_of(self.penalty), corruption_of(self.corruption))
+
+    @property
     def _names(self) -> np.ndarray | None:
         return getattr(self, "feature_names_in_", None)
 
@@ -585,8 +617,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _new_module(self, bounds: tuple[np.ndarray, np.ndarray], seed: int) -> Autoencoder:
         """Return a module without a start, after checking that data and all members of the axes fit it."""
-        members = (*penalties_of(self.penalty), corruption_of(self.corruption))
-        module = checked_module(self._architecture, members, seed)
+        module = checked_module(self._architecture, self._members, seed)
         self._check_range(bounds, module)
         return module
 
@@ -638,7 +669,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _train(self, module: Autoencoder, Z: Tensor, split: Split | None, seed: int) -> None:
         """Train on Z and set what ``fit`` tells of the training."""
-        members = (self._architecture.code, *penalties_of(self.penalty))
+        members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
         keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
         net = self._net(
             module,

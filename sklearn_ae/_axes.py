@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Generator, Tensor
 
@@ -50,7 +51,7 @@ class Member(BaseEstimator):
         """Raise a ValueError where the member's parameters are out of range or do not fit the setting."""
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        return type(self) is type(other) and same(sorted(vars(self).items()), sorted(vars(other).items()))
 
     def __hash__(self) -> int:
         return hash((type(self), *sorted(vars(self))))
@@ -61,6 +62,19 @@ class Member(BaseEstimator):
             raise ValueError(f"{type(self).__name__}({name}={getattr(self, name)!r}): {name} must be {allowed}.")
 
 
+def same(a: Any, b: Any) -> bool:
+    """Return whether two parameters are equal, arrays within lists entry by entry."""
+    if isinstance(a, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return type(a) is type(b) and np.array_equal(a, b)
+    return bool(a == b)
+
+
 def member(value: Any, registry: dict[str, Any]) -> Any:
     """Return the member of an axis for its short name, or the member itself."""
-    return registry[value]() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value not in registry:
+        raise ValueError(f"{value!r} is not a short name; choose one of {sorted(registry)}.")
+    return registry[value]()

@@ -17,7 +17,14 @@ from sklearn_ae.modules import Architecture, Autoencoder, build
 from sklearn_ae.networks import AffineNetwork
 from sklearn_ae.penalties import Penalty
 
-__all__ = ["batch_size_for", "checked_module", "choose_architecture", "find_device", "find_device_or_cpu"]
+__all__ = [
+    "batch_size_for",
+    "check_members",
+    "checked_module",
+    "choose_architecture",
+    "find_device",
+    "find_device_or_cpu",
+]
 
 #: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
 CLIP_SHARE = 0.3
@@ -50,7 +57,7 @@ def choose_architecture(
         activation=params.activation,
         code=code,
         loss=loss,
-        output_activation=choose_output(params, loss, X, bounds),
+        output_activation=choose_output(params, loss, loss.bounds_help and code.bounds_help, X, bounds),
         dropout=float(params.dropout),
         tied_weights=bool(params.tied_weights),
         rotation_free=code.linear and not params.dropout and all(penalty.rotation_free for penalty in penalties),
@@ -58,10 +65,12 @@ def choose_architecture(
     )
 
 
-def choose_output(params: Any, loss: Loss, X: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> str:
+def choose_output(
+    params: Any, loss: Loss, bounds_help: bool, X: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]
+) -> str:
     """Return the name of the output activation."""
     if params.output_activation == "auto":
-        clip = loss.bounds_help and share_on_bounds(X, *bounds) >= CLIP_SHARE
+        clip = bounds_help and share_on_bounds(X, *bounds) >= CLIP_SHARE
         return "clip" if clip else loss.output_activations[0]
     if params.output_activation not in loss.output_activations:
         raise ValueError(
@@ -74,6 +83,12 @@ def choose_output(params: Any, loss: Loss, X: np.ndarray, bounds: tuple[np.ndarr
 def checked_module(architecture: Architecture, members: Sequence[Member | None], seed: int) -> Autoencoder:
     """Return a new module, after checking that code, loss and the other members fit it."""
     module = build(architecture, seed)
+    check_members(architecture, module, members)
+    return module
+
+
+def check_members(architecture: Architecture, module: Autoencoder, members: Sequence[Member | None]) -> None:
+    """Raise a ValueError where code, loss or the other members do not fit the module."""
     setting = Setting(
         n_features=architecture.n_features,
         n_components=architecture.n_components,
@@ -84,7 +99,6 @@ def checked_module(architecture: Architecture, members: Sequence[Member | None],
     for one in (architecture.code, architecture.loss, *members):
         if one is not None:
             one.check(setting)
-    return module
 
 
 def sizes_of(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._axes import Member, Setting
+from sklearn_ae._axes import Member, Setting, member
 
 __all__ = ["CORRUPTIONS", "Corruption", "Frame", "GaussianNoise", "Masking", "SaltAndPepper", "corruption_of"]
 
@@ -105,8 +105,6 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
 
 def corruption_of(value: Any) -> Corruption | None:
     """Return the corruption that a parameter's value stands for: a number is the rate of masking, 0 is none."""
-    if isinstance(value, str):
-        return CORRUPTIONS[value]()
-    if value is None or isinstance(value, Corruption):
-        return value
+    if value is None or isinstance(value, (str, Corruption)):
+        return member(value, CORRUPTIONS)
     return Masking(float(value)) if value else None

@@ -103,12 +103,13 @@ def he_(layer: Any, generator: Generator) -> None:
 def start_hidden_(network: AffineNetwork, mean: Tensor, generator: Generator) -> None:
     """Give hidden layers He's scheme around the mean of the data; zero the last ones, so that the affine path rules."""
     for hidden in (network.encoder_hidden, network.decoder_hidden):
-        if hidden is not None:
-            *inner, last = (layer for layer in hidden if has_weight(layer))
-            for layer in inner:
-                he_(layer, generator)
-            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
-    if network.encoder_hidden is not None and isinstance(first := network.encoder_hidden[0], nn.Linear):
+        layers = [] if hidden is None else [layer for layer in hidden.modules() if has_weight(layer)]
+        for layer in layers[:-1]:
+            he_(layer, generator)
+        for parameter in layers[-1].parameters() if layers else ():
+            nn.init.zeros_(parameter)
+    first = None if network.encoder_hidden is None else network.encoder_hidden[0]
+    if isinstance(first, nn.Linear) and first.bias is not None:
         with torch.no_grad():
             first.bias.copy_(-first.weight @ mean.to(first.weight))
 

@@ -140,8 +140,9 @@ class Poisson(Loss):
     output_activations = ("softplus",)
 
     def entries(self, step: Step) -> Tensor:
-        x, rate = step.target, step.output.clamp_min(1e-8)
-        return torch.xlogy(x, x) - x * torch.log(rate) - x + rate
+        x, u, rate = step.target, step.linear_output, step.output
+        log_rate = torch.where(u < -30, u, torch.log(F.softplus(u.clamp_min(-30))))  # where the rate vanishes too
+        return torch.xlogy(x, x) - x * log_rate - x + rate
 
     def log_partition(self, target: Tensor) -> Tensor:
         return target - torch.xlogy(target, target) + torch.lgamma(target + 1)
@@ -193,6 +194,11 @@ class Mixed(Loss):
         self.losses = losses
         self.remainder = remainder
 
+    @property
+    def settled(self) -> float:  # type: ignore[override]
+        """Share of training after which all losses are settled."""
+        return max((loss.settled for loss, _ in self._parts()), default=0.0)
+
     def check(self, setting: Setting) -> None:
         for loss, _ in self._parts():
             loss.check(setting)
@@ -200,18 +206,15 @@ class Mixed(Loss):
     def for_columns(self, n_features: int, names: np.ndarray | None) -> "Mixed":
         parts, taken = [], np.zeros(n_features, dtype=int)
         for loss, columns in self.losses:
-            if not isinstance(loss, Loss) and loss not in LOSSES:
-                raise ValueError(f"Mixed has the loss {loss!r}; choose one of {sorted(LOSSES)} or a Loss.")
             indices = _indices(columns, n_features, names)
             np.add.at(taken, indices, 1)
-            parts.append((member(loss, LOSSES), indices))
+            parts.append((_part(loss), indices))
         if (taken > 1).any():
             twice = [int(i) for i in np.flatnonzero(taken > 1)]
             raise ValueError(f"Mixed names columns {twice} more than once; each may have one loss.")
         rest = [int(i) for i in np.flatnonzero(taken == 0)]
-        if rest:
-            parts.append((member(self.remainder, LOSSES), rest))
-        return Mixed(parts)
+        parts.append((_part(self.remainder), rest))
+        return Mixed([(loss, indices) for loss, indices in parts if indices])
 
     def output(self, name: str, n_features: int) -> Output:
         parts = self._parts()
@@ -243,6 +246,14 @@ class Mixed(Loss):
         return [(member(loss, LOSSES), columns) for loss, columns in self.losses]
 
 
+def _part(loss: Any) -> Loss:
+    """Return the loss of some columns, given as a member or by its short name."""
+    plain = isinstance(loss, Loss) and not isinstance(loss, Mixed)
+    if not plain and not (isinstance(loss, str) and loss in LOSSES):
+        raise ValueError(f"Mixed has the loss {loss!r}; choose one of {sorted(LOSSES)} or another plain Loss.")
+    return member(loss, LOSSES)
+
+
 def _indices(columns: Any, n_features: int, names: np.ndarray | None) -> list[int]:
     """Return the indices of columns given by names, indices or a slice of indices."""
     if isinstance(columns, slice):
@@ -251,7 +262,8 @@ def _indices(columns: Any, n_features: int, names: np.ndarray | None) -> list[in
     known = {} if names is None else {str(name): i for i, name in enumerate(names)}
     indices = []
     for column in several:
-        index = known.get(column) if isinstance(column, str) else int(column)
+        number = int(column) if isinstance(column, (int, np.integer)) and not isinstance(column, bool) else None
+        index = known.get(column) if isinstance(column, str) else number
         if index is None or not -n_features <= index < n_features:
             what = f"the names {list(known)[:10]}" if known else "no names: pass a DataFrame, or indices"
             raise ValueError(f"Mixed names the column {column!r}, but X has {n_features} columns and {what}.")

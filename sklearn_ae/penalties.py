@@ -132,7 +132,8 @@ class Contractive(Weighted):
 
     def check(self, setting: Setting) -> None:
         super().check(setting)
-        self._require("n_projections", self.n_projections is None or self.n_projections >= 1, "at least 1, or None")
+        n = self.n_projections
+        self._require("n_projections", n is None or (n >= 1 and not isinstance(n, float)), "an integer from 1, or None")
 
     def __call__(self, step: Step) -> Tensor:
         with torch.enable_grad():
@@ -151,7 +152,7 @@ class Contractive(Weighted):
     def _from_projections(self, step: Step) -> Tensor:
         x = step.input.detach().requires_grad_()
         code = step.encode(x)
-        if self.n_projections is None:
+        if self.n_projections is None or step.generator is None:
             directions = torch.eye(code.shape[1], dtype=x.dtype, device=x.device)[:, None].expand(-1, *code.shape)
             share = 1.0
         else:
@@ -208,4 +209,8 @@ def penalties_of(value: Any) -> tuple[Penalty, ...]:
     if value is None:
         return ()
     several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
-    return tuple(member(one, PENALTIES) for one in several)
+    penalties = tuple(member(one, PENALTIES) for one in several)
+    for one in penalties:
+        if not isinstance(one, Penalty):
+            raise ValueError(f"penalty={value!r} has {one!r}; choose a Penalty or one of {sorted(PENALTIES)}.")
+    return penalties

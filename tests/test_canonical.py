@@ -9,6 +9,8 @@ from sklearn.utils.extmath import svd_flip
 from torch import nn
 
 from sklearn_ae.canonical import CodeMoments, canonicalize_, decoder_jacobian, explained_variance, r_squared
+from sklearn_ae.codes import CODES
+from sklearn_ae.losses import SquaredError
 from sklearn_ae.modules import Architecture, Autoencoder, build
 
 NETWORKS = {
@@ -21,9 +23,10 @@ NETWORKS = {
 }
 
 
-def random_network(seed: int = 0, **changes) -> Autoencoder:
+def random_network(seed: int = 0, code: str = "identity", **changes) -> Autoencoder:
     """Return a network in float64 and for inference, all its weights drawn."""
-    plain = Architecture(8, 4, (), "silu", "identity", "identity", 0.0, tied_weights=False, rotation_free=True)
+    made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
+    plain = Architecture(8, 4, (), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_free=True)
     generator = torch.Generator().manual_seed(seed)
     module = build(plain._replace(**changes)).double().eval()
     for parameter in module.parameters():
@@ -32,12 +35,12 @@ def random_network(seed: int = 0, **changes) -> Autoencoder:
 
 
 def rows_for(module: Autoencoder, n: int = 50, seed: int = 1) -> torch.Tensor:
-    width = module.encoder_affine.in_features
-    return 1 + torch.randn(n, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    return 1 + torch.randn(n, module.n_features, generator=generator, dtype=torch.float64)
 
 
 def moments_of(module: Autoencoder, X: torch.Tensor, *, rotation_free: bool = True) -> CodeMoments:
-    moments = CodeMoments(module.encoder_affine.out_features, rotation_free=rotation_free)
+    moments = CodeMoments(module.n_components, rotation_free=rotation_free)
     error, variance = (X - module(X)).square().sum(), (X - X.mean(0)).square().sum()
     moments.update(module.network_code(X).numpy(), float(error), float(variance))
     return moments
@@ -45,15 +48,15 @@ def moments_of(module: Autoencoder, X: torch.Tensor, *, rotation_free: bool = Tr
 
 def with_null_directions(module: Autoencoder, rank: int) -> Autoencoder:
     """Let the decoder see the last units only in its hidden path, and there only away from the mean code."""
-    module.decoder_affine.weight[:, rank:] = 0
-    module.decoder_hidden[0].bias.fill_(-3)  # relu is silent near the mean
+    module.network.decoder_affine.weight[:, rank:] = 0
+    module.network.decoder_hidden[0].bias.fill_(-3)  # relu is silent near the mean
     return module
 
 
 def null_network() -> tuple[Autoencoder, torch.Tensor]:
     module = with_null_directions(random_network(hidden_layer_sizes=(30,), activation="relu"), rank=2)
     X = rows_for(module)
-    module.encoder_affine.bias.sub_(module.network_code(X).mean(0))
+    module.network.encoder_affine.bias.sub_(module.network_code(X).mean(0))
     jacobian = decoder_jacobian(module, module.network_code(X).mean(0))
     assert torch.linalg.matrix_rank(jacobian) == 2
     h = module.network_code(X)
@@ -151,9 +154,9 @@ def test_a_linear_network_has_the_components_of_pca(n, d, k, scale):
     module = random_network(n_features=d, n_components=k)
     mixing = torch.from_numpy(rng.normal(size=(k, k)))
     axes = torch.from_numpy(pca.components_)
-    module.encoder_affine.weight.copy_(mixing @ axes)
-    module.decoder_affine.weight.copy_(axes.T @ torch.linalg.inv(mixing))
-    module.decoder_affine.bias.copy_(-module.decoder_weight @ module.encoder_affine.bias)
+    module.network.encoder_affine.weight.copy_(mixing @ axes)
+    module.network.decoder_affine.weight.copy_(axes.T @ torch.linalg.inv(mixing))
+    module.network.decoder_affine.bias.copy_(-module.network.decoder_weight @ module.network.encoder_affine.bias)
     Z = torch.from_numpy((X - pca.mean_) / scale)
     moments = moments_of(module, Z)
     canonicalize_(module, moments, scale)
@@ -164,10 +167,57 @@ def test_a_linear_network_has_the_components_of_pca(n, d, k, scale):
     np.testing.assert_allclose(module.encode(Z).numpy(), pca.transform(X), rtol=0, atol=1e-9 * scale * d)
 
 
+RELATIVE_WIDTHS = torch.tensor([1, 0.3, 1, 1, 5, 1, 0.3, 1]).double()
+
+
+@pytest.mark.parametrize("rotation_free", [True, False])
+@pytest.mark.parametrize("hidden", [(), (7,)])
+def test_components_and_variances_are_in_units_of_the_data_where_widths_differ(hidden, rotation_free):
+    """A decoder stretched in the data's units is one whose last layers are stretched."""
+    changes = {"hidden_layer_sizes": hidden, "rotation_free": rotation_free}
+    module, stretched = random_network(**changes), random_network(**changes)
+    for layer in [stretched.network.decoder_affine, *([stretched.network.decoder_hidden[-1]] if hidden else [])]:
+        layer.weight.mul_(RELATIVE_WIDTHS[:, None])
+    X = rows_for(module)
+    moments = moments_of(module, X, rotation_free=rotation_free)
+    canonicalize_(module, moments, 2.5, RELATIVE_WIDTHS.numpy())
+    canonicalize_(stretched, moments, 2.5)
+    torch.testing.assert_close(module.encode(X), stretched.encode(X))
+    found = explained_variance(module, moments, 2.5, RELATIVE_WIDTHS.numpy())
+    for part, expected in zip(found, explained_variance(stretched, moments, 2.5), strict=True):
+        np.testing.assert_allclose(part, expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(module.decode(module.encode(X)), module(X))
+    if rotation_free:
+        np.testing.assert_allclose(found.components @ found.components.T, np.eye(4), atol=1e-10)
+
+
+class Free(nn.Module):
+    """A network without an affine path, smooth in its decoder."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode = nn.Linear(8, 4)
+        self.decode = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 8))
+
+
+def test_codes_of_a_network_of_the_users_are_canonical_too():
+    module = random_network(module=Free())
+    X = rows_for(module)
+    moments = moments_of(module, X)
+    mean = torch.from_numpy(moments.mean)
+    torch.testing.assert_close(decoder_jacobian(module, mean), torch.func.jacrev(module.linear_output)(mean).detach())
+    before = module(X)
+    canonicalize_(module, moments, 2.5)
+    components, variance, _ = explained_variance(module, moments, 2.5)
+    np.testing.assert_allclose(components @ components.T, np.eye(4), atol=1e-10)
+    np.testing.assert_allclose(np.cov(module.encode(X).numpy(), rowvar=False), np.diag(variance), atol=1e-8)
+    torch.testing.assert_close(module.decode(module.encode(X)), before)
+
+
 @pytest.mark.parametrize("part", ["encoder_affine.weight", "decoder_affine.weight"])
 def test_a_dead_half_leaves_a_finite_invertible_map(part):
     module = random_network()
-    module.get_parameter(part).zero_()
+    module.network.get_parameter(part).zero_()
     X = rows_for(module)
     moments = moments_of(module, X)
     canonicalize_(module, moments, scale=1.0)
@@ -178,15 +228,15 @@ def test_a_dead_half_leaves_a_finite_invertible_map(part):
 
 
 @pytest.mark.parametrize("hidden", [(), (7,)])
-@pytest.mark.parametrize("code", ["relu", "tanh"])
+@pytest.mark.parametrize("code", [name for name in CODES if name != "identity"])
 def test_other_codes_are_ordered_by_what_their_units_explain(code, hidden):
     module = random_network(code=code, hidden_layer_sizes=hidden, rotation_free=False, n_components=6)
     X, scale = rows_for(module), 2.5
     moments = moments_of(module, X, rotation_free=False)
     canonicalize_(module, moments, scale)
     h, J = module.network_code(X).numpy(), decoder_jacobian(module, torch.from_numpy(moments.mean)).numpy()
-    explained_by_unit = [h[:, i].var(ddof=1) * (J[:, i] ** 2).sum() for i in range(6)]
-    order = np.argsort(explained_by_unit)[::-1]
+    explained_by_unit = np.array([h[:, i].var(ddof=1) * (J[:, i] ** 2).sum() for i in range(6)])
+    order = np.argsort(-explained_by_unit, kind="stable")
     assert (order != np.arange(6)).any()
     np.testing.assert_array_equal(module.encode(X).numpy(), h[:, order])
     torch.testing.assert_close(module.decode(module.encode(X)), module(X), rtol=0, atol=0)
@@ -197,7 +247,7 @@ def test_other_codes_are_ordered_by_what_their_units_explain(code, hidden):
 
 def test_units_that_explain_the_same_keep_their_order():
     module = random_network(code="relu", rotation_free=False, n_components=100)
-    module.decoder_affine.weight.zero_()
+    module.network.decoder_affine.weight.zero_()
     canonicalize_(module, moments_of(module, rows_for(module), rotation_free=False), 1.0)
     assert module.code_map.order.tolist() == list(range(100))
 

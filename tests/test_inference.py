@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.metrics import r2_score
 from torch import nn
 
@@ -10,6 +11,8 @@ from sklearn_ae import _data
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae.canonical import CodeMoments, canonicalize_, r_squared
+from sklearn_ae.codes import CODES
+from sklearn_ae.losses import LOSSES, Mixed
 from sklearn_ae.modules import Architecture, Autoencoder, build
 
 D, K = 6, 3
@@ -26,13 +29,13 @@ def X() -> np.ndarray:
     return OFFSET + SCALE * np.random.default_rng(0).normal(size=(23, D))
 
 
-def random_network(**changes) -> Autoencoder:
-    plain = Architecture(D, K, (5,), "silu", "identity", "clip", 0.5, tied_weights=False, rotation_free=True)
+def random_network(code: str = "identity", loss=None, **changes) -> Autoencoder:
+    made_of = {"code": CODES[code](), "loss": loss or LOSSES["squared_error"](), "output_activation": "clip"}
+    plain = Architecture(D, K, (5,), "silu", **made_of, dropout=0.5, tied_weights=False, rotation_free=True)
     module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(0)
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=generator)
-    if hasattr(module.output, "set_range"):
-        module.output.set_range(torch.full((D,), -1.0), torch.full((D,), 1.0))
+    module.output.set_range(torch.full((D,), -1.0), torch.full((D,), 1.0))
     return module.eval()
 
 
@@ -43,7 +46,7 @@ def inference(request, X) -> Inference:
     module64 = in_float64(module)
     Z = torch.from_numpy((X - OFFSET) / SCALE)
     moments = CodeMoments(K, rotation_free=module64.code_map.__class__.__name__ == "CodeMap")
-    add_moments(moments, module64, Z, torch.zeros(D).double())
+    add_moments(moments, module64, Z, torch.zeros(D).double(), torch.ones(()))
     canonicalize_(module64, moments, SCALE)
     module.code_map.load_state_dict(module64.code_map.state_dict())
     return Inference(module, module64, coordinates)
@@ -167,7 +170,7 @@ def test_moments_in_chunks_are_those_of_code_and_error(rotation_free, X):
     module = in_float64(random_network(rotation_free=rotation_free))
     Z, mean = torch.from_numpy((X - OFFSET) / SCALE), torch.arange(D) / 10
     moments = CodeMoments(K, rotation_free=rotation_free)
-    add_moments(moments, module, Z, mean.double())
+    add_moments(moments, module, Z, mean.double(), torch.ones(()))
     with torch.no_grad():
         code, output = module.network_code(Z).numpy(), module(Z).numpy()
     covariance = np.cov(code, rowvar=False)
@@ -185,3 +188,62 @@ def test_residuals_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
         error, variance = error + np.square(residual).sum(), variance + np.square(z - mean).sum()
     expected = r2_score(X, inference.decode(inference.encode(X)), multioutput="variance_weighted")
     assert r_squared(error, variance) == pytest.approx(expected)
+
+
+RAW = np.array([True, False, False, True, False, False])
+MIXED = Mixed([("log_loss", [0, 3]), ("squared_error", [1, 2, 4, 5])])
+
+
+@pytest.fixture
+def table(X) -> np.ndarray:
+    """Return rows whose first and fourth columns are binary and raw."""
+    return np.where(RAW, X > OFFSET, X)
+
+
+def in_mixed_coordinates(code: str = "identity", **changes) -> Inference:
+    module = random_network(code, MIXED, output_activation="by_columns", dropout=0.0, **changes)
+    return Inference(module, in_float64(module), Coordinates(np.where(RAW, 0, OFFSET), SCALE, RAW))
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-12), (np.float32, 1e-4)])
+def test_raw_columns_are_residual_and_decoded_in_their_own_units(dtype, atol, table):
+    inference, given = in_mixed_coordinates(), table.astype(dtype)
+    decoded = inference.decode(inference.encode(given))
+    assert ((decoded[:, RAW] > 0) & (decoded[:, RAW] < 1)).all()
+    parts = list(inference.residuals(given))
+    z, residual = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+    np.testing.assert_allclose(z * SCALE, given - np.where(RAW, 0, OFFSET), atol=atol)
+    np.testing.assert_allclose(residual * SCALE, given - decoded, atol=10 * atol)
+
+
+def test_moments_are_in_units_of_the_scale_where_widths_differ(table):
+    inference = in_mixed_coordinates()
+    coordinates, moments = inference.coordinates, CodeMoments(K, rotation_free=True)
+    Z, mean = coordinates.to_network(table, torch.float64), torch.from_numpy(coordinates.of_point(table.mean(0)))
+    add_moments(moments, inference.module64, Z, mean, torch.as_tensor(coordinates.relative_widths))
+    error = np.square(table - inference.decode(inference.encode(table))).sum()
+    assert moments.error * SCALE**2 == pytest.approx(error)
+    assert moments.variance * SCALE**2 == pytest.approx(np.square(table - table.mean(0)).sum())
+
+
+def draws(seed: int, n: int, n_each: int) -> np.ndarray:
+    """Return standard normal numbers (n, K) as a generator gives them in chunks."""
+    generator, sizes = torch.Generator().manual_seed(seed), [min(n_each, n - i) for i in range(0, n, n_each)]
+    return np.concatenate([torch.empty(size, K).double().normal_(generator=generator).numpy() for size in sizes])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_bound_is_the_likelihood_of_draws_less_their_divergence(seed, table):
+    """Numbers are normal with half the squared scale for a variance, binaries Bernoulli, codes standard normal."""
+    inference = in_mixed_coordinates("gaussian", rotation_free=False, hidden_layer_sizes=())
+    with torch.no_grad():
+        preactivation = inference.module64.step(inference.coordinates.to_network(table, torch.float64)).preactivation
+    mean, deviation = preactivation[:, :K].numpy(), np.exp(preactivation[:, K:].numpy() / 2)
+    codes = mean + deviation * draws(seed, len(table), 5)
+    decoded = inference.decode(codes)
+    of_numbers = stats.norm.logpdf(table, decoded, SCALE * np.sqrt(0.5))[:, ~RAW].sum(1)
+    of_binaries = stats.bernoulli.logpmf(table[:, RAW], decoded[:, RAW]).sum(1)
+    divergence = ((np.square(mean) + np.square(deviation) - 1) / 2 - np.log(deviation)).sum(1)
+    bound = inference.elbo(table, MIXED, seed)
+    assert bound == pytest.approx((of_numbers + of_binaries - divergence).mean(), rel=1e-9)
+    assert inference.elbo(table.astype(np.float32), MIXED, seed) != bound

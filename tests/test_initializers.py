@@ -11,8 +11,11 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from sklearn_ae import initializers
-from sklearn_ae.initializers import pca_, principal_axes, random_, transpose_
+from sklearn_ae.codes import CODES, Gaussian
+from sklearn_ae.initializers import pca_, principal_axes, random_, start_, transpose_
+from sklearn_ae.losses import Mixed, SquaredError
 from sklearn_ae.modules import Architecture, Autoencoder, build
+from sklearn_ae.networks import ConvAutoencoder
 
 STARTS = [pca_, transpose_, random_]
 # n, d, rank, k
@@ -56,8 +59,9 @@ def data(n: int, d: int, rank: int) -> torch.Tensor:
     return torch.from_numpy(factors @ rng.normal(size=(rank, d)) + 0.3)
 
 
-def network(d: int, k: int, **changes) -> Autoencoder:
-    plain = Architecture(d, k, (), "silu", "identity", "identity", 0.0, tied_weights=False, rotation_free=True)
+def network(d: int, k: int, code: str = "identity", **changes) -> Autoencoder:
+    made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
+    plain = Architecture(d, k, (), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_free=True)
     return build(plain._replace(**changes)).double().eval()
 
 
@@ -171,9 +175,101 @@ def test_units_beyond_the_features_are_ready_but_unused():
     X, module, tied = data(30, 4, 4), network(4, 7), network(4, 7, tied_weights=True)
     pca_(module, X, seeded())
     pca_(tied, X, seeded())
-    assert not module.decoder_weight[:, 4:].any()
-    assert module.encoder_affine.weight[4:].all()
-    assert not tied.encoder_affine.weight[4:].any()
+    assert not module.network.decoder_weight[:, 4:].any()
+    assert module.network.encoder_affine.weight[4:].all()
+    assert not tied.network.encoder_affine.weight[4:].any()
+
+
+class Free(nn.Module):
+    """A network without an affine path."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(8, 3), nn.Linear(3, 8)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("name", ["auto", "pca", "transpose", "random"])
+def test_a_start_is_called_by_its_name_and_auto_is_what_suits_the_code(name, code):
+    X, by_name, itself = data(60, 8, 8), network(8, 3, code), network(8, 3, code)
+    start_(by_name, name, X, seeded(), torch.arange(30))
+    starts = {"pca": pca_, "transpose": transpose_, "random": random_}
+    suits = "pca" if code in ("identity", "gaussian") else "transpose"
+    starts[suits if name == "auto" else name](itself, X, seeded(), torch.arange(30))
+    assert all(torch.equal(value, itself.state_dict()[key]) for key, value in by_name.state_dict().items())
+
+
+def test_a_network_without_an_affine_path_keeps_its_weights():
+    module = network(8, 3, module=Free())
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    start_(module, "auto", data(60, 8, 8), seeded())
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    for name in ("pca", "transpose", "random"):
+        with pytest.raises(ValueError, match=rf"init='{name}' needs the affine path .* is a Free: leave init='auto'"):
+            start_(module, name, data(60, 8, 8), seeded())
+
+
+@pytest.mark.parametrize("shape", ["tall", "all axes", "tall, k > rank", "k > d", "wide, k > d", "one column"])
+@pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
+def test_gaussian_code_starts_as_pca_whitened_where_it_can_be(shape, changes):
+    n, d, rank, k = SHAPES[shape]
+    X, module = data(n, d, rank), network(d, k, "gaussian", **changes)
+    pca_(module, X, seeded())
+    np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, k), atol=1e-9)
+    with torch.no_grad():
+        preactivation = module.step(X).preactivation
+    codes, log_variances = preactivation.chunk(2, dim=1)
+    seen, variances = min(k, rank, n - 1), PCA(min(k, n, d)).fit(X).explained_variance_ * (n - 1) / n
+    expected = variances[:seen] if "tied_weights" in changes else np.ones(seen)
+    np.testing.assert_allclose(codes.numpy().var(axis=0)[:seen], expected, rtol=1e-9)
+    of_posterior = 1 / (1 + 2 * variances[:seen])  # probabilistic PCA's with a noise of one half
+    np.testing.assert_allclose(log_variances.exp().numpy()[:, :seen], np.tile(of_posterior, (n, 1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_divergence_of_a_new_gaussian_code_is_finite_for_constant_data(start):
+    X, module = torch.full((10, 4), 7.0).double(), network(4, 3, "gaussian")
+    start(module, X, seeded())
+    with torch.no_grad():
+        assert torch.isfinite(Gaussian().divergence(module.step(X).preactivation)).all()
+
+
+def test_convolutions_start_as_pca_and_end_in_zero():
+    X, module = data(60, 35, 20), network(35, 3, module=ConvAutoencoder(35, 3, image_shape=(5, 7), channels=(4, 6)))
+    pca_(module, X, seeded())
+    np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, 3), atol=1e-9)
+    for hidden in (module.network.encoder_hidden, module.network.decoder_hidden):
+        *inner, last = (layer for layer in hidden if isinstance(layer, (nn.Linear, nn.Conv2d)))
+        assert len(inner) == 2
+        assert all(layer.weight.all() and not layer.bias.any() for layer in inner)
+        assert not last.weight.any()
+        assert last.bias is None
+
+
+def test_convolutions_start_at_random_with_he_variances():
+    module = network(64, 3, module=ConvAutoencoder(64, 3, channels=(20, 30)))
+    random_(module, data(60, 64, 8), seeded())
+    layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
+    assert len(layers) == 8
+    for layer in layers:
+        assert_he(layer.weight.flatten(1))
+        assert layer.bias is None or not layer.bias.any()
+
+
+OF_COLUMNS = Mixed([("log_loss", [0, 5]), ("cross_entropy", [1, 2, 7]), ("poisson", [3]), ("squared_error", [4, 6])])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"output_activation": "softplus"}, {"loss": OF_COLUMNS}], ids=["softplus", "mixed"]
+)
+def test_outputs_start_as_the_tangent_at_the_mean(changes):
+    X, module = torch.sigmoid(data(60, 8, 8)), network(8, 3, **changes)
+    pca_(module, X, seeded())
+    mean = X.mean(0)
+    projected = torch.from_numpy(pca_reconstruction(X, 3)) - mean
+    with torch.no_grad():
+        start = module.step(X).linear_output
+    torch.testing.assert_close(start, module.output.inverse(mean) + projected / module.output.slope(mean))
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -197,14 +293,14 @@ def test_sigmoid_output_starts_finite_where_pixels_never_change(start):
 
 
 @pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
-@pytest.mark.parametrize("code", ["identity", "relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("start", [pca_, transpose_])
 def test_the_mean_is_coded_as_zero_and_decoded_as_itself(start, code, changes):
     X, module = data(60, 8, 8), network(8, 3, code=code, **changes)
     start(module, X, seeded())
-    mean = X.mean(0, keepdim=True)
+    mean, no_signal = X.mean(0, keepdim=True), torch.zeros(1, module.code.n_preactivations(3)).double()
     with torch.no_grad():
-        torch.testing.assert_close(module.network_code(mean), module.code(torch.zeros(1, 3).double()))
+        torch.testing.assert_close(module.network_code(mean), module.code(no_signal))
         torch.testing.assert_close(module(mean), mean)
 
 
@@ -212,9 +308,9 @@ def test_the_mean_is_coded_as_zero_and_decoded_as_itself(start, code, changes):
 def test_transpose_start_has_decoder_columns_of_unit_length(tied):
     module = network(8, 30, tied_weights=tied)
     transpose_(module, data(60, 8, 8), seeded())
-    W = module.decoder_weight.detach()
+    W = module.network.decoder_weight.detach()
     torch.testing.assert_close(torch.linalg.vector_norm(W, dim=0), torch.ones(30).double(), rtol=1e-6, atol=0)
-    assert torch.equal(module.encoder_affine.weight, W.T)
+    assert torch.equal(module.network.encoder_affine.weight, W.T)
     assert torch.linalg.matrix_rank(W) == 8
 
 
@@ -239,20 +335,20 @@ def test_random_start_has_he_variances_and_no_bias():
 def test_hidden_paths_start_around_the_mean_and_end_in_zero(start):
     X, module = data(60, 50, 50), network(50, 20, hidden_layer_sizes=(40, 30))
     start(module, X, seeded())
-    for mlp in (module.encoder_hidden, module.decoder_hidden):
+    for mlp in (module.network.encoder_hidden, module.network.decoder_hidden):
         assert_he(mlp[0].weight)
         assert_he(mlp[2].weight)
         assert not mlp[4].weight.any()
         assert not mlp[2].bias.any()
     with torch.no_grad():
-        np.testing.assert_allclose(module.encoder_hidden[0](X.mean(0)).numpy(), 0, atol=1e-12)
-    assert not module.decoder_hidden[0].bias.any()
+        np.testing.assert_allclose(module.network.encoder_hidden[0](X.mean(0)).numpy(), 0, atol=1e-12)
+    assert not module.network.decoder_hidden[0].bias.any()
 
 
 def test_units_without_an_axis_have_he_variances():
     module = network(50, 90)
     pca_(module, data(60, 50, 50), seeded())
-    assert_he(module.encoder_affine.weight[50:])
+    assert_he(module.network.encoder_affine.weight[50:])
 
 
 def state_after(start, X: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
@@ -266,8 +362,8 @@ def test_the_seed_decides_every_bit(start):
     X = data(12, 40, 3)
     first, again, other = (state_after(start, X, seed) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["encoder_affine.weight"], other["encoder_affine.weight"])
-    assert not torch.equal(first["encoder_hidden.0.weight"], other["encoder_hidden.0.weight"])
+    assert not torch.equal(first["network.encoder_affine.weight"], other["network.encoder_affine.weight"])
+    assert not torch.equal(first["network.encoder_hidden.0.weight"], other["network.encoder_hidden.0.weight"])
 
 
 def global_states() -> tuple[bytes, bytes]:
@@ -324,21 +420,21 @@ def test_wide_float32_data_keeps_its_small_axes():
     X = ((left - left.mean(0)) * np.r_[1, np.full(79, 1e-3)]) @ right.T
     best = PCA(k, svd_solver="full").fit(X).inverse_transform(PCA(k, svd_solver="full").fit_transform(X))
     X32 = torch.from_numpy(X / X.std()).float()
-    module = build(Architecture(d, k, (), "silu", "identity", "identity", 0.0, tied_weights=False, rotation_free=True))
-    pca_(module, X32, torch.Generator().manual_seed(0))
+    module = network(d, k).float()
+    pca_(module, X32, seeded())
     with torch.no_grad():
         error = (X32 - module(X32)).square().sum().item() * X.var()
     assert error == pytest.approx(np.square(X - best).sum(), rel=0.02)
 
 
 def test_lanczos_takes_data_without_variance(lanczos):
-    mean, axes = principal_axes(torch.ones(40, 30), 3, torch.Generator().manual_seed(0))
+    mean, axes = principal_axes(torch.ones(40, 30), 3, seeded())
     torch.testing.assert_close(mean, torch.ones(30).double())
     torch.testing.assert_close(axes @ axes.T, torch.eye(3).double())
 
 
 def test_a_random_start_of_a_tied_network_has_no_bias():
-    module = build(Architecture(4, 2, (), "silu", "identity", "identity", 0.0, tied_weights=True, rotation_free=True))
-    nn.init.ones_(module.bias)
-    random_(module, torch.ones(3, 4), torch.Generator().manual_seed(0))
-    assert not module.bias.any()
+    module = network(4, 2, tied_weights=True)
+    nn.init.ones_(module.network.bias)
+    random_(module, torch.ones(3, 4), seeded())
+    assert not module.network.bias.any()

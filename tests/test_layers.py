@@ -29,6 +29,13 @@ LAYERS = [
     ["__init__"],
 ]
 LEVELS = {name: level for level, layer in enumerate(LAYERS) for name in layer}
+#: What other files may import from the file of an axis: the base class, the registry, helpers; members never.
+AXES = {
+    "codes": {"Code", "CODES"},
+    "losses": {"Loss", "LOSSES"},
+    "penalties": {"Penalty", "PENALTIES", "penalties_of"},
+    "corruptions": {"Corruption", "CORRUPTIONS", "Frame", "corruption_of"},
+}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 MAX_INDENTATION = 4
@@ -89,6 +96,81 @@ def eager_matplotlib_imports(source: str) -> list[str]:
     imports = [n for n in prune(ast.parse(source)) if isinstance(n, ast.Import | ast.ImportFrom)]
     names = imported_names(ast.Module(body=imports, type_ignores=[]))
     return [dotted for dotted in names if top(dotted) in {"matplotlib", "mpl_toolkits"}]
+
+
+def axis_of(dotted_name: str) -> str | None:
+    """Return the axis that an import reads, if any."""
+    file = inner_module(dotted_name) if top(dotted_name) == "sklearn_ae" else None
+    return file if file in AXES else None
+
+
+def member_imports(name: str, source: str) -> list[str]:
+    """Return what a file imports from the files of the axes, but for what it may; whole files it may not."""
+    dotted_names = [dotted for dotted in imported_names(ast.parse(source)) if axis_of(dotted) not in (None, name)]
+    return [dotted for dotted in dotted_names if dotted.split(".")[-1] not in AXES[axis_of(dotted)]]
+
+
+def members(axis: str) -> tuple[set[str], set[str]]:
+    """Return the classes that the file of an axis defines, but for those that others may import, and short names."""
+    tree = ast.parse((PACKAGE / f"{axis}.py").read_text(encoding="utf-8"))
+    (registry,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and n.target.id in AXES[axis])
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    return classes - AXES[axis], {key.value for key in registry.keys}
+
+
+def alternatives(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what a value is compared with: the items of a tuple, list, set or union, the key of a registry."""
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        parts = node.elts
+    elif isinstance(node, ast.BinOp):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        parts = [node.slice] if node.value.id in set().union(*AXES.values()) else []
+    else:
+        yield node
+        return
+    for part in parts:
+        yield from alternatives(part)
+
+
+def compared(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield everything that a type or a value is tested for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"isinstance", "issubclass"}:
+            yield from alternatives(node.args[1])
+        elif isinstance(node, ast.Compare):
+            for side in (node.left, *node.comparators):
+                yield from alternatives(side)
+        elif isinstance(node, ast.MatchClass):
+            yield node.cls
+        elif isinstance(node, ast.MatchValue):
+            yield node.value
+
+
+def names_from_elsewhere(tree: ast.AST) -> set[str]:
+    """Return the names that a file defines as classes or imports from other files than those of the axes."""
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias, dotted in zip(node.names, imported_names(ast.Module([node], [])), strict=True):
+                if axis_of(dotted) is None:
+                    defined.add(alias.asname or top(alias.name))
+    return defined
+
+
+def member_tests(name: str, source: str) -> list[str]:
+    """Return what a file tests for that is the class or the short name of a member of another file's axis."""
+    tree = ast.parse(source)
+    classes, short_names = (set().union(*sets) for sets in zip(*(members(a) for a in AXES if a != name), strict=True))
+    elsewhere = names_from_elsewhere(tree)
+    found = []
+    for node in compared(tree):
+        if isinstance(node, ast.Constant):
+            found += [node.value] if node.value in classes | short_names else []
+        elif isinstance(node, (ast.Name, ast.Attribute)):
+            parts = ast.unparse(node).split(".")
+            found += [parts[-1]] if parts[-1] in classes and parts[0] not in elsewhere else []
+    return found
 
 
 def code_lines(source: str) -> set[int]:
@@ -164,6 +246,11 @@ def test_matplotlib_is_imported_where_it_plots(source):
     assert eager_matplotlib_imports(source) == []
 
 
+def test_members_of_the_axes_stay_in_their_files(name, source):
+    assert member_imports(name, source) == []
+    assert member_tests(name, source) == []
+
+
 def test_files_are_small(source):
     assert len(code_lines(source)) <= MAX_FILE_LINES
 
@@ -229,6 +316,68 @@ def test_private_sklearn_imports_are_seen(source, private):
 )
 def test_eager_matplotlib_imports_are_seen(source, eager):
     assert bool(eager_matplotlib_imports(source)) is eager
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "expected"),
+    [
+        ("modules", "from sklearn_ae.codes import CODES, Code", []),
+        ("_data", "from sklearn_ae.corruptions import Frame, corruption_of", []),
+        ("modules", "from sklearn_ae.outputs import Sigmoid", []),
+        ("modules", "from torch.nn import Identity", []),
+        ("codes", "from sklearn_ae.codes import Gaussian", []),
+        ("modules", "from sklearn_ae.codes import Code, Gaussian", ["sklearn_ae.codes.Gaussian"]),
+        ("modules", "from sklearn_ae.codes import Gaussian as Code", ["sklearn_ae.codes.Gaussian"]),
+        ("modules", "from sklearn_ae.codes import *", ["sklearn_ae.codes.*"]),
+        ("modules", "from .losses import Mixed", ["sklearn_ae.losses.Mixed"]),
+        ("modules", "def f():\n    from sklearn_ae.penalties import Weighted", ["sklearn_ae.penalties.Weighted"]),
+        ("modules", "from sklearn_ae import codes", ["sklearn_ae.codes"]),
+        ("modules", "import sklearn_ae.codes as axis", ["sklearn_ae.codes"]),
+        ("losses", "from sklearn_ae.codes import Gaussian", ["sklearn_ae.codes.Gaussian"]),
+    ],
+)
+def test_imports_of_members_are_seen(name, source, expected):
+    assert member_imports(name, source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("isinstance(code, Code)", []),
+        ("isinstance(code, (str, Gaussian))", ["Gaussian"]),
+        ("isinstance(code, Code | TopK)", ["TopK"]),
+        ("issubclass(kind, codes.Gaussian)", ["Gaussian"]),
+        ("isinstance(penalty, Weighted)", ["Weighted"]),
+        ("isinstance(code, CODES['gaussian'])", ["gaussian"]),
+        ("type(loss) is Mixed", ["Mixed"]),
+        ("type(loss) in (Mixed, Poisson)", ["Mixed", "Poisson"]),
+        ("loss.__class__ == Mixed", ["Mixed"]),
+        ("type(loss).__name__ == 'Mixed'", ["Mixed"]),
+        ("params.code == 'gaussian'", ["gaussian"]),
+        ("'gaussian' != params.code", ["gaussian"]),
+        ("x = 1 if params.loss in {'poisson', 'other'} else 0", ["poisson"]),
+        ("match code:\n    case 'gaussian' | 'relu':\n        pass", ["gaussian", "relu"]),
+        ("match code:\n    case TopK(k=1):\n        pass", ["TopK"]),
+        ("params.output_activation == 'auto'", []),
+        ("x == self.huber", []),
+        ("code = 'gaussian'\nf(code, 'gaussian') == 3", []),
+        ("from torch import nn\nisinstance(layer, nn.Sigmoid)", []),
+        ("import torch\nisinstance(layer, torch.nn.Sigmoid)", []),
+        ("from sklearn_ae.outputs import Sigmoid\nisinstance(output, Sigmoid)", []),
+        ("from sklearn_ae.codes import Sigmoid\nisinstance(code, Sigmoid)", ["Sigmoid"]),
+        ("class Gaussian:\n    pass\nisinstance(x, Gaussian)", []),
+    ],
+)
+def test_tests_for_members_are_seen(source, expected):
+    assert member_tests("modules", source) == expected
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_axis_may_test_for_its_own_members_alone(axis):
+    key = {"codes": "top_k", "losses": "huber", "penalties": "l1", "corruptions": "masking"}[axis]
+    assert key in members(axis)[1]
+    assert member_tests(axis, f"x == {key!r}") == []
+    assert all(member_tests(other, f"x == {key!r}") == [key] for other in AXES if other != axis)
 
 
 def test_code_lines_leave_out_blanks_comments_and_docstrings():

@@ -1,43 +1,39 @@
-"""The networks are their formulas, and draw from no generator but the one they are given."""
+"""The module is network, code and output in a row; a network of the user's own draws as it is built, and is copied."""
 
 import pickle
-from math import sqrt
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import erf, expit
+from scipy.special import expit
 from scipy.stats import binom
 from sklearn.utils import check_random_state
 from torch import nn
 
-from sklearn_ae.codes import Tanh
-from sklearn_ae.modules import (
-    ACTIVATIONS,
-    Architecture,
-    Autoencoder,
-    Clip,
-    CodeMap,
-    CodeOrder,
-    Linear,
-    TiedAutoencoder,
-    build,
-)
+from sklearn_ae.codes import CODES, Gaussian, Tanh, TopK
+from sklearn_ae.losses import Mixed, SquaredError
+from sklearn_ae.modules import Architecture, Autoencoder, CodeMap, CodeOrder, build
+from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder, TiedAutoencoder
+from sklearn_ae.outputs import OUTPUTS, ByColumns
 
 D, K = 5, 3
-FORMULAS = {
-    "gelu": lambda x: x * (1 + erf(x / sqrt(2))) / 2,
-    "identity": lambda x: x,
-    "relu": lambda x: np.maximum(x, 0),
-    "sigmoid": expit,
-    "silu": lambda x: x * expit(x),
-    "tanh": np.tanh,
-}
-PLAIN = Architecture(D, K, (), "silu", "identity", "identity", dropout=0.0, tied_weights=False, rotation_free=True)
+PLAIN = Architecture(
+    D,
+    K,
+    hidden_layer_sizes=(),
+    activation="silu",
+    code=CODES["identity"](),
+    loss=SquaredError(),
+    output_activation="identity",
+    dropout=0.0,
+    tied_weights=False,
+    rotation_free=True,
+)
 
 
 def random_network(seed: int = 0, **changes) -> Autoencoder:
-    """Return a network in float64 and for inference, all its weights drawn."""
+    """Return a module in float64 and for inference, all its weights drawn."""
     generator = torch.Generator().manual_seed(seed)
     module = build(PLAIN._replace(**changes)).double().eval()
     for parameter in module.parameters():
@@ -49,43 +45,26 @@ def rows(n: int = 20, width: int = D, seed: int = 1) -> torch.Tensor:
     return torch.randn(n, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def global_states() -> tuple[bytes, bytes]:
     return torch.get_rng_state().numpy().tobytes(), pickle.dumps(check_random_state(None).get_state())
 
 
-def weights_of(module: Autoencoder) -> dict[str, np.ndarray]:
+def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
     return {name: value.detach().numpy() for name, value in module.state_dict().items()}
 
 
-def perceptron_formula(x, w, name, activation):
-    """Return what the layers w[name + ".0.weight"], w[name + ".2.weight"], ... make of x."""
-    i = 0
-    while f"{name}.{i}.bias" in w:
-        x = activation(x @ w[f"{name}.{i}.weight"].T + w[f"{name}.{i}.bias"])
-        i += 2
-    return x @ w[f"{name}.{i}.weight"].T
-
-
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-@pytest.mark.parametrize("hidden", [(4,), (6, 4)])
-def test_halves_are_affine_plus_perceptron(hidden, activation):
-    module, x, h = random_network(hidden_layer_sizes=hidden, activation=activation), rows(), rows(width=K)
-    w, f = weights_of(module), FORMULAS[activation]
-    code = x.numpy() @ w["encoder_affine.weight"].T + w["encoder_affine.bias"]
-    code += perceptron_formula(x.numpy(), w, "encoder_hidden", f)
-    output = h.numpy() @ w["decoder_affine.weight"].T + w["decoder_affine.bias"]
-    output += perceptron_formula(h.numpy(), w, "decoder_hidden", f)
-    with torch.no_grad():
-        np.testing.assert_allclose(module.network_code(x).numpy(), code, rtol=1e-10, atol=1e-12)
-        np.testing.assert_allclose(module.linear_output(h).numpy(), output, rtol=1e-10, atol=1e-12)
-
-
-@pytest.mark.parametrize(("code", "formula"), [("identity", lambda a: a), ("sigmoid", expit), (Tanh(), np.tanh)])
+@pytest.mark.parametrize(
+    ("code", "formula"), [(CODES["identity"](), lambda a: a), (CODES["sigmoid"](), expit), (Tanh(), np.tanh)]
+)
 @pytest.mark.parametrize(("output", "activation"), [("identity", lambda u: u), ("sigmoid", expit)])
 @pytest.mark.parametrize("tied", [False, True])
 def test_forward_without_hidden_layers_is_the_formula(tied, output, activation, code, formula):
     module, x = random_network(tied_weights=tied, output_activation=output, code=code), rows()
-    w = weights_of(module)
+    w = weights_of(module.network)
     A = w["encoder_affine.weight"]
     W, b = (A.T, w["bias"]) if tied else (w["decoder_affine.weight"], w["decoder_affine.bias"])
     h = formula(x.numpy() @ A.T + w["encoder_affine.bias"])
@@ -93,49 +72,24 @@ def test_forward_without_hidden_layers_is_the_formula(tied, output, activation, 
         np.testing.assert_allclose(module(x).numpy(), activation(h @ W.T + b), rtol=1e-12, atol=1e-13)
 
 
-def test_hidden_widths_are_mirrored_and_last_layers_have_no_bias():
-    module = build(PLAIN._replace(hidden_layer_sizes=(7, 4)))
-    shapes = {name: tuple(value.shape) for name, value in module.named_parameters() if "hidden" in name}
-    assert shapes == {
-        "encoder_hidden.0.weight": (7, D),
-        "encoder_hidden.0.bias": (7,),
-        "encoder_hidden.2.weight": (4, 7),
-        "encoder_hidden.2.bias": (4,),
-        "encoder_hidden.4.weight": (K, 4),
-        "decoder_hidden.0.weight": (4, K),
-        "decoder_hidden.0.bias": (4,),
-        "decoder_hidden.2.weight": (7, 4),
-        "decoder_hidden.2.bias": (7,),
-        "decoder_hidden.4.weight": (D, 7),
-    }
-
-
 @pytest.mark.parametrize("tied", [False, True])
 def test_parameters_are_those_of_the_formula_and_start_at_zero(tied):
     module = build(PLAIN._replace(tied_weights=tied))
-    assert isinstance(module, TiedAutoencoder) is tied
+    assert isinstance(module.network, TiedAutoencoder) is tied
     n_parameters = sum(parameter.numel() for parameter in module.parameters())
     assert n_parameters == (1 if tied else 2) * D * K + K + D
     assert all(parameter.requires_grad and not parameter.any() for parameter in module.parameters())
-
-
-def test_tied_gradient_is_that_of_both_uses():
-    module, x = random_network(tied_weights=True), rows()
-    module(x).square().sum().backward()
-    A = module.encoder_affine.weight.detach()
-    uses = [A.clone().requires_grad_(), A.clone().requires_grad_()]
-    h = x @ uses[0].T + module.encoder_affine.bias.detach()
-    (h @ uses[1] + module.bias.detach()).square().sum().backward()
-    torch.testing.assert_close(module.encoder_affine.weight.grad, uses[0].grad + uses[1].grad)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"hidden_layer_sizes": (4,), "code": "sigmoid"},
+        {"hidden_layer_sizes": (4,), "code": CODES["sigmoid"]()},
         {"output_activation": "sigmoid"},
         {"tied_weights": True},
+        {"code": Gaussian(), "hidden_layer_sizes": (4,)},
+        {"loss": Mixed([("log_loss", [3]), ("cross_entropy", [0, 2]), ("squared_error", [1, 4])])},
     ],
 )
 def test_network_is_differentiable_as_it_computes(changes):
@@ -143,48 +97,66 @@ def test_network_is_differentiable_as_it_computes(changes):
     assert torch.autograd.gradcheck(module, rows(3).requires_grad_())
 
 
-def test_a_step_holds_all_that_forward_computes():
-    module, x = random_network(hidden_layer_sizes=(4,), output_activation="sigmoid", code="tanh"), rows()
+@pytest.mark.parametrize("code", CODES)
+def test_a_step_holds_all_that_forward_computes(code):
+    changes = {"hidden_layer_sizes": (4,), "output_activation": "sigmoid", "code": CODES[code]()}
+    module, x = random_network(**changes), rows()
     step = module.step(x)
-    assert step.target is x
-    torch.testing.assert_close(step.code, module.network_code(x), rtol=0, atol=0)
-    torch.testing.assert_close(step.linear_output, module.linear_output(step.code), rtol=0, atol=0)
-    torch.testing.assert_close(step.output, torch.sigmoid(step.linear_output), rtol=0, atol=0)
+    assert step.target is step.input is x
+    assert step.preactivation.shape == (20, 2 * K if code == "gaussian" else K)
+    for given, expected in [
+        (step.preactivation, module.network.encode(x)),
+        (step.code, module.network_code(x)),
+        (step.code, step.activate(step.preactivation)),
+        (step.code, step.encode(x)),
+        (step.linear_output, module.linear_output(step.code)),
+        (step.linear_output, step.decode(step.code)),
+        (step.output, torch.sigmoid(step.linear_output)),
+        (step.output, module(x)),
+    ]:
+        torch.testing.assert_close(given, expected, rtol=0, atol=0)
+    assert step.progress == 1
+    assert step.generator is None
+
+
+def test_a_step_tells_a_corrupted_input_from_its_target():
+    module, x, clean = random_network(), rows(), rows(seed=2)
+    step = module.step(x, clean, progress=0.25, generator=seeded())
+    assert step.input is x
+    assert step.target is clean
     torch.testing.assert_close(step.output, module(x), rtol=0, atol=0)
+    assert step.progress == 0.25
+    assert isinstance(step.generator, torch.Generator)
 
 
-def clip_to(low: list[float], high: list[float]) -> Clip:
-    clip = Clip(len(low)).double()
-    clip.set_range(torch.tensor(low).double(), torch.tensor(high).double())
-    return clip
+def test_a_code_is_annealed_only_where_noise_is_drawn():
+    module, x = random_network(code=TopK(1, anneal=0.5)), rows(200)
+    for progress, generator, most in [(0.0, seeded(), 3), (0.0, None, 1), (0.5, seeded(), 1), (1.0, seeded(), 1)]:
+        step = module.step(x, progress=progress, generator=generator)
+        assert (step.code > 0).sum(1).max() == most
 
 
-def test_clip_is_hard_in_inference_and_leaks_its_slope_in_training():
-    clip = clip_to([0, -1], [2, 1])
-    x = torch.tensor([[-1.0, 3.0], [0.5, -0.5], [2.0, 1.0], [4.0, -3.0]], dtype=torch.float64, requires_grad=True)
-    expected = torch.tensor([[0, 1], [0.5, -0.5], [2, 1], [2, -1]], dtype=torch.float64)
-    torch.testing.assert_close(clip.eval()(x), expected, rtol=0, atol=0)
-    y = clip.train()(x)
-    excess = x - expected
-    torch.testing.assert_close(y, expected + 0.02 * excess, rtol=1e-14, atol=0)
-    y.sum().backward()
-    torch.testing.assert_close(x.grad, 0.02 + 0.98 * (excess == 0).double(), rtol=1e-14, atol=0)
+@pytest.mark.parametrize(
+    ("code", "hidden", "has_one"), [("tanh", (), True), ("tanh", (4,), False), ("top_k", (), True)]
+)
+def test_a_step_has_the_matrices_of_affine_halves(code, hidden, has_one):
+    module = random_network(code=CODES[code](), hidden_layer_sizes=hidden)
+    step = module.step(rows())
+    assert torch.equal(step.decoder_matrix, module.network.decoder_affine.weight)
+    assert (step.encoder_matrix is not None) is has_one
+    if has_one:
+        assert torch.equal(step.encoder_matrix, module.network.encoder_affine.weight)
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_clip_without_a_range_is_the_identity(training):
-    x = 1e30 * rows()
-    torch.testing.assert_close(Clip(D).train(training)(x), x, rtol=0, atol=0)
-
-
-def test_projection_onto_a_range_that_holds_the_data_never_adds_error():
-    x, noise = rows(200), rows(200, seed=2)
-    clip = clip_to(x.amin(0).tolist(), x.amax(0).tolist()).eval()
-    assert ((x - clip(x + noise)).abs() <= noise.abs() + 1e-15).all()
+def test_the_encoder_matrix_of_a_gaussian_code_is_that_of_its_means():
+    module, x = random_network(code=Gaussian()), rows()
+    matrix = module.step(x).encoder_matrix
+    assert matrix.shape == (K, D)
+    torch.testing.assert_close(module.network_code(x), x @ matrix.T + module.network.encoder_affine.bias[:K])
 
 
 def invertible_map() -> CodeMap:
-    code_map, generator = CodeMap(K).double(), torch.Generator().manual_seed(3)
+    code_map, generator = CodeMap(K).double(), seeded(3)
     code_map.matrix.copy_(torch.randn(K, K, generator=generator, dtype=torch.float64))
     code_map.inverse.copy_(torch.linalg.inv(code_map.matrix))
     code_map.centre.copy_(torch.randn(K, generator=generator, dtype=torch.float64))
@@ -233,7 +205,7 @@ def test_dropout_drops_at_its_rate_and_keeps_the_mean(rate):
     n = 4000
     module, x = random_network(dropout=rate), rows(n)
     kept_code = module.network_code(x)
-    code = module.step(x, torch.Generator().manual_seed(0)).code
+    code = module.step(x, generator=seeded()).code
     dropped = code == 0
     torch.testing.assert_close(code[~dropped], kept_code[~dropped] / (1 - rate))
     low, high = binom.interval(1 - 1e-6, n, rate)
@@ -244,26 +216,66 @@ def test_dropout_drops_at_its_rate_and_keeps_the_mean(rate):
     assert low <= joint <= high
 
 
-def test_noise_is_drawn_only_where_a_generator_is_given():
-    module, x = random_network(dropout=0.5).train(), rows()
+@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"code": Gaussian()}], ids=str)
+def test_noise_is_drawn_only_where_a_generator_is_given(changes):
+    module, x = random_network(**changes).train(), rows()
+    assert module.noisy
     torch.testing.assert_close(module(x), module.linear_output(module.network_code(x)), rtol=0, atol=0)
-    first, second = (module.step(x, torch.Generator().manual_seed(seed)).code for seed in (0, 1))
+    torch.testing.assert_close(module.step(x).code, module.network_code(x), rtol=0, atol=0)
+    first, second = (module.step(x, generator=seeded(seed)).code for seed in (0, 1))
     assert not torch.equal(first, second)
-    torch.testing.assert_close(module.step(x, torch.Generator().manual_seed(0)).code, first, rtol=0, atol=0)
+    torch.testing.assert_close(module.step(x, generator=seeded()).code, first, rtol=0, atol=0)
 
 
-def test_without_dropout_no_number_is_drawn():
-    generator = torch.Generator().manual_seed(0)
+@pytest.mark.parametrize("code", ["identity", "relu", "sigmoid", "tanh", "top_k", "winner_take_all"])
+def test_without_dropout_no_number_is_drawn(code):
+    generator = seeded()
     before = generator.get_state()
-    module, x = random_network(), rows()
-    torch.testing.assert_close(module.step(x, generator).output, module(x), rtol=0, atol=0)
+    module, x = random_network(code=CODES[code]()), rows()
+    step = module.step(x, generator=generator)
+    if not module.noisy:
+        torch.testing.assert_close(step.output, module(x), rtol=0, atol=0)
     assert torch.equal(generator.get_state(), before)
 
 
 def test_output_follows_the_linear_output_of_dropped_codes():
     module, x = random_network(dropout=0.5, output_activation="sigmoid"), rows()
-    step = module.step(x, torch.Generator().manual_seed(0))
+    step = module.step(x, generator=seeded())
     torch.testing.assert_close(step.output, torch.sigmoid(module.linear_output(step.code)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_build_takes_names_classes_and_members(name):
+    module = build(PLAIN._replace(hidden_layer_sizes=(4,), activation=nn.Softplus, code=Tanh(), output_activation=name))
+    assert type(module.output) is OUTPUTS[name]
+    assert isinstance(module.network.encoder_hidden[1], nn.Softplus)
+    assert isinstance(module.code, Tanh)
+
+
+def test_a_loss_of_several_columns_makes_an_output_of_as_many():
+    loss = Mixed([("log_loss", [3, 1]), ("squared_error", [0, 2, 4])])
+    module, x = random_network(loss=loss, output_activation="by_columns"), rows()
+    assert isinstance(module.output, ByColumns)
+    u = module.step(x).linear_output
+    torch.testing.assert_close(module(x)[:, [1, 3]], torch.sigmoid(u[:, [1, 3]]), rtol=0, atol=0)
+    torch.testing.assert_close(module(x)[:, [0, 2, 4]], u[:, [0, 2, 4]], rtol=0, atol=0)
+
+
+class Halves(nn.Module):
+    """Two linear layers with torch's own start."""
+
+    def __init__(self, n_features: int, n_components: int, n_preactivations: int):
+        super().__init__()
+        self.encode = nn.Linear(n_features, n_preactivations)
+        self.decode = nn.Linear(n_components, n_features)
+
+
+class FixedHalves(Halves):
+    """The same, without sizes in its signature."""
+
+    def __init__(self, *, bias: float = 0.0):
+        super().__init__(D, K, K)
+        nn.init.constant_(self.encode.bias, bias)
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -271,14 +283,88 @@ def test_building_and_stepping_leave_global_generators_alone(tied):
     before = global_states()
     hidden = () if tied else (6, 4)
     module = build(PLAIN._replace(hidden_layer_sizes=hidden, tied_weights=tied, dropout=0.5))
-    module.train().step(rows().float(), torch.Generator().manual_seed(0)).output.sum().backward()
-    Linear(3, 4).reset_parameters()
+    module.train().step(rows().float(), generator=seeded()).output.sum().backward()
     assert global_states() == before
 
 
-@pytest.mark.parametrize(("name", "cls"), [("identity", nn.Identity), ("clip", Clip), ("sigmoid", nn.Sigmoid)])
-def test_build_takes_names_classes_and_members(name, cls):
-    module = build(PLAIN._replace(hidden_layer_sizes=(4,), activation=nn.Softplus, code=Tanh(), output_activation=name))
-    assert isinstance(module.output, cls)
-    assert isinstance(module.encoder_hidden[1], nn.Softplus)
-    assert isinstance(module.code, Tanh)
+MODULES = {
+    "class with sizes": Halves,
+    "class without": FixedHalves,
+    "function": lambda n_components, n_features: DenseAutoencoder(n_features, n_components, K, (4,), nn.Tanh),
+    "partial": partial(ConvAutoencoder, image_shape=(5, 1), channels=(2, 3)),
+    "instance": FixedHalves(bias=2.0).train(),
+}
+
+
+@pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
+def test_building_a_network_of_the_users_leaves_global_generators_alone(module):
+    before = global_states()
+    built = build(PLAIN._replace(module=module), seed=3)
+    assert global_states() == before
+    assert not built.network.training
+    assert built(rows().float()).shape == (20, D)
+
+
+@pytest.mark.parametrize("module", [Halves, FixedHalves])
+def test_the_seed_decides_the_weights_of_a_class(module):
+    first, again, other = (weights_of(build(PLAIN._replace(module=module), seed)) for seed in (0, 0, 1))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["network.encode.weight"], other["network.encode.weight"])
+
+
+def test_an_instance_is_copied_and_never_changed():
+    instance = FixedHalves(bias=2.0).double().train()
+    before = weights_of(instance)
+    built = build(PLAIN._replace(module=instance))
+    assert built.network is not instance
+    assert {value.dtype for value in built.parameters()} == {torch.float32}
+    for parameter in built.parameters():
+        nn.init.zeros_(parameter)
+    assert instance.training
+    assert {value.dtype for value in instance.parameters()} == {torch.float64}
+    assert all(np.array_equal(value, before[name]) for name, value in weights_of(instance).items())
+
+
+def test_arguments_that_are_bound_are_kept():
+    built = build(PLAIN._replace(module=partial(FixedHalves, bias=2.0)))
+    np.testing.assert_array_equal(weights_of(built.network)["encode.bias"], 2)
+
+
+def test_a_class_is_told_the_width_of_the_preactivation():
+    module = build(PLAIN._replace(module=Halves, code=Gaussian()))
+    assert module.step(rows().float()).preactivation.shape == (20, 2 * K)
+    assert module.network_code(rows().float()).shape == (20, K)
+
+
+def test_a_network_of_the_users_has_no_matrices_unless_it_is_affine():
+    step = build(PLAIN._replace(module=Halves)).step(rows().float())
+    assert step.encoder_matrix is step.decoder_matrix is None
+    step = build(PLAIN._replace(module=MODULES["partial"])).step(rows().float())
+    assert step.encoder_matrix is None
+    assert step.decoder_matrix.shape == (D, K)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "code", "message"),
+    [
+        ((D, K, K + 1), "identity", r"(?s)encode of module=.* must return 3 columns for .* returned shape \(2, 4\)"),
+        ((D, K, K), "gaussian", r"(?s)encode of .* return 6 columns .* code=Gaussian\(\), but returned shape \(2, 3\)"),
+    ],
+)
+def test_an_encoder_of_another_width_is_refused(sizes, code, message):
+    with pytest.raises(ValueError, match=message):
+        build(PLAIN._replace(module=Halves(*sizes), code=CODES[code]()))
+
+
+def test_a_decoder_of_another_width_is_refused():
+    network = Halves(D, K, K)
+    network.decode = nn.Linear(K, D + 2)
+    message = r"(?s)decode of module=.* must return 5 columns for n_features=5, .* returned shape \(2, 7\) for two rows"
+    with pytest.raises(ValueError, match=message):
+        build(PLAIN._replace(module=network))
+
+
+@pytest.mark.parametrize("value", [nn.Linear(D, K), lambda: "no module"], ids=["no encode", "string"])
+def test_what_is_no_network_is_refused(value):
+    with pytest.raises(ValueError, match=r"is no torch\.nn\.Module with encode and decode"):
+        build(PLAIN._replace(module=value))

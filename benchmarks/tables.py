@@ -1,0 +1,33 @@
+"""How the measurements print their tables."""
+
+import platform
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import sklearn
+import torch
+
+
+def print_header(title: str, seeds: Sequence[int]) -> None:
+    """Print what is measured, when, on what and from which seeds."""
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, scikit-learn {sklearn.__version__}"
+    print(f"{title}\n\n{time.strftime('%Y-%m-%d')}; {machine}; {versions};")
+    print(f"seeds {', '.join(map(str, seeds))}; mean ± half the range\n")
+
+
+def print_row(*cells: object) -> None:
+    """Print a row of a table at once."""
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def print_head(*cells: object) -> None:
+    """Print the head of a table."""
+    print_row(*cells)
+    print_row(*["---"] * len(cells))
+
+
+def mean_and_spread(values: Sequence[float], digits: int = 2) -> str:
+    """Return the mean of a few values and half their range."""
+    return f"{np.mean(values):.{digits}f} ± {np.ptp(values) / 2:.{digits}f}"

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-all lint bench clean
+.PHONY: help env demo test test-all lint bench bench-quality clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -10,7 +10,7 @@ COVERAGE := --cov=sklearn_ae --cov-branch --cov-report=term-missing:skip-covered
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(STAMP) ## create .venv from constraints.txt (PYTHON=... picks the interpreter)
 
@@ -30,6 +30,12 @@ lint: $(STAMP) ## check style, format and types
 
 bench: $(STAMP) ## measure speed and memory against peers
 	@$(PY) -m benchmarks.bench_speed
+
+bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
+	@for table in "deep error" "deep neighbours" probe dead_units variational features tabular; do \
+	  echo "$$table"; \
+	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \
+	done
 
 clean: ## remove what the other targets made, .venv excepted
 	@rm -rf build dist output .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache

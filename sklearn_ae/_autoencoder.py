@@ -732,6 +732,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.positive_only = member(self.loss, LOSSES).positive_only
         return tags
 
     def __getstate__(self) -> dict[str, Any]:

@@ -181,7 +181,7 @@ class KeepBest(Callback):
         self.epoch_ = 0
         self.reference_ = self.objective_
         self.n_epochs_without_ = 0
-        self.lowered_ = False
+        self.lowered_ = self.annealing_ = False
         self._keep(net)
 
     def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
@@ -193,7 +193,8 @@ class KeepBest(Callback):
             return
         if self.validation_scores_ is not None:
             self.validation_scores_.append(net.validation_score())
-        if net.progress_ < self.settled:
+        self.annealing_ = net.progress_ < self.settled
+        if self.annealing_:
             return
         if objective < self.objective_:
             self.objective_, self.epoch_ = objective, len(net.history)
@@ -205,8 +206,11 @@ class KeepBest(Callback):
         net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
 
     def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Restore the best weights."""
-        net.module_.load_state_dict(self.weights_)
+        """Restore the best weights, but those of now where training was broken off while it annealed."""
+        if self.annealing_:
+            self.epoch_ = len(net.history)
+        else:
+            net.module_.load_state_dict(self.weights_)
         net.module_.eval()
 
     def _keep(self, net: "AutoencoderNet") -> None:

@@ -18,7 +18,13 @@ __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "
 
 
 class Code(Member):
-    """Base class of the codes."""
+    """Base class of the codes.
+
+    A subclass maps what the encoder gives, the pre-activation, to the code: ``__call__`` for transforming, and
+    `in_training` where a training step uses another one. Class attributes say what the rest may take for granted: the
+    range of its values, whether it is linear or taken unit by unit, and the start that suits it. It may also add terms
+    to the objective. ``docs/extending.md`` lists all of these and has a code of one's own.
+    """
 
     #: Whether the code is linear, so that rotating its units changes nothing that a linear decoder cannot undo.
     linear = False
@@ -56,7 +62,27 @@ class Code(Member):
 
 
 class Identity(Code):
-    """The code of PCA: the encoder's output as it is."""
+    """The code of PCA: the encoder's output as it is, h = a.
+
+    Its start is PCA.
+
+    Notes
+    -----
+    After training the units are rotated so that they are uncorrelated on the rows of ``fit``, in order of explained
+    variance, with rows of ``components_`` orthonormal. With dropout or a penalty that depends on the axes of the code
+    they are ordered only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.codes import Identity
+    >>> X = load_digits().data[:300]
+    >>> codes = AutoencoderTransformer(3, code=Identity(), max_epochs=5, random_state=0).fit_transform(X)
+    >>> np.allclose(np.corrcoef(codes.T), np.eye(3), atol=1e-3)
+    True
+    """
 
     unitwise = True
     linear = True
@@ -67,7 +93,20 @@ class Identity(Code):
 
 
 class ReLU(Code):
-    """Codes in [0, inf), many of them zero."""
+    """Codes in [0, inf), many of them zero: h = max(0, a).
+
+    With ``init="auto"`` the start is ``"transpose"``, not PCA.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.codes import ReLU
+    >>> X = load_digits().data[:300]
+    >>> codes = AutoencoderTransformer(8, code=ReLU(), max_epochs=5, random_state=0).fit_transform(X)
+    >>> float(codes.min()), bool((codes == 0).any())
+    (0.0, True)
+    """
 
     unitwise = True
     value_range = (0.0, torch.inf)
@@ -77,7 +116,21 @@ class ReLU(Code):
 
 
 class Sigmoid(Code):
-    """Codes in (0, 1)."""
+    """Codes in (0, 1): h = 1 / (1 + exp(-a)).
+
+    With ``init="auto"`` the start is ``"transpose"``, not PCA. It is the code for
+    :class:`~sklearn_ae.penalties.KLSparsity`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.codes import Sigmoid
+    >>> X = load_digits().data[:300]
+    >>> codes = AutoencoderTransformer(8, code=Sigmoid(), max_epochs=5, random_state=0).fit_transform(X)
+    >>> bool(0 <= codes.min() < codes.max() <= 1)
+    True
+    """
 
     unitwise = True
     value_range = (0.0, 1.0)
@@ -87,7 +140,20 @@ class Sigmoid(Code):
 
 
 class Tanh(Code):
-    """Codes in (-1, 1)."""
+    """Codes in (-1, 1): h = tanh(a).
+
+    With ``init="auto"`` the start is ``"transpose"``, not PCA.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.codes import Tanh
+    >>> X = load_digits().data[:300]
+    >>> codes = AutoencoderTransformer(8, code=Tanh(), max_epochs=5, random_state=0).fit_transform(X)
+    >>> bool(-1 <= codes.min() < 0 < codes.max() <= 1)
+    True
+    """
 
     unitwise = True
     value_range = (-1.0, 1.0)
@@ -99,26 +165,45 @@ class Tanh(Code):
 class TopK(Code):
     """Codes that keep the k largest positive pre-activations of each row and set the others to zero.
 
-    The k-sparse autoencoder [1]_. Training begins with 4 k units and narrows down to k. Where units stay dead, never
-    kept for any row, raise the learning rate first.
+    The k-sparse autoencoder [1]_: h_j = max(0, a_j) for the k largest a_j of a row, and 0 for the others. Training
+    begins with 4 k units and narrows down to k. Where units stay dead, never kept for any row, raise the learning rate
+    first.
 
     Parameters
     ----------
     k : int or float, default=0.1
         Units kept in training, from 1 to `n_components`; a float in (0, 1) is a share of them, rounded up.
     k_transform : int, float or None, default=None
-        Units kept afterwards, likewise; None for k. More than k make better features for a classifier, but worse
+        Units kept afterwards, likewise; None for k. More than k make better features for a classifier [1]_, but worse
         reconstructions; `n_components` keeps every positive one.
     anneal : float, default=0.5
-        Share of training, in [0, 1), over which k is narrowed down.
+        Share of training, in [0, 1), over which k is narrowed down. Epochs before that are not kept as the best.
     aux : float, default=0.0
-        Weight, at least 0, beside the squared error of a row, of a loss that lets the units unused in a batch
-        reconstruct what is missing from it; 1/32 in [2]_. On MNIST it brought none back.
+        Weight, at least 0, beside the loss of a row, of the squared error that is left when the units unused in a
+        batch reconstruct what is missing from it; 1/32 in [2]_.
+
+    Notes
+    -----
+    With ``init="auto"`` the start is ``"transpose"``, as in [2]_, and ``output_activation="auto"`` does not clip.
+
+    In [1]_ kept units may be negative; here negative ones are set to zero, so that a row may have fewer than k. For
+    `aux`, [2]_ counts a unit as dead after many rows without use; here it is one that no row of the batch uses. Of
+    these 2 k are kept.
 
     References
     ----------
     .. [1] Makhzani, A. and Frey, B. (2014). k-Sparse autoencoders. ICLR. arXiv:1312.5663.
     .. [2] Gao, L. et al. (2024). Scaling and evaluating sparse autoencoders. arXiv:2406.04093.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.codes import TopK
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(16, code=TopK(4), max_epochs=5, random_state=0).fit(X)
+    >>> int((model.transform(X) > 0).sum(axis=1).max())
+    4
     """
 
     unitwise = True
@@ -182,16 +267,33 @@ class TopK(Code):
 class WinnerTakeAll(Code):
     """Positive codes of which each unit keeps, in a batch, only its largest: lifetime sparsity [1]_.
 
-    Transforming keeps every positive one.
+    In training h_ij = max(0, a_ij) where row i is among the largest of unit j in the batch, and 0 elsewhere.
+    Transforming keeps every positive one, h = max(0, a), so that the code of a row does not depend on other rows.
 
     Parameters
     ----------
     rate : float, default=0.05
         Share of the rows of a batch that a unit keeps, in (0, 1], rounded up to whole rows.
 
+    Notes
+    -----
+    With ``init="auto"`` the start is ``"transpose"``, not PCA, and ``output_activation="auto"`` does not clip. The
+    least that a unit keeps is one row of a batch: `batch_size` should be well above 1 / `rate`.
+
     References
     ----------
     .. [1] Makhzani, A. and Frey, B. (2015). Winner-take-all autoencoders. NeurIPS. arXiv:1409.2752.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.codes import WinnerTakeAll
+    >>> X = load_digits().data[:300]
+    >>> code = WinnerTakeAll(0.25)
+    >>> codes = AutoencoderTransformer(16, code=code, max_epochs=5, random_state=0).fit_transform(X)
+    >>> float(codes.min()), bool((codes == 0).any())
+    (0.0, True)
     """
 
     unitwise = True
@@ -215,23 +317,45 @@ class WinnerTakeAll(Code):
 class Gaussian(Code):
     """Codes drawn from a normal distribution for each row: the variational autoencoder [1]_.
 
-    The encoder gives mean and log-variance of each unit. Training draws a code from them and adds their divergence
-    from the standard normal distribution to the loss; transforming gives the mean. The loss of a row is taken as a
-    negative log-likelihood: for the squared error that of a normal distribution with half the mean variance of the
-    data's entries. A PCA start is whitened.
+    The encoder gives mean m_j and log-variance log s_j² of each unit. Training draws a code from them and adds their
+    divergence from the standard normal distribution to the loss of a row, sum_j (m_j² + s_j² - 1 - log s_j²) / 2 in
+    nats. Transforming gives the mean. The estimator has ``elbo`` and ``sample``.
 
     Parameters
     ----------
     weight : float, default=1.0
         Weight of the divergence, above 0; 1 maximises the bound that ``elbo`` gives, beta-VAEs have others [2]_.
     warm_up : float, default=0.1
-        Share of training, in [0, 1), over which the weight rises from 0.
+        Share of training, in [0, 1), over which the weight rises from 0 [3]_. Epochs before that are not kept as the
+        best.
+
+    Notes
+    -----
+    The loss of a row is taken as a negative log-likelihood: for the squared error that of a normal distribution with
+    half the mean variance of the data's entries. ``elbo`` needs a loss that says which one it stands for; those of this
+    package do.
+
+    The start is PCA. Unless weights are tied it is whitened: the means have variance 1. Units are ordered after
+    training, not rotated.
 
     References
     ----------
     .. [1] Kingma, D. and Welling, M. (2014). Auto-encoding variational Bayes. ICLR. arXiv:1312.6114.
     .. [2] Higgins, I. et al. (2017). beta-VAE: learning basic visual concepts with a constrained variational framework.
        ICLR.
+    .. [3] Bowman, S. et al. (2016). Generating sentences from a continuous space. CoNLL. arXiv:1511.06349.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.codes import Gaussian
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(4, code=Gaussian(), max_epochs=5, random_state=0).fit(X)
+    >>> model.sample(5, random_state=0).shape
+    (5, 64)
+    >>> model.elbo(X, random_state=0) > model.elbo(X[:, ::-1], random_state=0)  # digits turned round are less likely
+    True
     """
 
     unitwise = True
@@ -289,6 +413,8 @@ class Gaussian(Code):
 
     def draw(self, n_samples: int, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
         """Return codes (n_samples, n_components) from the prior."""
+        if not n_samples >= 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples!r}.")
         return random_state.standard_normal((n_samples, n_components))
 
 

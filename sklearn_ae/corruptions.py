@@ -15,7 +15,29 @@ __all__ = ["CORRUPTIONS", "Corruption", "Frame", "GaussianNoise", "Masking", "Sa
 
 
 class Frame(NamedTuple):
-    """Landmarks of the data in the network's coordinates."""
+    """Landmarks of the data in the network's coordinates, which a corruption is called with.
+
+    Parameters
+    ----------
+    zero : torch.Tensor of shape (n_features,)
+        The data's zero.
+    low : torch.Tensor of shape (n_features,)
+        The least entry of each column of the training data.
+    high : torch.Tensor of shape (n_features,)
+        The greatest.
+    spread : float
+        Root mean square of all entries about their columns' means, 1 unless all columns stay as they are. Where only
+        some do, it is that of the others.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.corruptions import Frame, Masking
+    >>> x = torch.ones(2, 3)
+    >>> frame = Frame(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
+    >>> Masking(0.5)(x, frame, torch.Generator().manual_seed(0)).unique()
+    tensor([-1.,  1.])
+    """
 
     zero: Tensor  # (d,), the data's zero
     low: Tensor  # (d,), the least entry of each column
@@ -24,7 +46,13 @@ class Frame(NamedTuple):
 
 
 class Corruption(Member):
-    """Base class of the corruptions."""
+    """Base class of the corruptions.
+
+    A subclass is called with a batch of rows in the network's coordinates, the :class:`Frame` of the data and a
+    generator to draw from, and returns a corrupted copy. Training steps have it as their input and the clean rows as
+    their target, and so has the objective that is watched on the validation rows. ``transform``, ``score`` and
+    ``validation_scores_`` are without it. ``docs/extending.md`` has a corruption of one's own.
+    """
 
     def __call__(self, x: Tensor, frame: Frame, generator: Generator) -> Tensor:
         """Return a corrupted copy of x (n, n_features)."""
@@ -32,12 +60,37 @@ class Corruption(Member):
 
 
 class Masking(Corruption):
-    """Set entries, chosen independently, to the data's zero.
+    """Set entries, chosen independently, to the data's zero: masking noise [1]_.
+
+    The estimator takes a number for it: ``corruption=0.2`` is ``Masking(0.2)``.
 
     Parameters
     ----------
     rate : float, default=0.2
-        Share of the entries, in (0, 1).
+        Probability that an entry is set to zero, in (0, 1).
+
+    Notes
+    -----
+    Zero is that of the data, not its mean; for standardised data they are the same. In [1]_ the same number of entries
+    is masked in each row. Entries that stay are not scaled up, as dropout does.
+
+    References
+    ----------
+    .. [1] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
+       with a local denoising criterion. JMLR 11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.corruptions import Masking
+    >>> X = load_digits().data[:300]
+    >>> noisy = X * (np.random.default_rng(0).random(X.shape) > 0.3)
+    >>> model = AutoencoderTransformer(16, corruption=Masking(0.3), max_epochs=5, random_state=0).fit(X)
+    >>> denoised = model.inverse_transform(model.transform(noisy))
+    >>> bool(np.square(denoised - X).mean() < np.square(noisy - X).mean())
+    True
     """
 
     def __init__(self, rate: float = 0.2):
@@ -51,13 +104,36 @@ class Masking(Corruption):
 
 
 class GaussianNoise(Corruption):
-    """Add independent Gaussian noise to all entries.
+    """Add independent Gaussian noise to all entries [1]_.
 
     Parameters
     ----------
     scale : float, default=0.3
         Standard deviation of the noise, above 0, in units of the root mean square of all entries of the data about
         their columns' means.
+
+    Notes
+    -----
+    With :class:`~sklearn_ae.losses.Mixed` noise on the columns that are scaled is in units of their root mean square,
+    and on the columns that stay as they are in their own. Corrupted entries may leave the range of the data.
+
+    References
+    ----------
+    .. [1] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
+       with a local denoising criterion. JMLR 11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.corruptions import GaussianNoise
+    >>> X = load_digits().data[:300]
+    >>> noisy = X + np.random.default_rng(0).normal(scale=2.0, size=X.shape)
+    >>> model = AutoencoderTransformer(16, corruption=GaussianNoise(0.5), max_epochs=5, random_state=0).fit(X)
+    >>> denoised = model.inverse_transform(model.transform(noisy))
+    >>> bool(np.square(denoised - X).mean() < np.square(noisy - X).mean())
+    True
     """
 
     def __init__(self, scale: float = 0.3):
@@ -71,12 +147,36 @@ class GaussianNoise(Corruption):
 
 
 class SaltAndPepper(Corruption):
-    """Set entries, chosen independently, to the least or the greatest value of their column, as a fair coin falls.
+    """Set entries, chosen independently, to the least or the greatest value of their column, as a fair coin falls [1]_.
 
     Parameters
     ----------
     rate : float, default=0.1
-        Share of the entries, in (0, 1).
+        Probability that an entry is set to one of the two, in (0, 1).
+
+    Notes
+    -----
+    The values are those of each column of the training data; in [1]_ they are the same for all entries. It suits data
+    with natural bounds, such as images: elsewhere the extremes are outliers.
+
+    References
+    ----------
+    .. [1] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
+       with a local denoising criterion. JMLR 11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.corruptions import SaltAndPepper
+    >>> X = load_digits().data[:300]
+    >>> u = np.random.default_rng(0).random(X.shape)
+    >>> noisy = np.where(u < 0.1, X.min(axis=0), np.where(u > 0.9, X.max(axis=0), X))
+    >>> model = AutoencoderTransformer(16, corruption=SaltAndPepper(0.2), max_epochs=5, random_state=0).fit(X)
+    >>> denoised = model.inverse_transform(model.transform(noisy))
+    >>> bool(np.square(denoised - X).mean() < np.square(noisy - X).mean())
+    True
     """
 
     def __init__(self, rate: float = 0.1):

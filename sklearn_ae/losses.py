@@ -30,12 +30,23 @@ __all__ = [
 
 
 class Loss(Member):
-    """Base class of the losses."""
+    """Base class of the losses.
+
+    A subclass gives the loss of each entry of a training step, and says which output activations it admits, which
+    log-likelihood it stands for, and how many entries a row has. ``docs/extending.md`` lists what it may override and
+    has a loss of one's own.
+
+    A loss sees the network's coordinates: data centred and divided by the root mean square of all entries about their
+    columns' means, or as it is where a sigmoid, a softplus or a softmax makes the output. It changes what training
+    minimises; ``score`` and ``reconstruction_error`` remain those of the squared error.
+    """
 
     #: The output activations that the loss admits; ``"auto"`` takes the first, unless data decides.
     output_activations: tuple[str, ...] = ("identity",)
     #: Whether data may decide that ``"auto"`` limits the output to its range.
     bounds_help = False
+    #: Whether data must not be negative, which scikit-learn's tags tell.
+    positive_only = False
 
     def entries(self, step: Step) -> Tensor:
         """Return the loss of each entry (n_samples, n_features), or of each group of entries."""
@@ -63,7 +74,25 @@ class Loss(Member):
 
 
 class SquaredError(Loss):
-    """Squared error: PCA's own objective."""
+    """Squared error, (x - x_hat)²: PCA's own objective.
+
+    Notes
+    -----
+    Training minimises it in units of the mean variance of the data's columns: 1 is the loss of their means. With a
+    sigmoid output it is in squared units of the data. As a negative log-likelihood it is that of a normal distribution
+    with a variance of one half of these units.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import SquaredError
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(8, loss=SquaredError(), max_epochs=5, random_state=0).fit(X)
+    >>> bool(model.score(X) > PCA(8).fit(X).explained_variance_ratio_.sum())
+    True
+    """
 
     output_activations = ("identity", "clip", "sigmoid")
     bounds_help = True
@@ -79,7 +108,25 @@ class SquaredError(Loss):
 
 
 class AbsoluteError(Loss):
-    """Absolute error, which outliers move less than the squared one."""
+    """Absolute error, ``|x - x_hat|``, which outliers move less than the squared one.
+
+    Notes
+    -----
+    It is in units of the root mean square of all entries of the data about their columns' means, unless a sigmoid makes
+    the output: then in those of the data. As a negative log-likelihood it is that of a Laplace distribution with a
+    scale of 1 in these units. The start is still PCA, the best for the squared error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import AbsoluteError
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(8, loss=AbsoluteError(), max_epochs=5, random_state=0).fit(X)
+    >>> bool(np.abs(X - model.inverse_transform(model.transform(X))).mean() < np.abs(X - X.mean(axis=0)).mean())
+    True
+    """
 
     output_activations = ("identity", "clip", "sigmoid")
     bounds_help = True
@@ -92,13 +139,29 @@ class AbsoluteError(Loss):
 
 
 class Huber(Loss):
-    """Half the squared error where that is small, the absolute error, shifted and times delta, beyond (Huber, 1964).
+    """Half the squared error where that is small, the absolute error, shifted and times delta, beyond [1]_.
+
+    For an error e = x - x_hat it is e² / 2 where ``|e| <= delta``, and ``delta (|e| - delta / 2)`` elsewhere.
 
     Parameters
     ----------
     delta : float, default=1.0
         Error above which the loss grows linearly, above 0, in units of the root mean square of all entries of the data
         about their columns' means, unless a sigmoid makes the output: then in those of the data.
+
+    References
+    ----------
+    .. [1] Huber, P. (1964). Robust estimation of a location parameter. Annals of Mathematical Statistics 35.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import Huber
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(8, loss=Huber(0.5), max_epochs=5, random_state=0).fit(X)
+    >>> model.set_params(loss__delta=1.5).fit(X).loss  # for GridSearchCV: {"loss__delta": [0.5, 1.5]}
+    Huber(delta=1.5)
     """
 
     output_activations = ("identity", "clip", "sigmoid")
@@ -120,9 +183,31 @@ class Huber(Loss):
 
 
 class LogLoss(Loss):
-    """Cross-entropy, in nats, of entries in [0, 1] under independent Bernoulli distributions."""
+    """Cross-entropy, in nats, of entries in [0, 1] under independent Bernoulli distributions.
+
+    For an entry x with the output p it is -x log p - (1 - x) log(1 - p). The output is a sigmoid.
+
+    Notes
+    -----
+    The network works on the data as it is, neither centred nor scaled. Data outside [0, 1] is refused.
+
+    For entries of 0 and 1 it is a negative log-likelihood, and ``elbo`` bounds the log-probability of a row. For
+    entries in between its minimum is above 0, at p = x, and it is no likelihood.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import LogLoss
+    >>> X = (load_digits().data[:300] > 8).astype(float)
+    >>> model = AutoencoderTransformer(8, loss=LogLoss(), max_epochs=5, random_state=0).fit(X)
+    >>> probabilities = model.inverse_transform(model.transform(X))
+    >>> bool(0 <= probabilities.min() < probabilities.max() <= 1)
+    True
+    """
 
     output_activations = ("sigmoid",)
+    positive_only = True
 
     def entries(self, step: Step) -> Tensor:
         return F.binary_cross_entropy_with_logits(step.linear_output, step.target, reduction="none")
@@ -135,9 +220,33 @@ class LogLoss(Loss):
 
 
 class Poisson(Loss):
-    """Half the Poisson deviance, x log(x / x_hat) - x + x_hat, for counts and other entries from 0 up."""
+    """Half the Poisson deviance [1]_, x log(x / x_hat) - x + x_hat, for counts and other entries from 0 up.
+
+    The output is a softplus: rates above 0.
+
+    Notes
+    -----
+    The network works on the data as it is, neither centred nor scaled. Negative data is refused; entries need not be
+    whole numbers, but only for those does ``elbo`` bound a log-probability. Where x is 0 the first term is 0, so that
+    the loss is least, 0, where the rate is x.
+
+    References
+    ----------
+    .. [1] McCullagh, P. and Nelder, J. (1989). Generalized linear models. Second edition. Chapman and Hall.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import Poisson
+    >>> X = load_digits().data[:300]  # counts from 0 to 16
+    >>> model = AutoencoderTransformer(8, loss=Poisson(), max_epochs=5, random_state=0).fit(X)
+    >>> bool((model.inverse_transform(model.transform(X)) > 0).all())
+    True
+    """
 
     output_activations = ("softplus",)
+    positive_only = True
 
     def entries(self, step: Step) -> Tensor:
         x, u, rate = step.target, step.linear_output, step.output
@@ -149,9 +258,32 @@ class Poisson(Loss):
 
 
 class CrossEntropy(Loss):
-    """Cross-entropy, in nats, of rows that sum to 1: all columns are one group, one-hot or shares."""
+    """Cross-entropy, in nats, of rows that sum to 1: all columns are one group, one-hot or shares.
+
+    For a row x with the output p it is -sum_j x_j log p_j, one number a row. The output is a softmax. For several
+    groups, or other columns beside one, use :class:`Mixed`.
+
+    Notes
+    -----
+    The network works on the data as it is, neither centred nor scaled. Data outside [0, 1] is refused; that rows sum to
+    1 is not checked. For one-hot rows it is a negative log-likelihood, and ``elbo`` bounds the log-probability of a
+    row. For shares its minimum is above 0, at p = x, and it is no likelihood.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import CrossEntropy
+    >>> X = load_digits().data[:300]
+    >>> shares = X / X.sum(axis=1, keepdims=True)  # of each pixel in the ink
+    >>> model = AutoencoderTransformer(8, loss=CrossEntropy(), max_epochs=5, random_state=0).fit(shares)
+    >>> np.allclose(model.inverse_transform(model.transform(shares)).sum(axis=1), 1)
+    True
+    """
 
     output_activations = ("softmax",)
+    positive_only = True
 
     def entries(self, step: Step) -> Tensor:
         return F.cross_entropy(step.linear_output, step.target, reduction="none")[:, None]
@@ -166,7 +298,8 @@ class CrossEntropy(Loss):
 class Mixed(Loss):
     """Different losses for different columns, for tables of numbers, binaries and categories.
 
-    Each column counts as one entry, each group of a ``"cross_entropy"`` as one together.
+    Each column counts as one entry, each group of a ``"cross_entropy"`` as one together. Training minimises the mean
+    over entries, each in the units of its own loss.
 
     Parameters
     ----------
@@ -176,6 +309,12 @@ class Mixed(Loss):
         a list of these, or a slice of indices. A column belongs to one loss at most.
     remainder : str or Loss, default="squared_error"
         The loss of the columns that are not named.
+
+    Notes
+    -----
+    The output of each loss is the first that it admits: identity, never clip, for squared, absolute and Huber's error.
+    Columns of these are centred and divided by one number, the root mean square of their entries about their means;
+    numbers in different units should be standardised first. The other columns stay as they are.
 
     Examples
     --------

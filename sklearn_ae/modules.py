@@ -112,17 +112,12 @@ class Autoencoder(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.output_weight.device
+        return next(self.network.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the weights."""
-        return self.output_weight.dtype
-
-    @property
-    def output_weight(self) -> Tensor:
-        """Any of the weights."""
-        return next(self.network.parameters())
+        return next(self.network.parameters()).dtype
 
     @property
     def encoder_matrix(self) -> Tensor | None:

@@ -28,7 +28,28 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Linear(nn.Linear):
-    """A linear layer that starts at zero instead of drawing from torch's global generator."""
+    """A linear layer that starts at zero instead of drawing from torch's global generator.
+
+    For subclasses of :class:`AffineNetwork`, to which the estimator's `init` gives weights of its own.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Widths of input and output.
+    bias : bool, default=True
+        Whether to add a bias.
+    device : torch.device or str or None, default=None
+        Where the weights are; None for torch's default.
+    dtype : torch.dtype or None, default=None
+        Their precision; None for torch's default.
+
+    Examples
+    --------
+    >>> from sklearn_ae.networks import Linear
+    >>> Linear(3, 2).weight.detach()
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
 
     def reset_parameters(self) -> None:
         """Set weight and bias to zero."""
@@ -53,6 +74,10 @@ def start_at_zero_(layer: nn.Linear | nn.Conv2d) -> None:
 class AffineNetwork(nn.Module):
     """The affine path of both halves, to which a subclass adds f and g; the base of all networks here.
 
+    encode(x) = A x + a + f(x) and decode(h) = W h + b + g(h). Derive a network of your own from it where it is to start
+    as PCA, take any `init`, and suit the penalties that look at the decoder's columns; any other module with ``encode``
+    and ``decode`` starts with the weights that it comes with. ``docs/extending.md`` shows both.
+
     Parameters
     ----------
     n_features : int
@@ -61,8 +86,9 @@ class AffineNetwork(nn.Module):
         Width of the code, k.
     n_preactivations : int
         Width of what the encoder gives, m; k for most codes.
-    f, g : torch.nn.Sequential or None
-        The nonlinear parts, from d to m and from k to d.
+    f, g : torch.nn.Sequential or None, default=None
+        The nonlinear parts, from d to m and from k to d; None for none. The last linear layer or convolution of each
+        is among its own items and has no bias: it starts at zero, but for ``init="random"``.
     """
 
     def __init__(
@@ -110,7 +136,9 @@ class AffineNetwork(nn.Module):
 
 
 class DenseAutoencoder(AffineNetwork):
-    """Multilayer perceptrons beside the affine path, or none.
+    """Multilayer perceptrons beside the affine path, or none: the network of ``hidden_layer_sizes``.
+
+    The estimator builds it where it is given neither a `module` nor tied weights.
 
     Parameters
     ----------
@@ -119,7 +147,20 @@ class DenseAutoencoder(AffineNetwork):
     hidden_layer_sizes : sequence of int
         Widths of the hidden layers of f; g has them reversed. Empty for none.
     activation : type of torch.nn.Module
-        Class of the nonlinearity between hidden layers.
+        Class of the nonlinearity after each hidden layer, called without arguments.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(4, hidden_layer_sizes=(16,), max_epochs=2, random_state=0).fit(X)
+    >>> model.module_.network.encoder_hidden
+    Sequential(
+      (0): Linear(in_features=64, out_features=16, bias=True)
+      (1): SiLU()
+      (2): Linear(in_features=16, out_features=4, bias=False)
+    )
     """
 
     def __init__(
@@ -149,7 +190,28 @@ def perceptron(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequenti
 
 
 class TiedAutoencoder(AffineNetwork):
-    """The affine path alone, its decoder the encoder's transpose: W = A'."""
+    """The affine path alone, its decoder the encoder's transpose: W = A'.
+
+    The estimator builds it for ``tied_weights=True``. Where the encoder gives more numbers than the code has units, W
+    is the transpose of the first rows of A.
+
+    Parameters
+    ----------
+    n_features, n_components, n_preactivations : int
+        As in :class:`AffineNetwork`.
+    f, g : None, default=None
+        Not for use: there are no nonlinear parts.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(4, hidden_layer_sizes=(), tied_weights=True, max_epochs=2, random_state=0).fit(X)
+    >>> network = model.module_.network
+    >>> bool((network.decoder_weight == network.encoder_affine.weight.T).all())
+    True
+    """
 
     def _add_decoder_affine(self, n_components: int, n_features: int) -> None:
         self.bias = nn.Parameter(torch.zeros(n_features))  # b (d,)

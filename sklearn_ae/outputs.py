@@ -9,7 +9,17 @@ __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Sof
 
 
 class Output(nn.Module):
-    """Base class of the output activations; all are built with the number of features."""
+    """Base class of the output activations: modules from the decoder's output u to the reconstruction.
+
+    The estimator builds one by the name in `output_activation`; a loss says which names it admits, as
+    ``docs/extending.md`` shows, or makes one itself in its method ``output``. It says which data it suits, whether the
+    network works on that data as it is, and where a start near the mean of the data lies.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    """
 
     #: The closed interval that data must lie in.
     data_range: tuple[float | Tensor, float | Tensor] = (-torch.inf, torch.inf)
@@ -35,7 +45,13 @@ class Output(nn.Module):
 
 
 class Identity(Output):
-    """The decoder's output as it is."""
+    """The decoder's output as it is: ``output_activation="identity"``.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    """
 
     def forward(self, u: Tensor) -> Tensor:
         """Return u."""
@@ -43,7 +59,15 @@ class Identity(Output):
 
 
 class Clip(Output):
-    """Limit outputs to a range; outside it training keeps a slope, so that gradients return them."""
+    """Limit outputs to each column's range in the training data: ``output_activation="clip"``.
+
+    Outside the range training keeps a slope of `leak`, so that gradients return outputs to it.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    """
 
     bounded = True
     leak = 0.02
@@ -67,7 +91,15 @@ class Clip(Output):
 
 
 class Sigmoid(Output):
-    """Outputs in (0, 1)."""
+    """Outputs in (0, 1), 1 / (1 + exp(-u)), for data in [0, 1]: ``output_activation="sigmoid"``.
+
+    The network works on the data as it is, neither centred nor scaled.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    """
 
     data_range = (0.0, 1.0)
     raw = True
@@ -84,7 +116,16 @@ class Sigmoid(Output):
 
 
 class Softplus(Output):
-    """Outputs in (0, inf): log(1 + exp(u)), which grows like an exponential below 0 and like u above."""
+    """Outputs in (0, inf), log(1 + exp(u)), for data from 0 up: ``output_activation="softplus"``.
+
+    It grows like an exponential below 0 and like u above. The network works on the data as it is, neither centred nor
+    scaled.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    """
 
     data_range = (0.0, torch.inf)
     raw = True
@@ -102,7 +143,16 @@ class Softplus(Output):
 
 
 class Softmax(Output):
-    """Outputs in (0, 1) that sum to 1 in each row: the probabilities of one group of columns."""
+    """Outputs in (0, 1) that sum to 1 in each row, exp(u_j) / sum_i exp(u_i): ``output_activation="softmax"``.
+
+    They are the probabilities of one group of columns. The network works on the data as it is, neither centred nor
+    scaled.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+    """
 
     data_range = (0.0, 1.0)
     raw = True
@@ -119,7 +169,18 @@ class Softmax(Output):
 
 
 class ByColumns(Output):
-    """An output activation for each of several disjoint sets of columns that together are all."""
+    """An output activation for each of several disjoint sets of columns that together are all.
+
+    The output of :class:`~sklearn_ae.losses.Mixed`. The network works on the columns of some as they are, and on the
+    others in centred and scaled coordinates.
+
+    Parameters
+    ----------
+    outputs : sequence of Output
+        One for each set of columns.
+    columns : sequence of sequence of int
+        The indices of the columns of each.
+    """
 
     def __init__(self, outputs: Sequence[Output], columns: Sequence[Sequence[int]]):
         super().__init__(sum(len(part) for part in columns))

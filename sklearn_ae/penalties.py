@@ -17,7 +17,15 @@ __all__ = ["L1", "PENALTIES", "Contractive", "KLSparsity", "Orthogonal", "Penalt
 
 
 class Penalty(Member):
-    """Base class of the penalties."""
+    """Base class of the penalties.
+
+    A subclass is called with a training step and returns a scalar. It stands beside the loss of one row, summed over
+    its entries, as in the papers: training divides both by the number of entries. All is in the network's coordinates,
+    where data is centred and divided by the root mean square of all entries about their columns' means, so that a row
+    replaced by the columns' means has a squared error of 1 an entry on average. Columns whose output is a sigmoid, a
+    softplus or a softmax stay as they are. ``docs/extending.md`` lists what a subclass may override and has a penalty
+    of one's own.
+    """
 
     #: Whether a rotation of a linear code leaves the penalty as it is, so that training leaves the axes open.
     rotation_free = False
@@ -44,7 +52,7 @@ class Weighted(Penalty):
 
 
 class L1(Weighted):
-    """Sparse codes: alpha times the mean over rows of sum_k |h_k| ||w_k||, with w_k the k-th column of the decoder.
+    """Sparse codes: alpha times the mean over rows of ``sum_k |h_k| ||w_k||``, with w_k the decoder's k-th column.
 
     The length of the column makes it independent of how a unit's size is shared between encoder and decoder [1]_. It
     is that of the decoder's affine part, or 1 where a network of the user's own has none.
@@ -52,11 +60,27 @@ class L1(Weighted):
     Parameters
     ----------
     alpha : float, default=0.1
-        Weight, above 0.
+        Weight, above 0, beside the loss of a row summed over its entries.
+
+    Notes
+    -----
+    Zeros are exact only for codes that have them, such as :class:`~sklearn_ae.codes.ReLU`. The penalty fixes the axes
+    of the identity code: its units are ordered after training, not rotated.
 
     References
     ----------
     .. [1] Conerly, T. et al. (2024). Update on how we train SAEs. Transformer Circuits, April 2024.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.penalties import L1
+    >>> X = load_digits().data[:300]
+    >>> plain = AutoencoderTransformer(16, code="relu", max_epochs=5, random_state=0).fit(X)
+    >>> sparse = AutoencoderTransformer(16, code="relu", penalty=L1(1.0), max_epochs=5, random_state=0).fit(X)
+    >>> bool((sparse.transform(X) == 0).mean() > (plain.transform(X) == 0).mean())
+    True
     """
 
     def __init__(self, alpha: float = 0.1):
@@ -70,18 +94,37 @@ class L1(Weighted):
 
 
 class KLSparsity(Weighted):
-    """Units that are on at a given rate: alpha times sum_k KL(rho || mean over rows of h_k), for codes in (0, 1) [1]_.
+    """Units that are on at a given rate: alpha times ``sum_k KL(rho || mean over rows of h_k)`` [1]_.
+
+    ``KL(rho || r)`` is rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)), in nats. Needs a code in [0, 1], such as
+    :class:`~sklearn_ae.codes.Sigmoid`; others are refused.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Weight, above 0.
+        Weight, above 0, beside the loss of a row summed over its entries.
     rho : float, default=0.05
         Mean activation that each unit should have, in (0, 1).
+
+    Notes
+    -----
+    The mean is over the rows of a batch; in [1]_ it is over all training rows. Means nearer than 1e-6 to 0 or 1 count
+    as that far away.
 
     References
     ----------
     .. [1] Ng, A. (2011). Sparse autoencoder. CS294A lecture notes, Stanford.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.penalties import KLSparsity
+    >>> X = load_digits().data[:300]
+    >>> penalty = KLSparsity(10.0, rho=0.1)
+    >>> model = AutoencoderTransformer(16, code="sigmoid", penalty=penalty, max_epochs=5, random_state=0).fit(X)
+    >>> bool(model.transform(X).mean() < 0.3)  # a half at the start
+    True
     """
 
     def __init__(self, alpha: float = 1.0, rho: float = 0.05):
@@ -106,22 +149,47 @@ class KLSparsity(Weighted):
 
 
 class Contractive(Weighted):
-    """Codes that change little with the input: alpha times the mean over rows of ||dh/dx||_F², the encoder's Jacobian.
+    """Codes that change little with the input: alpha times the mean over rows of ``||dh/dx||_F²`` [1]_.
 
-    For a code taken unit by unit from an affine map it is the closed form sum_k (dh_k/da_k)² ||a_k||² [1]_. For other
-    encoders it is exact from one backward pass a unit, or an unbiased estimate from a few random projections of the
-    code.
+    For a code taken unit by unit from an affine map a = A x + b, as with ``hidden_layer_sizes=()``, it is the closed
+    form ``sum_k (dh_k/da_k)² ||A_k||²``, with A_k the k-th row of A. For other encoders it is exact from one backward
+    pass a unit, or an unbiased estimate from a few random projections of the code.
 
     Parameters
     ----------
     alpha : float, default=0.1
-        Weight, above 0.
+        Weight, above 0, beside the loss of a row summed over its entries.
     n_projections : int or None, default=1
-        Projections of the estimate, at least 1; None for the exact norm. Without effect where the closed form holds.
+        Projections of the estimate, at least 1, each a backward pass; None for the exact norm, which takes
+        `n_components` of these. Without effect where the closed form holds.
+
+    Notes
+    -----
+    In [1]_ the encoder is one layer and weights are tied. The estimate, for deeper ones, is the mean of
+    ``||v' dh/dx||²`` over vectors v of independent random signs. Where weights are not tied and the code is not
+    bounded, an encoder that shrinks escapes the penalty while the decoder grows: set ``tied_weights=True`` or
+    `weight_decay`.
+
+    The Jacobian is that of the code without noise and dropout, at the rows as they were corrupted. The identity code is
+    still rotated after training: the norm does not depend on its axes.
 
     References
     ----------
     .. [1] Rifai, S. et al. (2011). Contractive auto-encoders: explicit invariance during feature extraction. ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.penalties import Contractive
+    >>> X = load_digits().data[:300]
+    >>> noisy, shifts = X + np.random.default_rng(0).normal(scale=0.1, size=X.shape), []
+    >>> for penalty in (None, Contractive(10.0)):
+    ...     model = AutoencoderTransformer(8, code="tanh", penalty=penalty, max_epochs=5, random_state=0).fit(X)
+    ...     shifts.append(np.square(model.transform(noisy) - model.transform(X)).sum())
+    >>> bool(shifts[1] < shifts[0])
+    True
     """
 
     rotation_free = True
@@ -171,12 +239,39 @@ class Contractive(Weighted):
 class Orthogonal(Weighted):
     """Components that point in different directions: alpha times sum_{i<j} cos²(w_i, w_j) over the decoder's columns.
 
-    The columns are those of the decoder's affine part; their lengths are free.
+    The columns are those of the decoder's affine part. A network of the user's own that has none is refused.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Weight, above 0.
+        Weight, above 0, beside the loss of a row summed over its entries.
+
+    Notes
+    -----
+    Soft orthogonality [1]_ penalises the distance of W'W from the identity matrix, lengths of columns included; here
+    those are free, as the size of a unit is shared between encoder and decoder. With hidden layers ``components_``
+    holds their part too, and need not be orthogonal. The identity code without penalty has orthonormal components
+    anyway; with this one its units are ordered after training, not rotated.
+
+    References
+    ----------
+    .. [1] Bansal, N., Chen, X. and Wang, Z. (2018). Can we gain more from orthogonality regularizations in training
+       deep CNNs? NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.preprocessing import normalize
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.penalties import Orthogonal
+    >>> X = load_digits().data[:300]
+    >>> model = AutoencoderTransformer(
+    ...     8, hidden_layer_sizes=(), code="relu", penalty=Orthogonal(10.0), max_epochs=5, random_state=0
+    ... )
+    >>> components = normalize(model.fit(X).components_)
+    >>> np.allclose(components @ components.T, np.eye(8), atol=0.2)
+    True
     """
 
     def __init__(self, alpha: float = 1.0):

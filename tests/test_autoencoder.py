@@ -293,96 +293,6 @@ class TestInput:
             autoencoder.transform(wrong)
 
 
-class TestErrors:
-    @pytest.mark.parametrize(
-        ("params", "message"),
-        [
-            ({"n_components": 0}, "n_components"),
-            ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must hold integers of at least 1"),
-            ({"hidden_layer_sizes": (8.5,)}, "hidden_layer_sizes must hold integers of at least 1"),
-            ({"tied_weights": True}, r"needs hidden_layer_sizes=\(\)"),
-            ({"loss": "log_loss"}, r"models data in \[0, 1\], but X has values from .*column"),
-            ({"output_activation": "sigmoid"}, r"output_activation='sigmoid' models data in \[0, 1\]"),
-            ({"validation_fraction": 0.999}, "leaves no training row of the 80 given"),
-            ({"device": "nonsense"}, "not a torch device"),
-            ({"activation": dict}, "not a subclass of torch's Module"),
-            ({"optimizer": dict}, "not a subclass of torch's Optimizer"),
-            ({"lr": 0.0}, "lr"),
-            ({"dropout": 1.0}, "dropout"),
-        ],
-    )
-    def test_parameters(self, small, params, message):
-        autoencoder = quick(**params)
-        with pytest.raises(ValueError, match=message):
-            autoencoder.fit(small)
-        assert not [name for name in vars(autoencoder) if name.endswith("_")]
-
-    def test_log_loss_refuses_other_outputs(self, small):
-        with pytest.raises(ValueError, match="does not fit loss='log_loss'"):
-            quick(loss="log_loss", output_activation="clip").fit(small > 5)
-
-    @pytest.mark.parametrize(
-        ("value", "message"), [(np.nan, "NaN in column 3"), (np.inf, "infinity in column 3"), (1e308, "column 3")]
-    )
-    def test_entries(self, small, value, message):
-        X = small.copy()
-        X[:60, 3] = value
-        autoencoder = quick().fit(small)
-        for method in (quick().fit, quick().partial_fit, autoencoder.transform, autoencoder.score):
-            with pytest.raises(ValueError, match=message):
-                method(X)
-
-    def test_frames_name_the_column(self, small):
-        frame = pd.DataFrame(small, columns=list("abcdefgh"))
-        frame.loc[3, "d"] = np.nan
-        with pytest.raises(ValueError, match="NaN in column 'd'"):
-            quick().fit(frame)
-
-    @pytest.mark.parametrize(
-        ("X", "message"),
-        [
-            (np.ones((1, 3)), "1 sample"),
-            (np.ones((3, 0)), "0 feature"),
-            (np.ones(3), "Expected 2D array"),
-            (np.ones((3, 3, 3)), "dim 3"),
-            (np.array([["a", "b"], ["c", "d"]]), "could not convert|dtype"),
-            (np.ones((3, 3), dtype=complex), "Complex"),
-        ],
-    )
-    def test_shapes_and_dtypes(self, X, message):
-        for method in (quick().fit, quick().partial_fit):
-            with pytest.raises(ValueError, match=message):
-                method(X)
-
-    def test_transform_names_the_column_too(self, small):
-        frame = pd.DataFrame(small, columns=list("abcdefgh"))
-        autoencoder = quick().fit(frame)
-        frame.loc[3, "c"] = np.nan
-        with pytest.raises(ValueError, match="NaN in column 'c'"):
-            autoencoder.transform(frame)
-
-    def test_entries_beyond_float32_are_refused(self, small):
-        with pytest.raises(ValueError, match="too large for float32"):
-            quick().fit(small).transform(np.full((2, 8), 3e38, np.float32))
-
-    def test_codes_of_the_wrong_width(self, small):
-        with pytest.raises(ValueError, match=r"X has 3 columns, but the codes .* have 2"):
-            quick().fit(small).inverse_transform(np.ones((4, 3)))
-
-    def test_a_refit_that_fails_leaves_the_fit_before(self, small):
-        autoencoder = quick(2).fit(small)
-        expected = autoencoder.transform(small)
-        failures = [
-            (small * np.nan, {}, "NaN"),
-            (small[:, :3], {"lr": 1e30, "optimizer": "sgd"}, "stopped being finite"),
-            (small, {"tied_weights": True}, "needs hidden_layer_sizes"),
-        ]
-        for X, params, message in failures:
-            with pytest.raises(ValueError, match=message):
-                autoencoder.set_params(**params).fit(X)
-            np.testing.assert_array_equal(autoencoder.transform(small), expected)
-
-
 class Interrupt(Callback):
     """Breaks training off as Ctrl-C does, in a given epoch."""
 
@@ -416,7 +326,7 @@ class TestFaults:
                 if len(net.history) == 2 and not self.spoilt:
                     self.spoilt = True
                     with torch.no_grad():
-                        net.module_.encoder_affine.weight.fill_(torch.nan)
+                        net.module_.network.encoder_affine.weight.fill_(torch.nan)
 
         autoencoder = quick(max_epochs=10, callbacks=[Spoil()]).fit(small)
         assert autoencoder.net_.optimizer_.param_groups[0]["lr"] == pytest.approx(autoencoder.lr / 10)
@@ -457,70 +367,6 @@ class TestReproducible:
         for thread in threads:
             thread.join()
         np.testing.assert_array_equal(results, expected)
-
-
-class TestGoingOn:
-    def test_partial_fit_starts_as_pca_and_fixes_the_frame(self, small):
-        autoencoder = quick(3, lr=1e-9, output_activation="identity").partial_fit(small)
-        assert autoencoder.score(small) == pytest.approx(reconstruction_score(PCA(3).fit(small), small), abs=1e-5)
-        mean, codes = autoencoder.mean_.copy(), autoencoder.transform(small)
-        autoencoder.partial_fit(small + 100)
-        np.testing.assert_array_equal(autoencoder.mean_, mean)
-        np.testing.assert_allclose(autoencoder.transform(small), codes, atol=1e-3)
-        assert autoencoder.n_iter_ == 2
-        assert len(autoencoder.loss_curve_) == 2
-
-    def test_partial_fit_learns(self, digits):
-        autoencoder = quick(10)
-        for _ in range(10):
-            for batch in np.array_split(digits, 4):
-                autoencoder.partial_fit(batch)
-        assert autoencoder.score(digits) > 0.80 > reconstruction_score(PCA(10).fit(digits), digits)
-
-    def test_partial_fit_takes_fewer_rows_than_components_and_single_rows(self, small):
-        autoencoder = quick(5).partial_fit(small[:3])
-        for row in small[3:40]:
-            autoencoder.partial_fit(row[None])
-        assert np.isfinite(autoencoder.transform(small)).all()
-        assert autoencoder.components_.shape == (5, 8)
-
-    def test_partial_fit_that_fails_changes_nothing(self, small):
-        autoencoder = quick(2, optimizer="sgd").partial_fit(small)
-        expected = autoencoder.transform(small)
-        autoencoder.net_.set_params(lr=1e35)
-        with pytest.raises(ValueError, match="stopped being finite"):
-            autoencoder.partial_fit(small)
-        np.testing.assert_array_equal(autoencoder.transform(small), expected)
-
-    def test_partial_fit_goes_on_from_fit(self, digits):
-        autoencoder = quick(5, max_epochs=20).fit(digits)
-        before = autoencoder.score(digits)
-        codes = autoencoder.transform(digits)
-        autoencoder.partial_fit(digits)
-        LossCurveDisplay.from_estimator(autoencoder)
-        assert autoencoder.n_iter_ == len(autoencoder.loss_curve_) == 21
-        assert autoencoder.score(digits) > before - 0.03
-        assert np.corrcoef(codes[:, 0], autoencoder.transform(digits)[:, 0])[0, 1] > 0.9
-
-    def test_clip_widens_with_the_rows_of_partial_fit(self, small):
-        autoencoder = quick(8, output_activation="clip", lr=1e-9).partial_fit(small[:40])
-        autoencoder.partial_fit(small + 30)
-        reconstruction = autoencoder.inverse_transform(autoencoder.transform(small + 30))
-        np.testing.assert_allclose(reconstruction, small + 30, atol=0.01)
-
-    def test_warm_start_goes_on(self, digits):
-        autoencoder = quick(5, warm_start=True, max_epochs=15).fit(digits)
-        first = autoencoder.score(digits)
-        autoencoder.fit(digits)
-        assert autoencoder.validation_scores_[0] > first - 0.05
-        assert autoencoder.score(digits) > first
-        cold = quick(5, max_epochs=15).fit(digits)
-        assert autoencoder.score(digits) > cold.score(digits)
-
-    def test_warm_start_starts_anew_where_sizes_differ(self, small):
-        autoencoder = quick(2, warm_start=True).fit(small)
-        changed = autoencoder.set_params(n_components=3).fit(small).transform(small)
-        np.testing.assert_array_equal(changed, quick(3).fit(small).transform(small))
 
 
 class TestEcosystem:

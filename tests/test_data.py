@@ -7,9 +7,10 @@ import torch
 from sklearn_ae import _data
 from sklearn_ae._data import (
     Coordinates,
-    check_entries,
+    check_range,
     chunks,
     column_bounds,
+    column_means,
     share_on_bounds,
     split_rows,
     training_tensor,
@@ -31,8 +32,8 @@ def X() -> np.ndarray:
     return rng.normal(size=(101, 4)) * [1, 2, 0.1, 5] + [0, 1, 10, -3]
 
 
-def coordinates_of(X: np.ndarray) -> Coordinates:
-    return Coordinates.of(X, check_entries(X, None, None, "test"))
+def coordinates_of(X: np.ndarray, raw=False) -> Coordinates:
+    return Coordinates.of(X, column_means(X, None), raw)
 
 
 @pytest.mark.parametrize(("n_rows", "width"), [(1, 1), (7, 10), (100, 7), (5, 49), (5, 51), (3, 1000), (50, 1)])
@@ -151,7 +152,7 @@ def test_training_tensor_is_the_same_for_every_dtype_and_layout(dtype, layout):
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float16", "float32", "float64"])
 def test_mean_is_that_of_numpy_in_float64(dtype):
     X = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 250, size=(301, 3)).astype(dtype)
-    mean = check_entries(X, None, None, "test")
+    mean = column_means(X, None)
     assert mean.dtype == np.float64
     np.testing.assert_allclose(mean, X.astype(np.float64).mean(0), rtol=1e-14)
 
@@ -176,7 +177,7 @@ def test_entries_that_are_not_finite_are_refused_by_column(places, names, messag
     for place, value in places.items():
         X[place] = value
     with pytest.raises(ValueError, match=message):
-        check_entries(X, names, None, "test")
+        column_means(X, names)
 
 
 @pytest.mark.parametrize(
@@ -186,34 +187,45 @@ def test_at_most_ten_columns_are_listed(n_bad, listed):
     X = np.zeros((2, 40))
     X[1, :n_bad] = np.nan
     with pytest.raises(ValueError, match=f"columns 0, 1, 2, 3, 4, 5, 6, {listed}"):
-        check_entries(X, None, None, "test")
+        column_means(X, None)
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (1.25, r"loss='log_loss' models data in \[0, 1\], but X has values from 0 to 1\.25; .*: column 2\. Scale"),
-        (-0.5, r"loss='log_loss' models data in \[0, 1\], but X has values from -0\.5 to 0; .*: column 2\. Scale"),
-        (np.nan, r"contains NaN in column 2"),
+        (1.25, r"loss='log_loss' models data in \[0, 1\], but X has values from 0 to 1\.25 .*: in column 2\. Scale"),
+        (-0.5, r"loss='log_loss' models data in \[0, 1\], but X has values from -0\.5 to 0 .*: in column 2\. Scale"),
     ],
 )
 def test_entries_outside_the_range_are_refused_by_column(entry, message):
     X = np.zeros((30, 3))
     X[20, 2] = entry
     with pytest.raises(ValueError, match=message):
-        check_entries(X, None, (0.0, 1.0), "loss='log_loss'")
+        check_range(column_bounds(X), (0.0, 1.0), None, "loss='log_loss'")
+
+
+def test_each_column_may_have_a_range_of_its_own():
+    bounds = np.array([-9.0, 0, -1, 0]), np.array([9.0, 1, 5, 7])
+    ends = torch.tensor([-torch.inf, 0, 0, 0]), torch.tensor([torch.inf, 1, 1, torch.inf])
+    with pytest.raises(
+        ValueError, match=r"models data in \[0, 1\], but X has values from -1 to 5 .* in column 'feature 2'\."
+    ):
+        check_range(bounds, ends, NAMES, "test")
+    bounds[0][2], bounds[1][2] = 0, 1
+    check_range(bounds, ends, NAMES, "test")
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "float32", "float64"])
 def test_the_ends_of_the_range_belong_to_it(dtype):
     X = np.array([[0, 1], [1, 0], [1, 1]], dtype)
-    np.testing.assert_allclose(check_entries(X, None, (0.0, 1.0), "test"), [2 / 3, 2 / 3], rtol=1e-15)
+    check_range(column_bounds(X), (0.0, 1.0), None, "test")
+    np.testing.assert_allclose(column_means(X, None), [2 / 3, 2 / 3], rtol=1e-15)
 
 
 @pytest.mark.parametrize("value", [1e38, 3e38])
 def test_large_float32_entries_do_not_overflow_their_sum(value):
     X = np.full((200, 2), value, np.float32)
-    np.testing.assert_allclose(check_entries(X, None, None, "test"), X[0], rtol=1e-12)
+    np.testing.assert_allclose(column_means(X, None), X[0], rtol=1e-12)
 
 
 def share_formula(X: np.ndarray) -> float:
@@ -276,3 +288,72 @@ def test_split_that_leaves_nothing_to_train_on_is_refused(n, fraction):
 def test_offsets_beyond_float32_warn_of_nothing():
     coordinates = Coordinates(np.array([1e60]), 1e59)
     np.testing.assert_allclose(coordinates.to_network(np.array([[2e60]]), torch.float64), [[10.0]])
+
+
+RAW = np.array([True, False, False, True])
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_raw_columns_are_the_data_and_the_others_as_if_alone(move, X):
+    a, b = MOVES[move]
+    X[:, ~RAW] = a * X[:, ~RAW] + b
+    coordinates, alone = coordinates_of(X, RAW), coordinates_of(X[:, ~RAW])
+    for dtype in (F32, F64):
+        given = X.astype(dtype)
+        Z = coordinates.to_network(given, torch.float64).numpy()
+        np.testing.assert_array_equal(Z[:, RAW], given[:, RAW])
+        np.testing.assert_allclose(Z[:, ~RAW], alone.to_network(given[:, ~RAW], torch.float64).numpy(), rtol=1e-6)
+    assert coordinates.scale == pytest.approx(alone.scale, rel=1e-14)
+    np.testing.assert_array_equal(coordinates.offset[~RAW], alone.offset)
+    np.testing.assert_array_equal(coordinates.widths, np.where(RAW, 1, coordinates.scale))
+    np.testing.assert_allclose(coordinates.relative_widths * coordinates.scale, coordinates.widths)
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_table_with_raw_columns_keeps_its_digits_in_a_round_trip(move, X):
+    a, b = MOVES[move]
+    X[:, ~RAW] = a * X[:, ~RAW] + b
+    coordinates = coordinates_of(X, RAW)
+    back = coordinates.to_data(coordinates.to_network(X, torch.float64)).numpy()
+    assert back.dtype == F64
+    np.testing.assert_allclose(back, X, rtol=1e-14, atol=1e-14 * a)
+    single = X.astype(F32)
+    back = coordinates.to_data(coordinates.to_network(single, torch.float32)).numpy()
+    assert back.dtype == F32
+    np.testing.assert_array_equal(back[:, RAW], single[:, RAW])
+    np.testing.assert_allclose(back[:, ~RAW], single[:, ~RAW], rtol=1e-6, atol=1e-5 * a)
+    np.testing.assert_allclose(coordinates.of_point(X[3]), coordinates.to_network(X[3:4], torch.float64)[0])
+
+
+@pytest.mark.parametrize(("raw", "expected"), [(True, True), (False, False), ([True] * 4, True), ([False] * 4, False)])
+def test_columns_that_are_all_raw_or_none_need_no_mask(raw, expected, X):
+    coordinates = coordinates_of(X, raw)
+    assert coordinates.raw is None
+    assert (coordinates.scale == 1 and not coordinates.offset.any()) is expected
+    np.testing.assert_array_equal(coordinates.to_network(X, torch.float64) == torch.from_numpy(X), expected)
+    assert coordinates.relative_widths == 1
+
+
+def test_numbers_that_are_constant_beside_raw_columns_are_not_scaled(X):
+    X[:, ~RAW] = 7.0
+    coordinates = coordinates_of(X, RAW)
+    assert coordinates.scale == 1
+    np.testing.assert_array_equal(coordinates.to_network(X, torch.float64)[:, ~RAW], 0)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_spread_is_that_of_the_entries_about_their_means_as_the_network_sees_them(raw, X):
+    coordinates = coordinates_of(X, raw)
+    Z = coordinates.to_network(X, torch.float64)
+    assert coordinates.spread == pytest.approx((Z - Z.mean(0)).square().mean().sqrt().item())
+
+
+@pytest.mark.parametrize("raw", [True, False, RAW], ids=str)
+def test_the_frame_has_the_datas_zero_and_bounds_as_the_network_sees_them(raw, X):
+    coordinates = coordinates_of(X, raw)
+    frame = coordinates.frame(column_bounds(X), torch.device("cpu"))
+    Z = coordinates.to_network(np.vstack([X, np.zeros(4)]), torch.float32)
+    for found, expected in [(frame.zero, Z[-1]), (frame.low, Z[:-1].amin(0)), (frame.high, Z[:-1].amax(0))]:
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected)
+    assert frame.spread == coordinates.spread

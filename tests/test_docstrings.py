@@ -19,6 +19,9 @@ from sklearn_ae import AutoencoderTransformer
 README = Path(__file__).parents[1] / "README.md"
 MODULES = sorted(module.name for module in pkgutil.iter_modules(sklearn_ae.__path__))
 USER_MODULES = [name for name in ["datasets", "model_selection", "onnx", "plotting"] if name in MODULES]
+MEMBER_MODULES = ["codes", "corruptions", "losses", "networks", "penalties"]
+#: They are for subclasses, of which docs/extending.md has examples.
+BASE_CLASSES = {"AffineNetwork", "Code", "Corruption", "Loss", "Penalty"}
 
 NOT_REQUIRED = {
     "ES01",  # an extended summary
@@ -55,6 +58,17 @@ OBJECTS = public_objects()
 METHODS = sorted({m for path, x in OBJECTS.items() if inspect.isclass(x) for m in public_methods(path, x)})
 
 
+def members() -> dict[str, type]:
+    """Return the public classes of the axes and the networks, by import path."""
+    modules = [importlib.import_module(f"sklearn_ae.{name}") for name in MEMBER_MODULES]
+    objects = {f"{module.__name__}.{name}": getattr(module, name) for module in modules for name in module.__all__}
+    return {path: x for path, x in objects.items() if inspect.isclass(x)}
+
+
+MEMBERS = members()
+MEMBER_METHODS = sorted({m for path, cls in MEMBERS.items() for m in public_methods(path, cls)})
+
+
 def complaints(path: str, not_required: set[str]) -> list[str]:
     errors = numpydoc.validate.validate(path)["errors"]
     return [f"{code}: {text}" for code, text in errors if code not in not_required]
@@ -68,6 +82,19 @@ def test_docstring_follows_numpydoc(path):
 @pytest.mark.parametrize("path", METHODS)
 def test_method_docstring_follows_numpydoc(path):
     assert complaints(path, NOT_REQUIRED_OF_METHODS) == []
+
+
+@pytest.mark.parametrize("path", sorted(MEMBERS))
+def test_member_docstring_follows_numpydoc(path):
+    example = {"EX01"} if path.split(".")[-1] in BASE_CLASSES else set()
+    assert complaints(path, NOT_REQUIRED | example) == []
+
+
+@pytest.mark.parametrize("path", MEMBER_METHODS)
+def test_method_of_a_member_has_a_summary(path):
+    """Either of its own or, as members override what their base class documents, the one of that."""
+    cls, name = path.rsplit(".", 1)
+    assert inspect.getdoc(getattr(MEMBERS[cls], name))
 
 
 def documented(section: str) -> list[str]:

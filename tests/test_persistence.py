@@ -3,6 +3,7 @@
 import io
 import pickle
 from copy import deepcopy
+from functools import partial
 from types import SimpleNamespace
 
 import joblib
@@ -19,16 +20,24 @@ from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
 from sklearn_ae.canonical import CodeMoments, canonicalize_
-from sklearn_ae.codes import Tanh
+from sklearn_ae.codes import CODES, Gaussian, Tanh, TopK
+from sklearn_ae.losses import LOSSES, Huber, Mixed
 from sklearn_ae.modules import Architecture, build
+from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
 
 D, K = 5, 3
+MIXED = Mixed([("log_loss", [0]), ("cross_entropy", [1, 4]), ("absolute_error", [2, 3])])
+RAW = np.array([True, True, False, False, True])
 CONFIGURATIONS = {
     "default": {},
     "linear": {"hidden_layer_sizes": ()},
     "tied": {"hidden_layer_sizes": (), "tied_weights": True},
-    "permuted": {"code": "relu", "rotation_free": False},
-    "member": {"code": Tanh(), "rotation_free": False},
+    "permuted": {"code": CODES["relu"](), "rotation_free": False},
+    "member": {"code": TopK(2), "loss": Huber(0.5), "rotation_free": False},
+    "gaussian": {"code": Gaussian(warm_up=0.2), "rotation_free": False},
+    "mixed": {"loss": MIXED, "output_activation": "by_columns"},
+    "class": {"module": partial(DenseAutoencoder, hidden_layer_sizes=(3,), activation=nn.Tanh)},
+    "instance": {"module": ConvAutoencoder(D, K, image_shape=(1, 5), channels=(2,))},
     "clip": {"output_activation": "clip"},
     "sigmoid": {"output_activation": "sigmoid", "hidden_layer_sizes": (6, 4)},
 }
@@ -36,7 +45,8 @@ CONFIGURATIONS = {
 
 def attributes_of(**changes) -> dict:
     """Return the attributes of a fitted estimator, as far as the state depends on them."""
-    plain = Architecture(D, K, (4,), "silu", "identity", "identity", 0.5, tied_weights=False, rotation_free=True)
+    made_of = {"code": CODES["identity"](), "loss": LOSSES["squared_error"](), "output_activation": "identity"}
+    plain = Architecture(D, K, (4,), "silu", **made_of, dropout=0.5, tied_weights=False, rotation_free=True)
     architecture, generator = plain._replace(**changes), torch.Generator().manual_seed(0)
     module = build(architecture).eval()
     for parameter in module.parameters():
@@ -45,11 +55,12 @@ def attributes_of(**changes) -> dict:
     if architecture.output_activation == "clip":
         module.output.set_range(Z.amin(0), Z.amax(0))
     moments = CodeMoments(K, rotation_free=architecture.rotation_free)
-    add_moments(moments, module, Z, Z.mean(0))
+    add_moments(moments, module, Z, Z.mean(0), torch.ones(()))
     module64 = in_float64(module)
     canonicalize_(module64, moments, scale=2.5)
     module.code_map.load_state_dict(module64.code_map.state_dict())
-    coordinates = Coordinates(np.arange(D) * 0.1 + 1e9, 2.5)
+    offset, raw = np.arange(D) * 0.1 + 1e9, RAW if architecture.loss == MIXED else None
+    coordinates = Coordinates(offset, 2.5) if raw is None else Coordinates(np.where(raw, 0, offset), 2.5, raw, 0.7)
     history = [{"epoch": 1, "train_loss": np.float64(0.5), "valid_loss_best": True, "batches": [{"train_loss": 0.5}]}]
     return {
         "n_components": K,
@@ -82,11 +93,15 @@ class Watcher(pickle.Unpickler):
 
 @pytest.mark.parametrize("protocol", [2, pickle.DEFAULT_PROTOCOL, pickle.HIGHEST_PROTOCOL])
 def test_the_pickle_of_a_state_asks_for_nothing_of_torch(protocol, attributes):
+    """But for what a network of the user's own is made of."""
     watcher = Watcher(pickle.dumps(pack(attributes), protocol))
     watcher.load()
-    assert watcher.packages <= {"numpy", "_codecs", "builtins", "copyreg", "sklearn_ae"}
-    has_member = isinstance(attributes["_architecture"].code, Tanh)
-    assert ("sklearn_ae" in watcher.packages) is has_member
+    own = (
+        {"torch", "functools", "collections", "__builtin__"}
+        if attributes["_architecture"].module is not None
+        else set()
+    )
+    assert watcher.packages <= {"numpy", "_codecs", "builtins", "copyreg", "sklearn_ae"} | own
 
 
 def test_the_watcher_sees_torch():
@@ -95,14 +110,15 @@ def test_the_watcher_sees_torch():
     assert "torch" in watcher.packages
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGURATIONS if name != "member"])
-def test_skops_trusts_every_type_in_a_state(name):
-    """But for a member of ours, which is a type that the user must trust."""
+@pytest.mark.parametrize("name", [name for name in CONFIGURATIONS if name not in ("class", "instance")])
+def test_skops_trusts_every_type_in_a_state_but_our_members(name):
+    """Those, and the network of a user's, are types that the user must trust."""
     skops_io = pytest.importorskip("skops.io")
     attributes = attributes_of(**CONFIGURATIONS[name])
     data = skops_io.dumps(pack(attributes))
-    assert skops_io.get_untrusted_types(data=data) == []
-    assert_restores(skops_io.loads(data), attributes)
+    untrusted = skops_io.get_untrusted_types(data=data)
+    assert all(name.startswith(("sklearn_ae.codes.", "sklearn_ae.losses.")) for name in untrusted)
+    assert_restores(skops_io.loads(data, trusted=untrusted), attributes)
 
 
 def by_pickle(state: dict) -> dict:
@@ -128,9 +144,13 @@ def assert_restores(state: dict, attributes: dict):
     assert restored["n_components"] == K
     np.testing.assert_array_equal(restored["components_"], attributes["components_"])
     assert type(restored["_architecture"]) is Architecture
-    code = attributes["_architecture"].code
-    assert restored["_architecture"]._replace(code=code) == attributes["_architecture"]
-    assert type(restored["_architecture"].code) is type(code)
+    module = attributes["_architecture"].module
+    assert restored["_architecture"]._replace(module=module) == attributes["_architecture"]
+    assert type(restored["_architecture"].module) is type(module)
+    for name in ("offset", "scale", "raw", "spread"):
+        np.testing.assert_array_equal(
+            getattr(restored["_coordinates"], name), getattr(attributes["_coordinates"], name)
+        )
     X = 1e9 + np.random.default_rng(0).normal(size=(7, D))
     for dtype in (np.float32, np.float64):
         one, other = (a["_coordinates"].to_network(X.astype(dtype), torch.float64) for a in (restored, attributes))
@@ -153,7 +173,7 @@ def assert_same_network(module: nn.Module, before: nn.Module):
     for name, value in before.state_dict().items():
         assert state[name].dtype == value.dtype
         assert torch.equal(state[name], value)
-    x = torch.randn(7, D, generator=torch.Generator().manual_seed(1)).to(module.encoder_affine.weight)
+    x = torch.randn(7, D, generator=torch.Generator().manual_seed(1)).to(module.dtype)
     with torch.no_grad():
         assert torch.equal(module(x), before(x))
         assert torch.equal(module.encode(x), before.encode(x))
@@ -214,6 +234,12 @@ ESTIMATORS = {
     "linear": {"hidden_layer_sizes": ()},
     "tied": {"hidden_layer_sizes": (), "tied_weights": True},
     "relu": {"code": "relu", "dropout": 0.2},
+    "sparse": {"code": TopK(2, anneal=0.2), "penalty": ["l1", "contractive"], "lr_schedule": "linear"},
+    "denoising": {"corruption": "salt_and_pepper", "loss": "huber", "penalty": "orthogonal"},
+    "variational": {"code": "gaussian", "loss": "poisson"},
+    "mixed": {"loss": Mixed([("log_loss", [0, 3]), ("poisson", slice(1, 3))])},
+    "class": {"module": partial(DenseAutoencoder, hidden_layer_sizes=(3,), activation=nn.Tanh)},
+    "instance": {"module": ConvAutoencoder(D, K, image_shape=(1, 5), channels=(2,))},
     "member": {"code": Tanh(), "activation": nn.ELU},
     "clip": {"output_activation": "clip"},
     "log loss": {"loss": "log_loss"},
@@ -279,7 +305,11 @@ def test_skops_carries_a_fitted_estimator(fitted):
     skops_io = pytest.importorskip("skops.io")
     data = skops_io.dumps(fitted)
     untrusted = skops_io.get_untrusted_types(data=data)
-    assert untrusted == ["sklearn_ae._autoencoder.AutoencoderTransformer"]
+    assert untrusted == [
+        "sklearn_ae._autoencoder.AutoencoderTransformer",
+        "sklearn_ae.codes.Identity",
+        "sklearn_ae.losses.SquaredError",
+    ]
     for one, other in zip(outputs(skops_io.loads(data, trusted=untrusted)), outputs(fitted), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -15,13 +15,13 @@ from sklearn_ae import AutoencoderTransformer, _training
 from sklearn_ae._training import (
     OPTIMIZERS,
     AutoencoderNet,
-    Batches,
     KeepBest,
     Rows,
     Split,
     WeightAverage,
     optimizer_settings,
 )
+from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LogLoss, SquaredError
 from sklearn_ae.modules import Architecture, Autoencoder, build
 
@@ -39,8 +39,9 @@ def split() -> Split:
     return Split(np.sort(order[13:]), np.sort(order[:13]))
 
 
-def random_network(seed: int = 0, **changes) -> Autoencoder:
-    plain = Architecture(D, 2, (5,), "silu", "identity", "identity", 0.0, tied_weights=False, rotation_free=True)
+def random_network(seed: int = 0, code: str = "identity", **changes) -> Autoencoder:
+    made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
+    plain = Architecture(D, 2, (5,), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_free=True)
     module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(seed)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -89,7 +90,7 @@ class Poison(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         if len(net.history) in self.epochs:
-            net.module_.encoder_affine.weight.data.fill_(torch.nan)
+            net.module_.network.encoder_affine.weight.data.fill_(torch.nan)
 
 
 class Interrupt(Callback):
@@ -107,7 +108,7 @@ def hand_written_loop(module: Autoencoder, X: torch.Tensor, loss, optimizer, n_e
         losses.append(0.0)
         for batch in torch.randperm(len(X), generator=generator).split(8):
             optimizer.zero_grad()
-            step_loss = loss(module.step(X[batch], generator))
+            step_loss = loss(module.step(X[batch], generator=generator))
             step_loss.backward()
             optimizer.step()
             losses[-1] += step_loss.item() * len(batch) / len(X)
@@ -164,40 +165,6 @@ def test_an_optimizer_that_asks_for_its_steps_works(X):
     assert net.average_.n_steps == 5
 
 
-@pytest.mark.parametrize("index", [None, torch.tensor([5, 0, 7])])
-def test_rows_are_their_own_target(index, X):
-    rows = Rows(X, index)
-    assert len(rows) == (N if index is None else 3)
-    x, target = rows[1]
-    assert torch.equal(x, X[1 if index is None else 0])
-    assert torch.equal(x, target)
-
-
-@pytest.mark.parametrize("index", [None, torch.arange(0, 40, 3)])
-@pytest.mark.parametrize("batch_size", [1, 8, 53, 1000])
-def test_an_epoch_sees_every_row_once(batch_size, index):
-    data = torch.arange(53.0)[:, None]
-    batches = Batches(Rows(data, index), batch_size, torch.Generator().manual_seed(0))
-    expected = torch.arange(53) if index is None else index
-    epochs = [[x for x, _ in batches] for _ in range(2)]
-    for epoch in epochs:
-        assert torch.cat(epoch)[:, 0].sort().values.tolist() == expected.tolist()
-        assert all(len(x) == batch_size for x in epoch[:-1])
-        assert len(epoch) == -(-len(expected) // batch_size)
-    assert torch.cat(epochs[0]).tolist() != torch.cat(epochs[1]).tolist()
-
-
-def test_the_seed_decides_the_order_and_without_one_there_is_none(X):
-    index = torch.arange(0, 50, 2)
-    orders = [
-        torch.cat([x for x, _ in Batches(Rows(X, index), 8, generator)])
-        for generator in (*(torch.Generator().manual_seed(seed) for seed in (0, 0, 1)), None)
-    ]
-    assert torch.equal(orders[0], orders[1])
-    assert not torch.equal(orders[0], orders[2])
-    assert torch.equal(orders[3], X[index])
-
-
 def test_validation_rows_are_not_trained_on(X, split):
     changed, modules = X.clone(), [random_network(), random_network(), random_network()]
     changed[split.valid] = 99
@@ -212,7 +179,7 @@ def test_validation_rows_are_not_trained_on(X, split):
 def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
     module = random_network()
     average = WeightAverage(module, window)
-    weight, expected = module.encoder_affine.weight, module.encoder_affine.weight.detach().clone()
+    weight, expected = module.network.encoder_affine.weight, module.network.encoder_affine.weight.detach().clone()
     assert not average.module.training
     assert not any(parameter.requires_grad for parameter in average.module.parameters())
     for step in range(1, 62):
@@ -222,10 +189,12 @@ def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
         if step % 4 == 0:
             keep = exp(-4 / min(window, step / 10))
             expected = keep * expected + (1 - keep) * weight.detach()
-        torch.testing.assert_close(average.module.encoder_affine.weight.data, expected)
+        torch.testing.assert_close(average.module.network.encoder_affine.weight.data, expected)
     average.take()
     keep = exp(-1 / min(window, 6.1))
-    torch.testing.assert_close(average.module.encoder_affine.weight.data, keep * expected + (1 - keep) * weight.data)
+    torch.testing.assert_close(
+        average.module.network.encoder_affine.weight.data, keep * expected + (1 - keep) * weight.data
+    )
     taken = state_of(average.module)
     average.take()
     assert same_bits(state_of(average.module), taken)
@@ -234,17 +203,17 @@ def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
 def test_the_average_takes_in_every_step_by_the_end_of_an_epoch(X):
     class Steps(Recorder):
         def on_batch_end(self, net, **kwargs):
-            weights.append(net.module_.encoder_affine.weight.detach().clone())
+            weights.append(net.module_.network.encoder_affine.weight.detach().clone())
 
     weights, steps, module = [], Steps(), random_network()
-    expected = module.encoder_affine.weight.detach().clone()
+    expected = module.network.encoder_affine.weight.detach().clone()
     net_of(module, lr=0.1, max_epochs=2, average_window=400, callbacks=[steps]).partial_fit(Rows(X))
     assert len(weights) == 14
     for step, n_new in ((4, 4), (7, 3), (11, 4), (14, 3)):
         keep = exp(-10 * n_new / step)
         expected = keep * expected + (1 - keep) * weights[step - 1]
         if step in (7, 14):
-            torch.testing.assert_close(steps.candidates[step // 7]["encoder_affine.weight"], expected)
+            torch.testing.assert_close(steps.candidates[step // 7]["network.encoder_affine.weight"], expected)
 
 
 def stops_after(objectives: list[float], patience: int, tol: float) -> int:
@@ -302,7 +271,7 @@ def test_validation_judges_the_candidate_by_loss_with_noise_and_r2_without(avera
         module.load_state_dict(weights)
         error = (valid - module(valid)).square().sum()
         scores.append(1 - (error / (valid - mean).square().sum()).item())
-        losses.append(SquaredError()(module.step(valid, torch.Generator().manual_seed(7))).item())
+        losses.append(SquaredError()(module.step(valid, generator=torch.Generator().manual_seed(7))).item())
     np.testing.assert_allclose(keep_best.validation_scores_, scores, rtol=1e-5)
     np.testing.assert_allclose(net.history[:, "valid_loss"], losses[1:], rtol=1e-5)
 
@@ -338,7 +307,7 @@ def test_validation_noise_is_the_same_in_every_epoch_and_training_noise_is_not(X
     valid_losses, train_losses = net.history[:, "valid_loss"], net.history[:, "train_loss"]
     assert len(set(valid_losses)) == 1
     assert len(set(train_losses)) == 3
-    step = module.step(X[split.valid], torch.Generator().manual_seed(7))
+    step = module.step(X[split.valid], generator=torch.Generator().manual_seed(7))
     assert valid_losses[0] == pytest.approx(SquaredError()(step).item())
     assert valid_losses[0] != pytest.approx(SquaredError()(module.step(X[split.valid])).item(), rel=1e-3)
 
@@ -381,7 +350,10 @@ def test_after_a_restart_the_optimizer_remembers_nothing(X):
     class Watch(Recorder):
         def on_batch_end(self, net, **kwargs):
             if len(net.history) == 4 and len(net.history[-1]["batches"]) == 1:
-                self.moved = net.module_.encoder_affine.weight.detach() - self.candidates[3]["encoder_affine.weight"]
+                self.moved = (
+                    net.module_.network.encoder_affine.weight.detach()
+                    - self.candidates[3]["network.encoder_affine.weight"]
+                )
 
     watch = Watch()
     net = net_of(random_network(), max_epochs=4, keep_best=KeepBest(9, 0.0), callbacks=[Poison(3), watch])

@@ -21,7 +21,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import CODES
 from sklearn_ae.model_selection import reconstruction_score
-from sklearn_ae.plotting import LossCurveDisplay
 
 NAMES = ["digits", "wine", "cancer", "diabetes", "iris", "swiss roll", "S curve"]
 
@@ -173,57 +172,6 @@ class TestCodes:
     def test_dropout_is_off_when_transforming(self, small):
         autoencoder = quick(3, dropout=0.5).fit(small)
         np.testing.assert_array_equal(autoencoder.transform(small), autoencoder.transform(small))
-
-
-class TestScores:
-    def test_score_is_r2_about_the_training_mean(self, small):
-        autoencoder = quick().fit(small[:60])
-        reconstruction = autoencoder.inverse_transform(autoencoder.transform(small[60:]))
-        error = ((small[60:] - reconstruction) ** 2).sum()
-        assert autoencoder.score(small[60:]) == pytest.approx(
-            1 - error / ((small[60:] - autoencoder.mean_) ** 2).sum(), abs=1e-9
-        )
-
-    @pytest.mark.parametrize("params", [{}, {"output_activation": "clip"}, {"code": "sigmoid"}])
-    def test_errors_are_those_of_the_reconstruction(self, small, params):
-        autoencoder = quick(**params).fit(small)
-        squared = (small - autoencoder.inverse_transform(autoencoder.transform(small))) ** 2
-        np.testing.assert_allclose(autoencoder.reconstruction_error(small, per_feature=True), squared, atol=1e-8)
-        np.testing.assert_allclose(autoencoder.reconstruction_error(small), squared.sum(axis=1))
-        np.testing.assert_array_equal(autoencoder.score_samples(small), -autoencoder.reconstruction_error(small))
-
-    def test_constant_data_scores_as_r2_score_does(self):
-        X = np.full((20, 3), 7.0)
-        autoencoder = quick().fit(X)
-        assert autoencoder.score(X) == 1.0
-        np.testing.assert_array_equal(autoencoder.explained_variance_ratio_, 0)
-
-    def test_log_loss_reconstructs_binary_data(self, digits):
-        X = (digits > 8).astype(float)
-        autoencoder = quick(10, loss="log_loss", max_epochs=10).fit(X)
-        reconstruction = autoencoder.inverse_transform(autoencoder.transform(X))
-        assert 0 <= reconstruction.min() <= reconstruction.max() <= 1
-        assert autoencoder.score(X) > reconstruction_score(PCA(10).fit(X), X)
-
-    @pytest.mark.parametrize(("scale", "shift"), [(1e30, 0.0), (1e-30, 0.0), (3.0, 1e3), (0.5, -1e3)])
-    def test_shift_and_scale_change_nothing(self, small, scale, shift):
-        expected = quick().fit(small).score(small)
-        X = scale * small + shift
-        autoencoder = quick().fit(X)
-        assert autoencoder.score(X) == pytest.approx(expected, abs=1e-4)
-        assert np.isfinite(autoencoder.transform(X)).all()
-        np.testing.assert_allclose(
-            np.linalg.norm(autoencoder.inverse_transform(autoencoder.transform(X)) - X) / abs(scale),
-            np.sqrt((1 - expected) * ((small - small.mean(axis=0)) ** 2).sum()),
-            rtol=0.05,
-        )
-
-    def test_timestamps_keep_their_digits(self, small):
-        seconds = 1.7e9 + small[:, :1]
-        X = np.hstack([small, seconds])
-        autoencoder = quick(3, max_epochs=0).fit(X)
-        errors = autoencoder.reconstruction_error(X, per_feature=True)
-        assert errors[:, -1].mean() == pytest.approx(errors[:, 0].mean(), rel=0.01)
 
 
 class TestInput:

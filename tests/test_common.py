@@ -23,12 +23,39 @@ CONFIGURATIONS = [
     "output_activation='clip'",
     "init='random'",
     "warm_start=True",
+    "code='top_k'",
+    "code='winner_take_all'",
+    "code='gaussian'",
+    "code=Gaussian(2.0), tied_weights=True, hidden_layer_sizes=()",
+    "loss='absolute_error'",
+    "loss='huber'",
+    "loss=Mixed([('absolute_error', 0)])",
+    "penalty='l1'",
+    "penalty='kl_sparsity', code='sigmoid'",
+    "penalty='contractive'",
+    "penalty=['orthogonal', Contractive(n_projections=None)]",
+    "corruption=0.2",
+    "corruption='gaussian_noise'",
+    "corruption='salt_and_pepper'",
+    "lr_schedule='linear'",
+    "module=Own",
 ]
 
 SCRIPT = """
 import sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
+from torch import nn
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.codes import Gaussian
+from sklearn_ae.losses import Mixed
+from sklearn_ae.penalties import Contractive
+
+class Own(nn.Module):
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encode = nn.Sequential(nn.Linear(n_features, 8), nn.ReLU(), nn.Linear(8, n_components))
+        self.decode = nn.Sequential(nn.Linear(n_components, 8), nn.ReLU(), nn.Linear(8, n_features))
+
 warnings.simplefilter("error")
 logs = check_estimator(eval(f"AutoencoderTransformer({sys.argv[1]})").set_params(max_epochs=3))
 assert {log["status"] for log in logs} == {"passed"}, logs

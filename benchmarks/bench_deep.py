@@ -85,7 +85,7 @@ def bench_neighbours(data: Bunch, seeds: tuple[int, ...], candidates: list[dict[
         pca = PCA(k, random_state=0).fit(data.X)
         print_row(k, "PCA", f"{neighbours_accuracy(pca, data):.4f}", linear, "")
         for settings in candidates:
-            settings = {"max_epochs": 20, **settings}
+            settings = {"max_epochs": 12, **settings}
             fits = [timed_fit(k, seed, data.X, **settings) for seed in seeds]
             accuracy = mean_and_spread([neighbours_accuracy(model, data) for model, _ in fits], 4)
             seconds = mean_and_spread([seconds for _, seconds in fits], 0)

@@ -24,7 +24,7 @@ SETTINGS = {
     "batch_size": 256,
     "lr": 1e-3,
     "lr_schedule": "linear",
-    "max_epochs": 30,
+    "max_epochs": 20,
     "early_stopping": False,
     "random_state": 0,
 }

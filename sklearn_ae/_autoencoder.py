@@ -38,6 +38,7 @@ from sklearn_ae._training import (
     Split,
     optimizer_settings,
     train_one_pass,
+    weights_of,
 )
 from sklearn_ae.canonical import CodeMoments, canonicalize_, explained_variance, r_squared
 from sklearn_ae.codes import CODES, Code
@@ -157,7 +158,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     random_state : int, RandomState instance or None, default=None
         Seed of the validation split, the start, the order of rows, dropout and noise. An int gives the same bits each
         time on the same machine with as many threads. The global generator of torch is never used, but by layers of a
-        `module` of your own: it is seeded while a class is built, and then put back.
+        `module` of your own: it is seeded while a class is built, and then put back. Layers that draw in training,
+        such as ``torch.nn.Dropout``, take it as it is.
     verbose : int, default=0
         1 shows a progress bar with epoch, loss, validation R² and time left; 0 prints nothing.
 
@@ -431,8 +433,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 self._check_range(bounds, self.module_)
                 Z = training_tensor(X, self._coordinates, self.module_.device)
                 net = self._net_for_passes(len(Z))
+            before = weights_of(net.module_)
             self._widen(net.module_, bounds)
-            loss = train_one_pass(net, Z)
+            net.frame = self._coordinates.frame(self._bounds, net.module_.device)
+            loss = train_one_pass(net, Z, before)
             self.net_, self.module_ = net, net.module_
             self.n_iter_ += 1
             self.best_epoch_, self.validation_scores_ = self.n_iter_, None

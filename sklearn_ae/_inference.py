@@ -97,7 +97,7 @@ class Inference:
         generator = Generator(device).manual_seed(seed)
         total = 0.0
         for _, z in self._inputs(X, device):
-            step = module.step(z, generator=generator)
+            step = module.step(z, generator=generator, drop=False)
             nats = (loss.entries(step) + loss.log_partition(z)).sum(dtype=torch.float64)
             total -= float(nats + module.code.divergence(step.preactivation).sum(dtype=torch.float64))
         stretch = np.log(np.broadcast_to(self.coordinates.widths, module.n_features)).sum()

@@ -6,12 +6,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklearn_ae._axes import member
 from sklearn_ae._data import Coordinates
 from sklearn_ae.canonical import CodeMoments
+from sklearn_ae.codes import CODES
+from sklearn_ae.losses import LOSSES
 from sklearn_ae.modules import Architecture, Autoencoder, build
 
 __all__ = ["pack", "restored_modules", "unpack"]
 
+#: The members that an architecture holds.
+REGISTRIES: dict[str, dict[str, Any]] = {"code": CODES, "loss": LOSSES}
 #: Attributes that are rebuilt on load instead of being stored.
 REBUILT = ("module_", "net_", "_inference")
 
@@ -31,7 +36,7 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
     state = {name: value for name, value in attributes.items() if name not in REBUILT}
     network, coordinates, moments = attributes["module_"], attributes["_coordinates"], attributes["_moments"]
     state |= {
-        "_architecture": attributes["_architecture"]._asdict(),
+        "_architecture": _with_names(attributes["_architecture"]._asdict()),
         "_coordinates": {name: getattr(coordinates, name) for name in ("offset", "scale", "raw", "spread")},
         "_moments": dict(vars(moments)),
         "_weights": arrays_of(network),
@@ -46,12 +51,22 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
 def unpack(state: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes for a state; ``_weights``, ``_code_map`` and ``_history`` await the rebuilding."""
     attributes = dict(state)
-    attributes["_architecture"] = Architecture(**state["_architecture"])
+    architecture = state["_architecture"]
+    members = {axis: member(architecture[axis], registry) for axis, registry in REGISTRIES.items()}
+    attributes["_architecture"] = Architecture(**architecture | members)
     attributes["_coordinates"] = Coordinates(**state["_coordinates"])
     moments = CodeMoments.__new__(CodeMoments)
     vars(moments).update(state["_moments"])
     attributes["_moments"] = moments
     return attributes
+
+
+def _with_names(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Return an architecture with short names, which need no class to load, for members with their defaults."""
+    for axis, registry in REGISTRIES.items():
+        names = [name for name, kind in registry.items() if architecture[axis] == kind()]
+        architecture[axis] = names[0] if names else architecture[axis]
+    return architecture
 
 
 def restored_modules(

@@ -35,6 +35,7 @@ __all__ = [
     "StopTraining",
     "optimizer_settings",
     "train_one_pass",
+    "weights_of",
 ]
 
 #: Weights times rows of a training step below which a second thread costs more than it brings.
@@ -181,7 +182,8 @@ class KeepBest(Callback):
         self.epoch_ = 0
         self.reference_ = self.objective_
         self.n_epochs_without_ = 0
-        self.lowered_ = self.annealing_ = False
+        self.lowered_ = False
+        self.annealed_: tuple[int, dict[str, Tensor]] | None = None
         self._keep(net)
 
     def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
@@ -193,9 +195,10 @@ class KeepBest(Callback):
             return
         if self.validation_scores_ is not None:
             self.validation_scores_.append(net.validation_score())
-        self.annealing_ = net.progress_ < self.settled
-        if self.annealing_:
+        if net.progress_ < self.settled:
+            self.annealed_ = len(net.history), weights_of(net.candidate)
             return
+        self.annealed_ = None
         if objective < self.objective_:
             self.objective_, self.epoch_ = objective, len(net.history)
             self._keep(net)
@@ -206,11 +209,10 @@ class KeepBest(Callback):
         net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
 
     def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Restore the best weights, but those of now where training was broken off while it annealed."""
-        if self.annealing_:
-            self.epoch_ = len(net.history)
-        else:
-            net.module_.load_state_dict(self.weights_)
+        """Restore the best weights, but those of the last whole epoch where training was broken off annealing."""
+        if self.annealed_ is not None:
+            self.epoch_, self.weights_ = self.annealed_
+        net.module_.load_state_dict(self.weights_)
         net.module_.eval()
 
     def _keep(self, net: "AutoencoderNet") -> None:
@@ -225,7 +227,7 @@ class KeepBest(Callback):
         self.lowered_ = True
         if self.validation_scores_ is not None:
             self.validation_scores_.append(self.validation_scores_[-1])
-        net.module_.load_state_dict(self.weights_)
+        net.module_.load_state_dict(self.weights_ if self.annealed_ is None else self.annealed_[1])
         net.start_average()
         net.optimizer_.state.clear()
         for group in net.optimizer_.param_groups:
@@ -491,9 +493,8 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
     return isinstance(interrupt, StopTraining) or raised_in.startswith("skorch.callbacks")
 
 
-def train_one_pass(net: AutoencoderNet, Z: Tensor) -> float:
-    """Train for one epoch and return its mean loss; give the weights back if it fails."""
-    before = weights_of(net.module_)
+def train_one_pass(net: AutoencoderNet, Z: Tensor, before: dict[str, Tensor]) -> float:
+    """Train for one epoch and return its mean loss; put back the weights and buffers `before` if it fails."""
     net.partial_fit(Rows(Z))
     net.module_.eval()
     if net.interrupted_:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from copy import deepcopy
+from threading import RLock
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,9 @@ from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, Ti
 from sklearn_ae.outputs import Output
 
 __all__ = ["Architecture", "Autoencoder", "CodeMap", "CodeOrder", "build"]
+
+#: Held while torch's global generator, which is one for all threads, is not as the user left it.
+GLOBAL_GENERATOR = RLock()
 
 
 class CodeMap(nn.Module):
@@ -151,14 +155,18 @@ class Autoencoder(nn.Module):
         *,
         progress: float = 1.0,
         generator: Generator | None = None,
+        drop: bool = True,
     ) -> Step:
-        """Return everything that the members of the axes may ask for; noise is drawn where a generator is given."""
+        """Return everything that the members of the axes may ask for.
+
+        Noise is drawn where a generator is given, that of dropout unless `drop` is False.
+        """
         a = self.network.encode(x)
         if generator is None:
             h = self.code(a)
         else:
             h = self.code.in_training(a, progress, generator)
-            h = dropped(h, self.dropout, generator) if self.dropout else h
+            h = dropped(h, self.dropout, generator) if self.dropout and drop else h
         u = self.network.decode(h)
         return Step(
             target=x if target is None else target,
@@ -234,21 +242,30 @@ def own_network(a: Architecture, seed: int) -> Any:
     Layers of a class draw their weights from torch's global generator, which is seeded for as long and then put back.
     """
     network: Any = deepcopy(a.module) if isinstance(a.module, nn.Module) else _made(a, seed)
-    if not (isinstance(network, nn.Module) and callable(getattr(network, "encode", None))):
+    halves = (getattr(network, "encode", None), getattr(network, "decode", None))
+    if not (isinstance(network, nn.Module) and all(callable(half) for half in halves)):
         raise ValueError(f"module={a.module!r} is no torch.nn.Module with encode and decode, nor does it return one.")
+    network = network.cpu().float().eval()
     m = a.code.n_preactivations(a.n_components)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        network = network.float().eval()
-        encoded = network.encode(torch.zeros(2, a.n_features))
-        decoded = network.decode(torch.zeros(2, a.n_components)) if encoded.shape == (2, m) else None
-    for got, width, call in ((encoded, m, "encode"), (decoded, a.n_features, "decode")):
-        if got is None or got.shape != (2, width):
-            shape = tuple(got.shape) if got is not None else None
-            raise ValueError(
-                f"{call} of module={a.module!r} must return {width} columns for n_features={a.n_features}, "
-                f"n_components={a.n_components} and code={a.code!r}, but returned shape {shape} for two rows."
-            )
+    for call, n_in, n_out in (("encode", a.n_features, m), ("decode", a.n_components, a.n_features)):
+        _check_half(a, call, getattr(network, call), n_in, n_out)
     return network
+
+
+def _check_half(a: Architecture, call: str, half: Callable[[Tensor], Any], n_in: int, n_out: int) -> None:
+    """Raise a ValueError where a half of the user's network does not take so many columns to so many."""
+    cause = None
+    try:
+        with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]), torch.no_grad():
+            shape = tuple(half(torch.zeros(2, n_in, dtype=torch.float32)).shape)
+        found = f"returned shape {shape}"
+    except Exception as error:
+        shape, found, cause = None, f"raised {error!r}", error
+    if shape != (2, n_out):
+        raise ValueError(
+            f"{call} of module={a.module!r} must return {n_out} columns for n_features={a.n_features}, "
+            f"n_components={a.n_components} and code={a.code!r}, but {found} for two rows."
+        ) from cause
 
 
 def _made(a: Architecture, seed: int) -> nn.Module:
@@ -258,6 +275,6 @@ def _made(a: Architecture, seed: int) -> nn.Module:
         "n_preactivations": lambda: a.code.n_preactivations(a.n_components),
     }
     asked = inspect.signature(a.module).parameters
-    with torch.random.fork_rng(devices=[]):
+    with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return a.module(**{name: size() for name, size in known.items() if name in asked})

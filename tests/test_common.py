@@ -30,6 +30,7 @@ CONFIGURATIONS = [
     "loss='absolute_error'",
     "loss='huber'",
     "loss=Mixed([('absolute_error', 0)])",
+    "loss='poisson'",
     "penalty='l1'",
     "penalty='kl_sparsity', code='sigmoid'",
     "penalty='contractive'",

@@ -170,3 +170,21 @@ def test_partial_fit_learns_with_every_variant(params, small):
         autoencoder.partial_fit(X)
     assert autoencoder.loss_curve_[-5:].mean() < first
     assert len(autoencoder.loss_curve_) == autoencoder.n_iter_ == 31
+
+
+def test_a_partial_fit_that_fails_leaves_the_range_of_the_output(small):
+    autoencoder = quick(2, optimizer="sgd", output_activation="clip").partial_fit(small)
+    far = (5 * small).astype(np.float32)
+    expected = autoencoder.score(far), autoencoder.module_.output.high.clone()
+    autoencoder.net_.set_params(lr=1e38)
+    with pytest.raises(ValueError, match="stopped being finite"):
+        autoencoder.partial_fit(100 * small)
+    assert autoencoder.score(far) == expected[0]
+    assert torch.equal(autoencoder.module_.output.high, expected[1])
+
+
+def test_salt_and_pepper_are_the_bounds_of_all_rows_seen(small):
+    autoencoder = quick(2, corruption="salt_and_pepper").partial_fit(small).partial_fit(10 * small)
+    seen = np.vstack([small, 10 * small])
+    for found, bound in zip(autoencoder.net_.frame[1:3], (seen.min(axis=0), seen.max(axis=0)), strict=True):
+        np.testing.assert_allclose(found, autoencoder._coordinates.of_point(bound), rtol=1e-5)

@@ -364,7 +364,26 @@ def test_a_decoder_of_another_width_is_refused():
         build(PLAIN._replace(module=network))
 
 
-@pytest.mark.parametrize("value", [nn.Linear(D, K), lambda: "no module"], ids=["no encode", "string"])
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [((D + 1, K, K), r"(?s)encode of .* but raised RuntimeError"), ((D, K + 1, K), r"(?s)decode of .* but raised")],
+)
+def test_a_network_for_other_data_or_codes_is_refused(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        build(PLAIN._replace(module=Halves(*sizes)))
+
+
+class HalfOnly(nn.Module):
+    """An encoder alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode = nn.Linear(D, K)
+
+
+@pytest.mark.parametrize(
+    "value", [nn.Linear(D, K), HalfOnly, lambda: "no module"], ids=["no encode", "no decode", "string"]
+)
 def test_what_is_no_network_is_refused(value):
     with pytest.raises(ValueError, match=r"is no torch\.nn\.Module with encode and decode"):
         build(PLAIN._replace(module=value))

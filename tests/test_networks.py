@@ -1,6 +1,7 @@
 """Networks are their formulas and start at zero; convolutions start as PCA; networks of the user's own are trained."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import sqrt
 
@@ -250,6 +251,28 @@ def test_a_network_of_the_users_is_trained_and_its_seed_decides(module, small):
     np.testing.assert_array_equal(clone(autoencoder).fit(small).transform(small), codes)
     assert not np.array_equal(other.transform(small), codes)
     np.testing.assert_allclose(np.cov(codes, rowvar=False), np.diag(autoencoder.explained_variance_), atol=1e-4)
+
+
+def test_a_default_dtype_of_float64_is_no_matter_to_an_instance(small):
+    instance = OwnOfFive()
+    expected = fitted(small, module=instance).transform(small)
+    torch.set_default_dtype(torch.float64)
+    try:
+        np.testing.assert_array_equal(fitted(small, module=instance).transform(small), expected)
+        assert np.isfinite(fitted(small, module=Own).transform(small)).all()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_threads_that_draw_the_weights_of_a_class_do_not_meet(small):
+    def start(seed):
+        return fitted(small, module=partial(Own, width=20_000), max_epochs=0, random_state=seed).transform(small)
+
+    before, expected = global_states(), [start(seed) for seed in range(6)]
+    for _ in range(5):
+        with ThreadPoolExecutor(6) as threads:
+            np.testing.assert_array_equal(list(threads.map(start, range(6))), expected)
+    assert global_states() == before
 
 
 def test_an_instance_stays_as_it_was_and_each_fit_starts_from_it(small):

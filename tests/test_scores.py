@@ -201,6 +201,13 @@ class TestVariational:
         start = quick(2, code="gaussian", hidden_layer_sizes=(), max_epochs=0).fit(small)
         assert np.mean(bounds) > np.mean([start.elbo(small, random_state=seed) for seed in range(100)])
 
+    def test_the_bound_drops_no_units(self, small):
+        autoencoder = quick(3, code="gaussian", dropout=0.5).fit(small)
+        bound = autoencoder.elbo(small, random_state=0)
+        for module in (autoencoder.module_, autoencoder._inference.module64):
+            module.dropout = 0.0
+        assert autoencoder.elbo(small, random_state=0) == bound
+
     def test_the_bound_is_one_of_a_density_in_the_datas_units(self, small):
         X = small - small.mean(axis=0)
         bound = quick(code="gaussian").fit(X).elbo(X, random_state=0)

@@ -204,7 +204,7 @@ def test_progress_is_the_share_of_all_steps_done(validated, lr_schedule, X, spli
 def test_a_pass_by_itself_has_all_progress_made(X):
     watch = Watch()
     net = net_of(random_network(), callbacks=[watch], max_epochs=1)
-    train_one_pass(net, X)
+    train_one_pass(net, X, state_of(net.module_))
     assert watch.progress == [1.0] * 7
 
 
@@ -284,6 +284,35 @@ def test_epochs_before_the_objective_is_settled_do_not_count(settled, first, val
         assert len(keep_best.validation_scores_) == 11
 
 
+class InterruptIn(Callback):
+    """Presses Ctrl-C after the first step of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("average_window", [0, 20])
+@pytest.mark.parametrize(("epoch", "kept"), [(1, 0), (3, 2), (5, 4)])
+def test_training_that_is_broken_off_annealing_keeps_the_last_whole_epoch(epoch, kept, average_window, X, split):
+    watch, keep_best, module = Watch(), KeepBest(99, 0.0, 0.55), random_network()
+    settings = {"max_epochs": 10, "train_split": split, "average_window": average_window, "lr": 1e-6}
+    net_of(module, keep_best=keep_best, callbacks=[watch, InterruptIn(epoch)], **settings).partial_fit(Rows(X))
+    assert keep_best.epoch_ == kept == len(keep_best.validation_scores_) - 1
+    assert same_bits(state_of(module), watch.candidates[kept])
+
+
+def test_a_loss_that_is_not_finite_while_annealing_gives_back_the_epoch_before(X):
+    watch, keep_best = Watch(), KeepBest(99, 0.0, 0.95)
+    net = net_of(random_network(), max_epochs=5, keep_best=keep_best, callbacks=[Poison(3), watch])
+    net.partial_fit(Rows(X))
+    assert same_bits(watch.candidates[3], watch.candidates[2])
+    assert not same_bits(watch.candidates[3], watch.candidates[0])
+
+
 @pytest.mark.parametrize(("settled", "n_epochs"), [(0.0, 2), (0.25, 4), (0.55, 7), (0.99, 10)])
 def test_patience_begins_when_the_objective_is_settled(settled, n_epochs, X, split):
     net = net_of(random_network(), max_epochs=10, keep_best=KeepBest(2, 1e9, settled), train_split=split)
@@ -320,18 +349,20 @@ def test_the_average_has_the_present_buffers():
 
 def test_a_pass_returns_its_loss_and_leaves_the_module_for_inference(X):
     by_pass, by_net = net_of(random_network(), max_epochs=1), net_of(random_network(), max_epochs=1)
-    assert train_one_pass(by_pass, X) == by_net.partial_fit(Rows(X)).history[-1, "train_loss"]
+    assert (
+        train_one_pass(by_pass, X, state_of(by_pass.module_)) == by_net.partial_fit(Rows(X)).history[-1, "train_loss"]
+    )
     assert same_bits(state_of(by_pass.module_), state_of(by_net.module_))
     assert not by_pass.module_.training
 
 
 def test_a_pass_that_fails_gives_the_weights_back(X):
     net = net_of(random_network(), max_epochs=1)
-    train_one_pass(net, X)
+    train_one_pass(net, X, state_of(net.module_))
     before = state_of(net.module_)
     net.set_params(lr=1e38)
     with pytest.raises(ValueError, match=r"stopped being finite with lr=1e\+38\. Lower lr"):
-        train_one_pass(net, X)
+        train_one_pass(net, X, state_of(net.module_))
     assert same_bits(state_of(net.module_), before)
     assert not net.module_.training
 
@@ -340,7 +371,7 @@ def test_an_interrupted_pass_warns_and_keeps_what_it_learnt(X):
     net = net_of(random_network(), max_epochs=1, callbacks=[Interrupt()])
     before = state_of(net.module_)
     with pytest.warns(UserWarning, match="interrupted before its pass was over"):
-        train_one_pass(net, X)
+        train_one_pass(net, X, state_of(net.module_))
     assert not same_bits(state_of(net.module_), before)
 
 

@@ -149,9 +149,9 @@ def check_range(
         negative = "Negative values in data: " if (low < least).any() and (least >= 0).all() else ""
         raise ValueError(
             f"{negative}{what} models data in [{least[i]:g}, {greatest[i]:g}], but X has values from "
-            f"{low[outside].min():g} to {high[outside].max():g} in {_columns(outside, names)}. Scale the data, for "
-            "example with sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' and another "
-            "output_activation."
+            f"{low[outside].min():g} to {high[outside].max():g} outside the range: in {_columns(outside, names)}. "
+            "Scale the data, for example with sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' and "
+            "another output_activation."
         )
 
 

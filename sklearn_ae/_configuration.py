@@ -14,7 +14,6 @@ from sklearn_ae._data import share_on_bounds
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES, Loss
 from sklearn_ae.modules import Architecture, Autoencoder, build
-from sklearn_ae.networks import AffineNetwork
 from sklearn_ae.penalties import Penalty
 
 __all__ = [
@@ -94,7 +93,7 @@ def check_members(architecture: Architecture, module: Autoencoder, members: Sequ
         n_components=architecture.n_components,
         code_range=architecture.code.value_range,
         tied_weights=architecture.tied_weights,
-        affine_path=isinstance(module.network, AffineNetwork),
+        affine_path=module.has_affine_path,
     )
     for one in (architecture.code, architecture.loss, *members):
         if one is not None:

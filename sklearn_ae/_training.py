@@ -141,7 +141,7 @@ class WeightAverage:
         self.n_steps = self.n_steps_taken = 0
         self._present = [parameter.detach() for parameter in module.parameters()]
         self._averages = list(self.module.parameters())
-        self._buffers = list(zip(self.module.buffers(), module.buffers(), strict=True))
+        self._buffers = list(zip(self.module.network.buffers(), module.network.buffers(), strict=True))
 
     def count_step(self) -> None:
         """Count a step of the module and take its weights in where that is due."""

@@ -29,7 +29,7 @@ def start_(module: Autoencoder, name: str, X: Tensor, generator: Generator, rows
         If `name` is another one, and the network has no affine path.
     """
     starts = {"pca": pca_, "transpose": transpose_, "random": random_}
-    if isinstance(module.network, AffineNetwork):
+    if module.has_affine_path:
         starts[module.code.init if name == "auto" else name](module, X, generator, rows)
     elif name != "auto":
         raise ValueError(

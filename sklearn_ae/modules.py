@@ -112,6 +112,10 @@ class Autoencoder(nn.Module):
         self.code_map = code_map
         self.dropout = dropout
         self.noisy = bool(dropout) or not code.same_in_training
+        self.has_affine_path = isinstance(network, AffineNetwork)
+        #: Whether the decoder, but for the output activation, is W h + b.
+        self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
+        self._has_closed_encoder = self.has_affine_path and network.encoder_hidden is None and code.unitwise
 
     @property
     def device(self) -> torch.device:
@@ -126,19 +130,12 @@ class Autoencoder(nn.Module):
     @property
     def encoder_matrix(self) -> Tensor | None:
         """A (k, d) where the code is taken unit by unit from A x + a."""
-        network = self.network
-        closed = isinstance(network, AffineNetwork) and network.encoder_hidden is None and self.code.unitwise
-        return network.encoder_affine.weight[: self.n_components] if closed else None
+        return self.network.encoder_affine.weight[: self.n_components] if self._has_closed_encoder else None
 
     @property
     def decoder_matrix(self) -> Tensor | None:
         """W (d, k), the affine part of the decoder, where it has one."""
-        return self.network.decoder_weight if isinstance(self.network, AffineNetwork) else None
-
-    @property
-    def has_affine_decoder(self) -> bool:
-        """Whether the decoder, but for the output activation, is W h + b."""
-        return isinstance(self.network, AffineNetwork) and self.network.decoder_hidden is None
+        return self.network.decoder_weight if self.has_affine_path else None
 
     def network_code(self, x: Tensor) -> Tensor:
         """Return the code in the order and axes that training uses, without noise."""
@@ -161,13 +158,14 @@ class Autoencoder(nn.Module):
 
         Noise is drawn where a generator is given, that of dropout unless `drop` is False.
         """
-        a = self.network.encode(x)
+        network = self.network
+        a = network.encode(x)
         if generator is None:
             h = self.code(a)
         else:
             h = self.code.in_training(a, progress, generator)
             h = dropped(h, self.dropout, generator) if self.dropout and drop else h
-        u = self.network.decode(h)
+        u = network.decode(h)
         return Step(
             target=x if target is None else target,
             input=x,

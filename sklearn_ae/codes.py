@@ -253,7 +253,7 @@ class TopK(Code):
     def unused_units(self, step: Step) -> Tensor:
         """Return the squared error that is left when units unused in the batch reconstruct the residual."""
         # NOTE[DIFF]: Gao et al. count a unit as dead after 10 million rows without firing, which needs a memory; here
-        # a batch decides. benchmarks/results/dead_units.md has what it does, hence the default of 0: a memory of
+        # a batch decides. benchmarks/bench_dead_units.py measures what it does, hence the default of 0: a memory of
         # 2,000 rows did no better on MNIST (14 % dead with it, 11 % without; 1,000 units, k = 10, four epochs).
         used = (step.code > 0).any(0)
         missing = (step.target - step.output).detach()

@@ -685,7 +685,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             average_window=AVERAGE_WINDOW,
             keep_best=keep_best,
             validation_mean=self._mean_like(Z),
-            relative_widths=torch.as_tensor(self._coordinates.relative_widths).to(Z),
+            relative_widths=self._coordinates.relative_widths_like(Z),
         )
         net.partial_fit(Rows(Z))
         net.train_split = None  # its indices are for these rows alone
@@ -713,7 +713,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _publish(self, module: Autoencoder, Z: Tensor, *, set_code_map: bool) -> None:
         """Set the order and axes of the code where asked, and what is told of the trained network."""
         scale, widths = self._coordinates.scale, self._coordinates.relative_widths
-        add_moments(self._moments, module, Z, self._mean_like(Z), torch.as_tensor(widths).to(Z))
+        add_moments(self._moments, module, Z, self._mean_like(Z), self._coordinates.relative_widths_like(Z))
         module64 = in_float64(module)
         if set_code_map:
             canonicalize_(module64, self._moments, scale, widths)

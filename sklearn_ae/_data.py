@@ -17,6 +17,7 @@ __all__ = [
     "chunks",
     "column_bounds",
     "column_means",
+    "in_scale",
     "share_on_bounds",
     "split_rows",
     "training_tensor",
@@ -98,11 +99,20 @@ class Coordinates:
             return torch.addcmul(self._offset.to(Z), Z, self._widths.to(Z))
         return torch.add(self._offset.to(Z), Z, alpha=self.scale)
 
+    def relative_widths_like(self, Z: Tensor) -> Tensor | None:
+        """Return `relative_widths` on the device and in the precision of Z; None where columns do not differ."""
+        return None if self.raw is None else torch.from_numpy(self.relative_widths).to(Z)
+
     def frame(self, bounds: tuple[np.ndarray, np.ndarray], device: torch.device) -> Frame:
         """Return the landmarks of data with the given bounds of its columns."""
         points = (np.zeros_like(self.offset), *bounds)
         zero, low, high = (torch.from_numpy(self.of_point(point)).to(device, torch.float32) for point in points)
         return Frame(zero, low, high, self.spread)
+
+
+def in_scale(difference: Tensor, relative_widths: Tensor | None) -> Tensor:
+    """Return differences of points in the network's coordinates in units of the scale; the tensor itself for None."""
+    return difference if relative_widths is None else difference * relative_widths
 
 
 def root_mean_square(X: np.ndarray, mean: np.ndarray, columns: Any) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._data import Coordinates, as_tensor, chunks, column_means
+from sklearn_ae._data import Coordinates, as_tensor, chunks, column_means, in_scale
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
@@ -86,9 +86,10 @@ class Inference:
     def residuals(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Yield rows with their data, less the offset, and its error, both (n, n_features), in units of the scale."""
         module, device = self._network_for(X)
-        widths = self.coordinates.relative_widths
         for rows, z in self._inputs(X, device):
-            yield rows, z.double().cpu().numpy() * widths, (z - module(z)).double().cpu().numpy() * widths
+            given, residual = z.double().cpu(), (z - module(z)).double().cpu()
+            widths = self.coordinates.relative_widths_like(given)
+            yield rows, in_scale(given, widths).numpy(), in_scale(residual, widths).numpy()
 
     @torch.no_grad()
     def elbo(self, X: np.ndarray, loss: Loss, seed: int) -> float:
@@ -120,7 +121,9 @@ class Inference:
 
 
 @torch.no_grad()
-def add_moments(moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tensor, relative_widths: Tensor) -> None:
+def add_moments(
+    moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tensor, relative_widths: Tensor | None
+) -> None:
     """Add the rows of a training tensor to the moments of a module's code.
 
     Error and variance, the latter about the mean, are in units of the data's scale.
@@ -129,8 +132,8 @@ def add_moments(moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tens
         z = Z[rows]
         code = module.network_code(z)
         output = module.output(module.linear_output(code))
-        error = float(((z - output) * relative_widths).square().sum(dtype=torch.float64))
-        variance = float(((z - mean) * relative_widths).square().sum(dtype=torch.float64))
+        error = float(in_scale(z - output, relative_widths).square().sum(dtype=torch.float64))
+        variance = float(in_scale(z - mean, relative_widths).square().sum(dtype=torch.float64))
         moments.update(code.cpu().numpy(), error, variance)
 
 

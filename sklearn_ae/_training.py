@@ -19,6 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
 from sklearn_ae._axes import Step
+from sklearn_ae._data import in_scale
 from sklearn_ae.canonical import r_squared
 from sklearn_ae.corruptions import Corruption, Frame
 from sklearn_ae.losses import Loss
@@ -294,8 +295,8 @@ class AutoencoderNet(NeuralNet):
         A name in ``SCHEDULES``.
     validation_mean : Tensor of shape (n_features,) or None
         Baseline of the validation R², in the network's coordinates; None for zero.
-    relative_widths : Tensor
-        Weights of the columns' errors in the validation R².
+    relative_widths : Tensor or None
+        Weights of the columns' errors in the validation R²; None where they are all 1.
     average_window : int
         Steps that the average of the weights reaches back, 0 for none.
     keep_best : KeepBest or None
@@ -310,7 +311,7 @@ class AutoencoderNet(NeuralNet):
         frame: Frame | None = None,
         lr_schedule: str = "constant",
         validation_mean: Tensor | None = None,
-        relative_widths: Tensor | float = 1.0,
+        relative_widths: Tensor | None = None,
         average_window: int = 0,
         keep_best: KeepBest | None = None,
         **kwargs: Any,
@@ -408,9 +409,9 @@ class AutoencoderNet(NeuralNet):
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
-            self.squared_error_ += float(((x - output) * self.relative_widths).square().sum())
+            self.squared_error_ += float(in_scale(x - output, self.relative_widths).square().sum())
             centred = x if self.validation_mean is None else x - self.validation_mean
-            self.squares_ += float((centred * self.relative_widths).square().sum())
+            self.squares_ += float(in_scale(centred, self.relative_widths).square().sum())
         return {"loss": loss, "y_pred": output}
 
     def _noisy_step(self, module: Autoencoder, x: Tensor, progress: float, generator: Generator) -> Step:

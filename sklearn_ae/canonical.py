@@ -90,6 +90,10 @@ def decoder_jacobian(module: Autoencoder, code: Tensor) -> Tensor:
         return torch.autograd.functional.jvp(module.linear_output, repeated, directions)[1].T
 
 
+def _jacobian_in_scale(module: Autoencoder, code: Tensor, relative_widths: Any) -> Tensor:
+    return decoder_jacobian(module, code) * torch.as_tensor(relative_widths).reshape(-1, 1)
+
+
 def canonicalize_(module: Autoencoder, moments: CodeMoments, scale: float, relative_widths: Any = 1.0) -> None:
     """Set the code map of a module in float64 from the moments of its code.
 
@@ -99,7 +103,7 @@ def canonicalize_(module: Autoencoder, moments: CodeMoments, scale: float, relat
     variance.
     """
     mean, covariance = torch.from_numpy(moments.mean), torch.from_numpy(moments.covariance)
-    jacobian = decoder_jacobian(module, mean) * torch.as_tensor(relative_widths).reshape(-1, 1)
+    jacobian = _jacobian_in_scale(module, mean, relative_widths)
     if isinstance(module.code_map, CodeMap):
         matrix, inverse = _axes(covariance, jacobian)
         module.code_map.matrix.copy_(matrix * scale)
@@ -154,8 +158,7 @@ def explained_variance(
     the decoder's Jacobian at the mean code. `scale` and `relative_widths` are as in :func:`canonicalize_`.
     """
     covariance = torch.from_numpy(moments.covariance)
-    jacobian = decoder_jacobian(module, torch.from_numpy(moments.mean))  # (d, k)
-    jacobian = jacobian * torch.as_tensor(relative_widths).reshape(-1, 1)
+    jacobian = _jacobian_in_scale(module, torch.from_numpy(moments.mean), relative_widths)  # (d, k)
     if isinstance(module.code_map, CodeMap):
         matrix = module.code_map.matrix / scale
         variance = (matrix @ covariance @ matrix.T).diagonal()

@@ -59,7 +59,23 @@ class Corruption(Member):
         raise NotImplementedError
 
 
-class Masking(Corruption):
+class Replacing(Corruption):
+    """A corruption that replaces entries, chosen independently.
+
+    Parameters
+    ----------
+    rate : float
+        Share of the entries, in (0, 1).
+    """
+
+    def __init__(self, rate: float):
+        self.rate = rate
+
+    def check(self, setting: Setting) -> None:
+        self._require("rate", 0 < self.rate < 1, "in (0, 1)")
+
+
+class Masking(Replacing):
     """Set entries, chosen independently, to the data's zero: masking noise [1]_.
 
     The estimator takes a number for it: ``corruption=0.2`` is ``Masking(0.2)``.
@@ -94,13 +110,10 @@ class Masking(Corruption):
     """
 
     def __init__(self, rate: float = 0.2):
-        self.rate = rate
-
-    def check(self, setting: Setting) -> None:
-        self._require("rate", 0 < self.rate < 1, "in (0, 1)")
+        super().__init__(rate)
 
     def __call__(self, x: Tensor, frame: Frame, generator: Generator) -> Tensor:
-        return torch.where(chosen(x, self.rate, generator), frame.zero, x)
+        return torch.where(uniform_like(x, generator) < self.rate, frame.zero, x)
 
 
 class GaussianNoise(Corruption):
@@ -146,7 +159,7 @@ class GaussianNoise(Corruption):
         return x + torch.empty_like(x).normal_(0, self.scale * frame.spread, generator=generator)
 
 
-class SaltAndPepper(Corruption):
+class SaltAndPepper(Replacing):
     """Set entries, chosen independently, to the least or the greatest value of their column, as a fair coin falls [1]_.
 
     Parameters
@@ -180,20 +193,17 @@ class SaltAndPepper(Corruption):
     """
 
     def __init__(self, rate: float = 0.1):
-        self.rate = rate
-
-    def check(self, setting: Setting) -> None:
-        self._require("rate", 0 < self.rate < 1, "in (0, 1)")
+        super().__init__(rate)
 
     def __call__(self, x: Tensor, frame: Frame, generator: Generator) -> Tensor:
-        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        u = uniform_like(x, generator)
         salted = torch.where(u < self.rate / 2, frame.high, x)
         return torch.where(u >= 1 - self.rate / 2, frame.low, salted)
 
 
-def chosen(x: Tensor, rate: float, generator: Generator) -> Tensor:
-    """Return a mask like x whose entries are true at a rate, independently."""
-    return torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) < rate
+def uniform_like(x: Tensor, generator: Generator) -> Tensor:
+    """Return a tensor like x of independent entries, uniform in [0, 1)."""
+    return torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
 CORRUPTIONS: dict[str, type[Corruption]] = {

@@ -76,7 +76,7 @@ def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     >>> X = load_digits().data[:300] / 16
     >>> pipeline = Pipeline([("decompose", PCA())])
     >>> grid = {
-    ...     "decompose": [PCA(), NMF(max_iter=1000, tol=1e-3)],
+    ...     "decompose": [PCA(), NMF(max_iter=1000, tol=1e-3, random_state=0)],
     ...     "decompose__n_components": [2, 8],
     ... }
     >>> search = GridSearchCV(pipeline, grid, scoring=reconstruction_score, cv=3).fit(X)

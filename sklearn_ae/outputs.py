@@ -90,7 +90,17 @@ class Clip(Output):
         return torch.lerp(clipped, u, self.leak) if self.training else clipped
 
 
-class Sigmoid(Output):
+class Probabilities(Output):
+    """Base class of the outputs in (0, 1), for data in [0, 1] as it is."""
+
+    data_range = (0.0, 1.0)
+    raw = True
+
+    def slope(self, mean: Tensor) -> Tensor:
+        return torch.full_like(mean, 0.25)
+
+
+class Sigmoid(Probabilities):
     """Outputs in (0, 1), 1 / (1 + exp(-u)), for data in [0, 1]: ``output_activation="sigmoid"``.
 
     The network works on the data as it is, neither centred nor scaled.
@@ -101,14 +111,8 @@ class Sigmoid(Output):
         Number of columns.
     """
 
-    data_range = (0.0, 1.0)
-    raw = True
-
     def inverse(self, mean: Tensor) -> Tensor:
         return torch.logit(mean, eps=0.01)
-
-    def slope(self, mean: Tensor) -> Tensor:
-        return torch.full_like(mean, 0.25)
 
     def forward(self, u: Tensor) -> Tensor:
         """Return the sigmoid of u."""
@@ -142,7 +146,7 @@ class Softplus(Output):
         return nn.functional.softplus(u)
 
 
-class Softmax(Output):
+class Softmax(Probabilities):
     """Outputs in (0, 1) that sum to 1 in each row, exp(u_j) / sum_i exp(u_i): ``output_activation="softmax"``.
 
     They are the probabilities of one group of columns. The network works on the data as it is, neither centred nor
@@ -154,14 +158,8 @@ class Softmax(Output):
         Number of columns.
     """
 
-    data_range = (0.0, 1.0)
-    raw = True
-
     def inverse(self, mean: Tensor) -> Tensor:
         return torch.log(mean.clamp_min(0.01))
-
-    def slope(self, mean: Tensor) -> Tensor:
-        return torch.full_like(mean, 0.25)
 
     def forward(self, u: Tensor) -> Tensor:
         """Return the softmax of u over its last axis."""

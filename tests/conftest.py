@@ -36,6 +36,13 @@ def digits() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def small() -> np.ndarray:
+    """Return 80 rows of three informative directions in eight columns."""
+    rng = np.random.default_rng(0)
+    return _read_only(rng.normal(size=(80, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(80, 8)) + 5.0)
+
+
+@pytest.fixture(scope="session")
 def seven_data_sets(digits) -> dict[str, np.ndarray]:
     """Return the data sets that promises about quality are held on, standardised but digits."""
     raw = {

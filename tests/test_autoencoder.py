@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from helpers import quick
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -23,11 +24,6 @@ from sklearn_ae.codes import CODES
 from sklearn_ae.model_selection import reconstruction_score
 
 NAMES = ["digits", "wine", "cancer", "diabetes", "iris", "swiss roll", "S curve"]
-
-
-def quick(n_components=2, **params):
-    """Return an estimator that fits in moments."""
-    return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})
 
 
 def linear(n_components, n_rows, seed=0, **params):
@@ -48,13 +44,6 @@ def linear(n_components, n_rows, seed=0, **params):
         random_state=seed,
         **params,
     )
-
-
-@pytest.fixture(scope="module")
-def small():
-    """Return 80 rows of three informative directions in eight columns."""
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(80, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(80, 8)) + 5.0
 
 
 class TestPCA:

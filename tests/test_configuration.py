@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import quick
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._axes import Member
 from sklearn_ae._configuration import (
     batch_size_for,
@@ -25,18 +25,6 @@ from sklearn_ae.corruptions import GaussianNoise
 from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError
 from sklearn_ae.modules import Architecture
 from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity, penalties_of
-
-
-def quick(n_components=2, **params):
-    """Return an estimator that fits in moments."""
-    return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})
-
-
-@pytest.fixture(scope="module")
-def small():
-    """Return 80 rows of three informative directions in eight columns."""
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(80, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(80, 8)) + 5.0
 
 
 def architecture_of(X, names=None, **params) -> Architecture:

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from helpers import quick
 from sklearn.decomposition import PCA
 
 from sklearn_ae import AutoencoderTransformer
@@ -15,18 +16,6 @@ from sklearn_ae.model_selection import reconstruction_score
 from sklearn_ae.networks import ConvAutoencoder
 from sklearn_ae.penalties import L1
 from sklearn_ae.plotting import LossCurveDisplay
-
-
-def quick(n_components=2, **params):
-    """Return an estimator that fits in moments."""
-    return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})
-
-
-@pytest.fixture(scope="module")
-def small():
-    """Return 80 rows of three informative directions in eight columns."""
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(80, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(80, 8)) + 5.0
 
 
 def test_partial_fit_starts_as_pca_and_fixes_the_frame(small):

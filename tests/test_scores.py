@@ -3,26 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from helpers import quick
 from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import PCA
 
-from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data import split_rows
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES, Mixed
 from sklearn_ae.model_selection import reconstruction_score
-
-
-def quick(n_components=2, **params):
-    """Return an estimator that fits in moments."""
-    return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})
-
-
-@pytest.fixture(scope="module")
-def small():
-    """Return 80 rows of three informative directions in eight columns."""
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(80, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(80, 8)) + 5.0
 
 
 @pytest.fixture(scope="module")

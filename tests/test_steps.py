@@ -5,25 +5,23 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from helpers import net_of, random_network
 from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training import (
-    AutoencoderNet,
     Batches,
     KeepBest,
     Objective,
     Rows,
     Split,
     WeightAverage,
-    optimizer_settings,
     train_one_pass,
 )
-from sklearn_ae.codes import CODES, Gaussian, Identity, TopK
+from sklearn_ae.codes import Gaussian, Identity, TopK
 from sklearn_ae.corruptions import Corruption, Frame, GaussianNoise, Masking
 from sklearn_ae.losses import SquaredError
-from sklearn_ae.modules import Architecture, Autoencoder, build
 from sklearn_ae.penalties import L1, Orthogonal
 
 D, N = 4, 53
@@ -43,21 +41,6 @@ def split() -> Split:
 @pytest.fixture
 def frame() -> Frame:
     return Frame(torch.full((D,), 0.25), torch.full((D,), -2.0), torch.full((D,), 2.0), spread=1.0)
-
-
-def random_network(code=None, **changes) -> Autoencoder:
-    made_of = {"code": code or CODES["identity"](), "loss": SquaredError(), "output_activation": "identity"}
-    plain = Architecture(D, 2, (5,), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_free=True)
-    module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(0)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.5, generator=generator)
-    return module
-
-
-def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
-    defaults = {"criterion": SquaredError(), "lr": 0.01, "batch_size": 8, "max_epochs": 3, "seed": 7}
-    defaults |= {"train_split": None, "predict_nonlinearity": None, "verbose": 0}
-    return AutoencoderNet(module, **defaults | optimizer_settings("adamw", 0.0) | settings).initialize()
 
 
 def state_of(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -151,7 +134,7 @@ def test_the_objective_is_the_loss_with_terms_beside_the_loss_of_a_row(n_entries
 @pytest.mark.parametrize("code", [None, Gaussian(warm_up=0.0)], ids=str)
 @pytest.mark.parametrize("corruption", [None, Masking(0.3), GaussianNoise(0.5)], ids=str)
 def test_training_is_the_plain_loop_with_terms_and_corruption(corruption, code, X, frame):
-    by_net, by_hand = random_network(code), random_network(code)
+    by_net, by_hand = random_network(code or "identity"), random_network(code or "identity")
     objective = Objective(SquaredError(), [L1(0.1), *by_hand.code.terms], D)
     net_of(by_net, criterion=objective, corruption=corruption, frame=frame).partial_fit(Rows(X))
     generator, optimizer = torch.Generator().manual_seed(7), torch.optim.AdamW(by_hand.parameters(), 0.01, fused=True)

@@ -7,6 +7,7 @@ from math import exp
 import numpy as np
 import pytest
 import torch
+from helpers import net_of, random_network
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
 from torch import nn
@@ -14,16 +15,14 @@ from torch import nn
 from sklearn_ae import AutoencoderTransformer, _training
 from sklearn_ae._training import (
     OPTIMIZERS,
-    AutoencoderNet,
     KeepBest,
     Rows,
     Split,
     WeightAverage,
     optimizer_settings,
 )
-from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LogLoss, SquaredError
-from sklearn_ae.modules import Architecture, Autoencoder, build
+from sklearn_ae.modules import Autoencoder
 
 D, N = 4, 53
 
@@ -37,23 +36,6 @@ def X() -> torch.Tensor:
 def split() -> Split:
     order = np.random.default_rng(0).permutation(N)
     return Split(np.sort(order[13:]), np.sort(order[:13]))
-
-
-def random_network(seed: int = 0, code: str = "identity", **changes) -> Autoencoder:
-    made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
-    plain = Architecture(D, 2, (5,), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_free=True)
-    module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.5, generator=generator)
-    return module
-
-
-def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
-    defaults = {"criterion": SquaredError(), "lr": 0.01, "batch_size": 8, "max_epochs": 3, "seed": 7}
-    defaults |= {"train_split": None, "predict_nonlinearity": None, "verbose": 0}
-    if "optimizer" not in settings:
-        defaults |= optimizer_settings("adamw", 0.0)
-    return AutoencoderNet(module, **defaults | settings).initialize()
 
 
 def state_of(module: nn.Module) -> dict[str, torch.Tensor]:

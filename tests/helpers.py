@@ -1,0 +1,34 @@
+"""What several test files make: estimators that fit in moments, small networks and nets that train them."""
+
+from torch import Generator, nn
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._axes import member
+from sklearn_ae._training import AutoencoderNet, optimizer_settings
+from sklearn_ae.codes import CODES
+from sklearn_ae.losses import SquaredError
+from sklearn_ae.modules import Architecture, Autoencoder, build
+
+
+def quick(n_components=2, **params) -> AutoencoderTransformer:
+    """Return an estimator that fits in moments."""
+    return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})
+
+
+def random_network(code="identity", **changes) -> Autoencoder:
+    """Return a network of four features, a hidden layer of five and two units, with weights from a fixed seed."""
+    made_of = {"code": member(code, CODES), "loss": SquaredError(), "output_activation": "identity"}
+    plain = Architecture(4, 2, (5,), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_free=True)
+    module, generator = build(plain._replace(**changes)), Generator().manual_seed(0)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return module
+
+
+def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
+    """Return an initialized net that trains a module, by default without a split and in batches of eight."""
+    defaults = {"criterion": SquaredError(), "lr": 0.01, "batch_size": 8, "max_epochs": 3, "seed": 7}
+    defaults |= {"train_split": None, "predict_nonlinearity": None, "verbose": 0}
+    if "optimizer" not in settings:
+        defaults |= optimizer_settings("adamw", 0.0)
+    return AutoencoderNet(module, **defaults | settings).initialize()

@@ -3,16 +3,17 @@
 python -m benchmarks.bench_dead_units
 """
 
-from benchmarks.data import mnist_split
+from sklearn.utils import Bunch
+
+from benchmarks.data import MNIST_TRAINING, mnist_split
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import TopK
 from sklearn_ae.model_selection import component_quality
 
 
-def main() -> None:
+def main(data: Bunch) -> None:
     """Print a line for each combination."""
-    data = mnist_split(choose=True)
     print_head("k", "lr", "aux", "dead units, %", "R², held-out images")
     for k, lr, aux in [(25, lr, aux) for lr in (1e-3, 3e-3, 1e-2) for aux in (0.0, 1 / 32)] + [(10, 1e-2, 0.0)]:
         model = AutoencoderTransformer(
@@ -20,16 +21,15 @@ def main() -> None:
             code=TopK(k, aux=aux),
             hidden_layer_sizes=(),
             tied_weights=True,
-            batch_size=256,
             lr=lr,
-            lr_schedule="linear",
             max_epochs=4,
-            early_stopping=False,
             random_state=0,
+            **MNIST_TRAINING,
         ).fit(data.X)
         print_row(k, lr, aux, f"{100 * component_quality(model).dead:.1f}", f"{model.score(data.X_test):.3f}")
 
 
 if __name__ == "__main__":
-    print_header("Dead units of TopK on MNIST, judged on 10,000 training images", [0])
-    main()
+    data = mnist_split(choose=True)
+    print_header(f"Dead units of TopK on MNIST, judged on {data.judged_on}", [0])
+    main(data)

@@ -17,20 +17,17 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import Bunch
 
-from benchmarks.data import mnist_split
+from benchmarks.data import MNIST_TRAINING, mnist_split
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 
 SEEDS = (0, 1, 2)
-DEEP = {
+DEEP = MNIST_TRAINING | {
     "hidden_layer_sizes": (1000, 500, 250),
-    "batch_size": 256,
     "lr": 1e-3,
-    "lr_schedule": "linear",
     "activation": "gelu",
     "weight_decay": 0.5,
     "max_epochs": 40,
-    "early_stopping": False,
 }
 CANDIDATES: list[dict[str, Any]] = [
     {"weight_decay": 0.3, "activation": "silu", "max_epochs": 20},
@@ -103,6 +100,6 @@ if __name__ == "__main__":
     parser.add_argument("--choose", action="store_true")
     args = parser.parse_args()
     seeds, candidates = (SEEDS[:1], CANDIDATES) if args.choose else (SEEDS, [{}])
-    where = "10,000 training images" if args.choose else "the test images"
-    print_header(f"Deep autoencoders on MNIST, 784-1000-500-250-k, judged on {where}", seeds)
-    {"error": bench_error, "neighbours": bench_neighbours}[args.what](mnist_split(args.choose), seeds, candidates)
+    data = mnist_split(args.choose)
+    print_header(f"Deep autoencoders on MNIST, 784-1000-500-250-k, judged on {data.judged_on}", seeds)
+    {"error": bench_error, "neighbours": bench_neighbours}[args.what](data, seeds, candidates)

@@ -11,25 +11,21 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from sklearn.decomposition import NMF, PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils import Bunch
 
-from benchmarks.data import mnist_split
+from benchmarks.bench_probe import probe_error
+from benchmarks.data import MNIST_TRAINING, mnist_split
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import TopK, WinnerTakeAll
-from sklearn_ae.model_selection import component_quality
+from sklearn_ae.model_selection import component_quality, reconstruction_score
 from sklearn_ae.penalties import L1, Contractive
 from sklearn_ae.plotting import ComponentsDisplay
 
-COMMON = {
+COMMON = MNIST_TRAINING | {
     "hidden_layer_sizes": (),
     "output_activation": "identity",
-    "batch_size": 256,
     "lr": 1e-3,
-    "lr_schedule": "linear",
     "max_epochs": 20,
-    "early_stopping": False,
     "random_state": 0,
 }
 AUTOENCODERS: dict[str, dict[str, Any]] = {
@@ -52,14 +48,6 @@ def estimators() -> dict[str, Any]:
     return {"PCA": PCA(64, random_state=0), "NMF": NMF(64, init="nndsvda", max_iter=200, random_state=0)} | autoencoders
 
 
-def probe_error(model: Any, data: Bunch) -> float:
-    """Return the percentage of test images that a logistic regression on the codes gets wrong."""
-    codes, held_out = model.transform(data.X), model.transform(data.X_test)
-    scale = codes.std()
-    probe = LogisticRegression(max_iter=1000).fit(codes / scale, data.y)
-    return 100 * (1 - probe.score(held_out / scale, data.y_test))
-
-
 def main() -> None:
     """Print a line and draw a panel for each contender."""
     data = mnist_split(choose=False)
@@ -69,10 +57,8 @@ def main() -> None:
         model = estimator.fit(data.X)
         quality = component_quality(model)
         figures = [f"{quality[key]:.2f}" for key in ("localisation", "redundancy", "dead")]
-        error = probe_error(model, data)
-        reconstructed = model.inverse_transform(model.transform(data.X_test))
-        r2 = 1 - ((data.X_test - reconstructed) ** 2).sum() / ((data.X_test - data.X.mean(axis=0)) ** 2).sum()
-        print_row(name, *figures, f"{error:.2f}", f"{r2:.3f}")
+        error = probe_error(model.transform(data.X), model.transform(data.X_test), data, max_iter=1000)
+        print_row(name, *figures, f"{error:.2f}", f"{reconstruction_score(model, data.X_test):.3f}")
         ComponentsDisplay.from_components(model.components_, image_shape=(28, 28), ax=ax)
         caption = "localisation {}, redundancy {}, dead {}".format(*figures)
         ax.set_title(f"{name}\n{caption}\nlinear probe {error:.2f} %", fontsize=11)

@@ -11,21 +11,19 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils import Bunch
 
-from benchmarks.data import mnist_split
+from benchmarks.data import MNIST_TRAINING, mnist_split
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.plotting import ComponentsDisplay
 
-SETTINGS = {
+SETTINGS = MNIST_TRAINING | {
     "code": "gaussian",
     "loss": "log_loss",
     "hidden_layer_sizes": (500,),
-    "batch_size": 256,
     "lr": 1e-3,
-    "lr_schedule": "linear",
     "max_epochs": 20,
-    "early_stopping": False,
     "random_state": 0,
 }
 VARIANTS = {
@@ -37,9 +35,8 @@ VARIANTS = {
 N_DRAWS = 10  # of the code of each row, in the bound
 
 
-def main(choose: bool) -> None:
+def main(data: Bunch) -> None:
     """Print the bounds and draw images."""
-    data = mnist_split(choose)
     X, X_test = ((images > 0.5).astype(np.float32) for images in (data.X, data.X_test))
     print_head("20 units", "bound, held-out images, nats", "bound, training images", "units in use", "seconds to fit")
     for name, settings in VARIANTS.items():
@@ -64,6 +61,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--choose", action="store_true")
     args = parser.parse_args()
-    where = "10,000 training images" if args.choose else "the test images"
-    print_header(f"Variational autoencoders on MNIST binarised at 0.5, judged on {where}", [0])
-    main(args.choose)
+    data = mnist_split(args.choose)
+    print_header(f"Variational autoencoders on MNIST binarised at 0.5, judged on {data.judged_on}", [0])
+    main(data)

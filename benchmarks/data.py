@@ -10,6 +10,9 @@ from sklearn_ae.datasets import fetch_mnist
 #: Training images of MNIST on which choices are made; test images are for the final figures alone.
 N_CHOICE = 10_000
 
+#: How the measurements train on MNIST, but for rate, epochs and network.
+MNIST_TRAINING = {"batch_size": 256, "lr_schedule": "linear", "early_stopping": False}
+
 
 def small_data_sets() -> dict[str, np.ndarray]:
     """Return seven small data sets, standardised but for digits."""
@@ -32,14 +35,14 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
 
 
 def mnist_split(choose: bool) -> Bunch:
-    """Return images and labels as X, y, X_test, y_test.
+    """Return images and labels as X, y, X_test, y_test, and as `judged_on` what the latter are.
 
-    To choose by, the last two are 10,000 of the training images and the first two the other 50,000.
+    To choose by, these are 10,000 of the training images and X, y the other 50,000.
     """
     bunch = fetch_mnist()
     X, y = bunch.data, bunch.target
     if not choose:
-        return Bunch(X=X, y=y, X_test=bunch.data_test, y_test=bunch.target_test)
+        return Bunch(X=X, y=y, X_test=bunch.data_test, y_test=bunch.target_test, judged_on="the test images")
     order = np.random.RandomState(0).permutation(len(X))
     held_out, rest = np.sort(order[:N_CHOICE]), np.sort(order[N_CHOICE:])
-    return Bunch(X=X[rest], y=y[rest], X_test=X[held_out], y_test=y[held_out])
+    return Bunch(X=X[rest], y=y[rest], X_test=X[held_out], y_test=y[held_out], judged_on="10,000 training images")

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae.model_selection import _r2, _reconstruct
+from sklearn_ae._scoring import _r2, _reconstruct
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

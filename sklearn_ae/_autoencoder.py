@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sklearn_ae._axes import Member, Step, member
-from sklearn_ae._compat import Interval, StrOptions, fit_context
+from sklearn_ae._compat import fit_context
 from sklearn_ae._configuration import (
+    PARAMETER_CONSTRAINTS,
     batch_size_for,
     check_members,
     checked_module,
@@ -28,9 +29,8 @@ from sklearn_ae._configuration import (
 from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
+from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._training import (
-    OPTIMIZERS,
-    SCHEDULES,
     AutoencoderNet,
     KeepBest,
     Objective,
@@ -42,13 +42,11 @@ from sklearn_ae._training import (
 )
 from sklearn_ae.canonical import CodeMoments, canonicalize_, explained_variance, r_squared
 from sklearn_ae.codes import CODES, Code
-from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
+from sklearn_ae.corruptions import corruption_of
 from sklearn_ae.initializers import start_
 from sklearn_ae.losses import LOSSES, Loss
 from sklearn_ae.modules import Architecture, Autoencoder
-from sklearn_ae.networks import ACTIVATIONS
-from sklearn_ae.outputs import OUTPUTS
-from sklearn_ae.penalties import PENALTIES, Penalty, penalties_of
+from sklearn_ae.penalties import penalties_of
 
 __all__ = ["AutoencoderTransformer"]
 
@@ -63,6 +61,10 @@ def _code_has(method: str) -> Callable[[Any], bool]:
         return hasattr(member(estimator.code, CODES), method)
 
     return check
+
+
+def _is_ordered(estimator: "AutoencoderTransformer") -> bool:
+    return estimator.ordered or is_chosen_by_fit(estimator.n_components)
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -250,40 +252,13 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     _inference: Inference
     _bounds: tuple[np.ndarray, np.ndarray]
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), type],
-        "code": [StrOptions(set(CODES)), Code],
-        "loss": [StrOptions(set(LOSSES)), Loss],
-        "output_activation": [StrOptions({"auto", *OUTPUTS})],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
-        "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, Interval(Real, 0, 1, closed="left"), None],
-        "tied_weights": ["boolean"],
-        "module": [callable, None],
-        "init": [StrOptions({"auto", "pca", "transpose", "random"})],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions(set(SCHEDULES))],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str, torch.device],
-        "callbacks": [list, tuple, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | float | str = 2,
         *,
+        ordered: bool = False,
         hidden_layer_sizes: Sequence[int] | int = (128,),
         activation: str | type[nn.Module] = "silu",
         code: str | Code = "identity",
@@ -312,6 +287,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         verbose: int = 0,
     ):
         self.n_components = n_components
+        self.ordered = ordered
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.code = code
@@ -384,7 +360,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 Z = self._start(module, X, mean, bounds, None if split is None else split.train, seed)
             self._widen(module, bounds)
             self._train(module, Z, split, seed)
-            self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
+            self._keep_enough(module, Z, split)
+            self._moments = self._new_moments(module)
             self._publish(module, Z, set_code_map=True)
         return self
 
@@ -422,10 +399,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             mean, bounds = column_means(X, self._names), column_bounds(X)
             if first:
                 self._architecture = self._choose_architecture(X, bounds)
-                self._moments = CodeMoments(self.n_components, rotation_free=self._architecture.rotation_free)
                 self.n_iter_, self.loss_curve_ = 0, np.empty(0)
                 seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
                 module = self._new_module(bounds, seed).to(find_device(self.device))
+                self._moments = self._new_moments(module)
                 Z = self._start(module, X, mean, bounds, None, seed)
                 net = self._net(module, len(Z), seed, max_epochs=1, train_split=None)
             else:
@@ -559,6 +536,59 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             squared = np.square(residual * self._coordinates.scale)
             errors[rows] = squared if per_feature else squared.sum(axis=1)
         return errors
+
+    @available_if(_is_ordered)
+    def reconstruction_curve(self, X: Any) -> np.ndarray:
+        """Return the R² of X for each number of units of an ordered code. For ``ordered=True``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_components,), float64
+            ``scores[k - 1]`` is ``truncate(k).score(X)``, from one pass over X.
+        """
+        X = self._check_X(X)
+        errors, variance = self._inference.prefix_errors(X, self.mean_)
+        return np.array([r_squared(error, variance) for error in errors])
+
+    @available_if(_is_ordered)
+    def truncate(self, n_components: int) -> Self:
+        """Return a fitted estimator with the first units of an ordered code, without refitting. For ``ordered=True``.
+
+        Its ``transform`` gives the first columns of that of this one. It shares nothing with this one that can change.
+
+        Parameters
+        ----------
+        n_components : int
+            Number of units to keep, from 1 to ``n_components_``.
+
+        Returns
+        -------
+        smaller : AutoencoderTransformer
+            A copy with this `n_components`.
+
+        Raises
+        ------
+        ValueError
+            If `n_components` is out of range.
+        """
+        check_is_fitted(self)
+        if not (isinstance(n_components, Integral) and 1 <= n_components <= self.n_components_):
+            raise ValueError(
+                f"n_components={n_components!r} must be an integer from 1 to {self.n_components_}, the number of units "
+                "that there are."
+            )
+        smaller = deepcopy(self).set_params(n_components=int(n_components), ordered=True)
+        module64 = smaller._inference.module64
+        module64.keep_(smaller.n_components)
+        smaller._keep(smaller.module_, smaller.n_components)
+        smaller._moments.keep_(smaller.n_components)
+        smaller._tell(smaller.module_, module64)
+        return smaller
 
     @available_if(_code_has("draw"))
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
@@ -699,6 +729,20 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.validation_scores_ = None if split is None else np.array(keep_best.validation_scores_)
         self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.epoch_
 
+    def _keep_enough(self, module: Autoencoder, Z: Tensor, split: Split | None) -> None:
+        """Reduce the code to the units that are enough, where ``n_components`` asks for that."""
+        if is_chosen_by_fit(self.n_components):
+            rows, widths = None if split is None else split.valid, self._coordinates.relative_widths_like(Z)
+            self._keep(module, enough_units(self.n_components, module, Z, rows, self._mean_like(Z), widths))
+
+    def _keep(self, module: Autoencoder, n_components: int) -> None:
+        module.keep_(n_components)
+        self._architecture = self._architecture._replace(n_kept=n_components)
+
+    def _new_moments(self, module: Autoencoder) -> CodeMoments:
+        free = self._architecture.rotation_free
+        return CodeMoments(module.n_components, rotation_free=free, ordered=module.ordered)
+
     def _mean_like(self, Z: Tensor) -> Tensor:
         """Return the mean in the network's coordinates."""
         return torch.from_numpy(self._coordinates.of_point(self.mean_)).to(Z)
@@ -712,18 +756,22 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _publish(self, module: Autoencoder, Z: Tensor, *, set_code_map: bool) -> None:
         """Set the order and axes of the code where asked, and what is told of the trained network."""
-        scale, widths = self._coordinates.scale, self._coordinates.relative_widths
         add_moments(self._moments, module, Z, self._mean_like(Z), self._coordinates.relative_widths_like(Z))
         module64 = in_float64(module)
         if set_code_map:
-            canonicalize_(module64, self._moments, scale, widths)
+            canonicalize_(module64, self._moments, self._coordinates.scale, self._coordinates.relative_widths)
             module.code_map.load_state_dict(module64.code_map.state_dict())
         else:
             module64.code_map.load_state_dict(self._inference.module64.code_map.state_dict())
+        self._tell(module, module64)
+
+    def _tell(self, module: Autoencoder, module64: Autoencoder) -> None:
+        """Set what is told of a network whose code map is set."""
+        scale, widths = self._coordinates.scale, self._coordinates.relative_widths
         explained = explained_variance(module64, self._moments, scale, widths)
         self._set_inference(module, module64)
         self.components_, self.explained_variance_, self.explained_variance_ratio_ = explained
-        self.n_components_ = self._architecture.n_components
+        self.n_components_ = module.n_components
 
     def _set_inference(self, module: Autoencoder, module64: Autoencoder) -> None:
         bounds = self._bounds if module.output.bounded else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import floor, log2
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,20 @@ from sklearn.base import clone
 from torch import nn
 
 from sklearn_ae._axes import Member, Setting, member
+from sklearn_ae._compat import Interval, StrOptions
 from sklearn_ae._data import share_on_bounds
-from sklearn_ae.codes import CODES
+from sklearn_ae._sizes import is_chosen_by_fit, most_units
+from sklearn_ae._training import OPTIMIZERS, SCHEDULES
+from sklearn_ae.codes import CODES, Code
+from sklearn_ae.corruptions import CORRUPTIONS, Corruption
 from sklearn_ae.losses import LOSSES, Loss
 from sklearn_ae.modules import Architecture, Autoencoder, build
-from sklearn_ae.penalties import Penalty
+from sklearn_ae.networks import ACTIVATIONS
+from sklearn_ae.outputs import OUTPUTS
+from sklearn_ae.penalties import PENALTIES, Penalty
 
 __all__ = [
+    "PARAMETER_CONSTRAINTS",
     "batch_size_for",
     "check_members",
     "checked_module",
@@ -25,6 +33,41 @@ __all__ = [
     "find_device_or_cpu",
 ]
 
+#: What the estimator's parameters may be, in the form of scikit-learn's validation.
+PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_components": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(Real, 0, 1, closed="neither"),
+        StrOptions({"auto"}),
+    ],
+    "ordered": ["boolean"],
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions(set(ACTIVATIONS)), type],
+    "code": [StrOptions(set(CODES)), Code],
+    "loss": [StrOptions(set(LOSSES)), Loss],
+    "output_activation": [StrOptions({"auto", *OUTPUTS})],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
+    "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, Interval(Real, 0, 1, closed="left"), None],
+    "tied_weights": ["boolean"],
+    "module": [callable, None],
+    "init": [StrOptions({"auto", "pca", "transpose", "random"})],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr_schedule": [StrOptions(set(SCHEDULES))],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "warm_start": ["boolean"],
+    "device": [str, torch.device],
+    "callbacks": [list, tuple, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 #: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
 CLIP_SHARE = 0.3
 
@@ -49,9 +92,11 @@ def choose_architecture(
             raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
     code = clone(member(params.code, CODES))
     loss = clone(member(params.loss, LOSSES)).for_columns(X.shape[1], names)
+    ordered = bool(params.ordered) or is_chosen_by_fit(params.n_components)
+    plain = code.linear and not (ordered or params.dropout)
     return Architecture(
         n_features=X.shape[1],
-        n_components=int(params.n_components),
+        n_components=most_units(params.n_components, *X.shape),
         hidden_layer_sizes=hidden_layer_sizes,
         activation=params.activation,
         code=code,
@@ -59,7 +104,8 @@ def choose_architecture(
         output_activation=choose_output(params, loss, loss.bounds_help and code.bounds_help, X, bounds),
         dropout=float(params.dropout),
         tied_weights=bool(params.tied_weights),
-        rotation_free=code.linear and not params.dropout and all(penalty.rotation_free for penalty in penalties),
+        rotation_free=plain and all(penalty.rotation_free for penalty in penalties),
+        ordered=ordered,
         module=params.module,
     )
 

@@ -9,6 +9,7 @@ from copy import deepcopy
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from sklearn_ae._data import Coordinates, as_tensor, chunks, column_means, in_scale
@@ -16,7 +17,7 @@ from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
 
-__all__ = ["Inference", "add_moments", "in_float64"]
+__all__ = ["Inference", "add_moments", "in_float64", "row_errors"]
 
 
 def in_float64(module: Autoencoder) -> Autoencoder:
@@ -92,6 +93,21 @@ class Inference:
             yield rows, in_scale(given, widths).numpy(), in_scale(residual, widths).numpy()
 
     @torch.no_grad()
+    def prefix_errors(self, X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the squared error of X for each prefix of an ordered code (n_components,), and its variance.
+
+        Both are summed over all entries, in units of the scale; the variance is about the mean (n_features,) given.
+        """
+        module, device = self._network_for(X)
+        errors, variance = np.zeros(module.n_components), 0.0
+        for _, z in self._inputs(X, device):
+            widths = self.coordinates.relative_widths_like(z)
+            errors += row_errors(module, z, module.network_code(z), widths).sum(0).cpu().numpy()
+            centred = z - torch.from_numpy(self.coordinates.of_point(mean)).to(z)
+            variance += float(in_scale(centred, widths).square().sum(dtype=torch.float64))
+        return errors, variance
+
+    @torch.no_grad()
     def elbo(self, X: np.ndarray, loss: Loss, seed: int) -> float:
         """Return the mean over rows of the variational bound on the log-likelihood of the data, in nats."""
         module, device = self._network_for(X)
@@ -100,7 +116,8 @@ class Inference:
         for _, z in self._inputs(X, device):
             step = module.step(z, generator=generator, drop=False)
             nats = (loss.entries(step) + loss.log_partition(z)).sum(dtype=torch.float64)
-            total -= float(nats + module.code.divergence(step.preactivation).sum(dtype=torch.float64))
+            divergence = module.code.divergence(step.preactivation, module.n_components)
+            total -= float(nats + divergence.sum(dtype=torch.float64))
         stretch = np.log(np.broadcast_to(self.coordinates.widths, module.n_features)).sum()
         return total / len(X) - float(stretch)
 
@@ -120,6 +137,20 @@ class Inference:
             yield rows, z.to(device)
 
 
+def row_errors(module: Autoencoder, z: Tensor, code: Tensor, relative_widths: Tensor | None) -> Tensor:
+    """Return the squared error of each row of z, (n, 1), or for an ordered code of each prefix, (n, n_components).
+
+    `code` is the network's for z; errors are in units of the data's scale.
+    """
+    sizes = range(1, module.n_components + 1) if module.ordered else (module.n_components,)
+    errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
+    for column, size in enumerate(sizes):
+        prefix = F.pad(code[:, :size], (0, module.n_components - size))
+        output = module.output(module.linear_output(prefix))
+        errors[:, column] = in_scale(z - output, relative_widths).square().sum(1, dtype=torch.float64)
+    return errors
+
+
 @torch.no_grad()
 def add_moments(
     moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tensor, relative_widths: Tensor | None
@@ -131,10 +162,9 @@ def add_moments(
     for rows in chunks(*Z.shape):
         z = Z[rows]
         code = module.network_code(z)
-        output = module.output(module.linear_output(code))
-        error = float(in_scale(z - output, relative_widths).square().sum(dtype=torch.float64))
+        errors = row_errors(module, z, code, relative_widths).sum(0).cpu().numpy()
         variance = float(in_scale(z - mean, relative_widths).square().sum(dtype=torch.float64))
-        moments.update(code.cpu().numpy(), error, variance)
+        moments.update(code.cpu().numpy(), errors, variance)
 
 
 def _working_dtype(X: np.ndarray) -> torch.dtype:

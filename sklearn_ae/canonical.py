@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae.modules import Autoencoder, CodeMap, CodeOrder
+from sklearn_ae.modules import Autoencoder, CodeMap, CodeOrder, CodeScale
 
 __all__ = [
     "CodeMoments",
@@ -29,19 +29,20 @@ RELATIVE_RANK = 1e-4
 class CodeMoments:
     """Running moments of a network's code, with the error and variance of its reconstruction, in float64.
 
-    The scatter is a matrix where the code may be rotated; otherwise its diagonal is all that is needed.
+    The scatter is a matrix where the code may be rotated; otherwise its diagonal is all that is needed. Of an ordered
+    code there is an error for each of its prefixes.
     """
 
-    def __init__(self, n_components: int, *, rotation_free: bool):
+    def __init__(self, n_components: int, *, rotation_free: bool, ordered: bool = False):
         self.rotation_free = rotation_free
         self.n_samples = 0
         self.mean = np.zeros(n_components)
         self.scatter = np.zeros((n_components, n_components) if rotation_free else n_components)
-        self.error = 0.0
+        self.errors = np.zeros(n_components if ordered else 1)
         self.variance = 0.0
 
-    def update(self, code: np.ndarray, error: float, variance: float) -> None:
-        """Add the rows of a code (n, n_components), their summed squared error and their summed variance."""
+    def update(self, code: np.ndarray, errors: np.ndarray, variance: float) -> None:
+        """Add the rows of a code (n, n_components), their summed squared errors and their summed variance."""
         code = code.astype(np.float64)
         n, total = len(code), self.n_samples + len(code)
         mean = code.mean(axis=0)
@@ -50,8 +51,14 @@ class CodeMoments:
         self.scatter = self.scatter + self._scatter_of(code - mean) + between  # not in place: it may be read-only
         self.mean = self.mean + shift * (n / total)
         self.n_samples = total
-        self.error += error
+        self.errors = self.errors + errors
         self.variance += variance
+
+    def keep_(self, n_components: int) -> None:
+        """Forget all but the first units of an ordered code."""
+        self.mean, self.scatter, self.errors = (
+            array[:n_components].copy() for array in (self.mean, self.scatter, self.errors)
+        )
 
     def _scatter_of(self, centred: np.ndarray) -> np.ndarray:
         return centred.T @ centred if self.rotation_free else np.square(centred).sum(axis=0)
@@ -64,7 +71,12 @@ class CodeMoments:
     @property
     def r2(self) -> float:
         """R² of the reconstruction over all rows seen."""
-        return r_squared(self.error, self.variance)
+        return r_squared(self.errors[-1], self.variance)
+
+    @property
+    def gains(self) -> np.ndarray:
+        """What each unit of an ordered code adds to the R² of the units before it."""
+        return np.diff([r_squared(error, self.variance) for error in self.errors], prepend=0.0)
 
 
 def r_squared(error: float, variance: float) -> float:
@@ -100,7 +112,8 @@ def canonicalize_(module: Autoencoder, moments: CodeMoments, scale: float, relat
     A ``CodeMap`` makes codes uncorrelated and the decoder's Jacobian at the mean code orthonormal, both ordered by
     explained variance, in units of the data, `scale` times those of the network, times `relative_widths` where columns
     (n_features,) differ; signs are those of scikit-learn's ``svd_flip``. A ``CodeOrder`` orders units by explained
-    variance.
+    variance. A ``CodeScale`` makes the columns of the Jacobian as long, and gives them these signs, where the code is
+    linear, and leaves other codes.
     """
     mean, covariance = torch.from_numpy(moments.mean), torch.from_numpy(moments.covariance)
     jacobian = _jacobian_in_scale(module, mean, relative_widths)
@@ -113,6 +126,9 @@ def canonicalize_(module: Autoencoder, moments: CodeMoments, scale: float, relat
         order = torch.argsort(covariance * jacobian.square().sum(0), descending=True, stable=True)
         module.code_map.order.copy_(order)
         module.code_map.position.copy_(torch.argsort(order))
+    elif isinstance(module.code_map, CodeScale) and module.code.linear:
+        lengths = torch.linalg.vector_norm(jacobian, dim=0)
+        module.code_map.scale.copy_(torch.where(lengths > 0, lengths, 1.0) * _signs(jacobian) * scale)
 
 
 def _axes(covariance: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,8 +170,9 @@ def explained_variance(
 ) -> ExplainedVariance:
     """Return components, explained variance and its ratio for the canonical code of a module in float64.
 
-    The R² of the reconstruction is shared out in proportion to Var(h_k) times the squared length of the k-th column of
-    the decoder's Jacobian at the mean code. `scale` and `relative_widths` are as in :func:`canonicalize_`.
+    The variance of a unit is Var(h_k) times the squared length of the k-th column of the decoder's Jacobian at the mean
+    code. The R² of the reconstruction is shared out in proportion to it; the units of an ordered code have what they
+    add to the R² of those before. `scale` and `relative_widths` are as in :func:`canonicalize_`.
     """
     covariance = torch.from_numpy(moments.covariance)
     jacobian = _jacobian_in_scale(module, torch.from_numpy(moments.mean), relative_widths)  # (d, k)
@@ -164,11 +181,15 @@ def explained_variance(
         variance = (matrix @ covariance @ matrix.T).diagonal()
         columns = jacobian @ (module.code_map.inverse * scale)
         components = columns.T
+    elif isinstance(module.code_map, CodeScale):
+        variance, columns = covariance, jacobian
+        components = (jacobian / module.code_map.scale * scale).T
     else:
         variance = covariance[module.code_map.order]
         columns = jacobian[:, module.code_map.order]
         components = columns.T * scale
     variance = variance.clamp_min(0) * columns.square().sum(0)
     total = variance.sum()
-    ratio = variance / total * max(moments.r2, 0.0) if total > 0 else torch.zeros_like(variance)
-    return ExplainedVariance(components.numpy(), (variance * scale * scale).numpy(), ratio.numpy())
+    shares = variance / total if total > 0 else torch.zeros_like(variance)
+    ratio = moments.gains if module.ordered else shares.numpy() * max(moments.r2, 0.0)
+    return ExplainedVariance(components.numpy(), (variance * scale * scale).numpy(), ratio)

@@ -401,9 +401,9 @@ class Gaussian(Code):
         noise = torch.empty_like(mean).normal_(generator=generator)
         return mean + torch.exp(log_variance / 2) * noise
 
-    def divergence(self, a: Tensor) -> Tensor:
-        """Return the Kullback-Leibler divergence of each row's code from the prior (n_samples,), in nats."""
-        mean, log_variance = a.chunk(2, dim=-1)
+    def divergence(self, a: Tensor, n_units: int | None = None) -> Tensor:
+        """Return the Kullback-Leibler divergence of each row's code, or of its first units, from the prior, in nats."""
+        mean, log_variance = (half[..., :n_units] for half in a.chunk(2, dim=-1))
         return (mean.square() + torch.expm1(log_variance) - log_variance).sum(-1) / 2
 
     def weighted_divergence(self, step: Step) -> Tensor:

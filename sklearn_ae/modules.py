@@ -16,7 +16,7 @@ from sklearn_ae.losses import Loss
 from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import Output
 
-__all__ = ["Architecture", "Autoencoder", "CodeMap", "CodeOrder", "build"]
+__all__ = ["Architecture", "Autoencoder", "CodeMap", "CodeOrder", "CodeScale", "build"]
 
 #: Held while torch's global generator, which is one for all threads, is not as the user left it.
 GLOBAL_GENERATOR = RLock()
@@ -64,10 +64,34 @@ class CodeOrder(nn.Module):
         return h[..., self.position]
 
 
+class CodeScale(nn.Module):
+    """A factor for each unit of an ordered code, which keeps its order and zero; 1 until ``canonical`` sets it."""
+
+    scale: Tensor  # (k,)
+
+    def __init__(self, n_components: int):
+        super().__init__()
+        self.register_buffer("scale", torch.ones(n_components))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map the network's code to the canonical code."""
+        return h * self.scale
+
+    def undo(self, h: Tensor) -> Tensor:
+        """Map the canonical code to the network's code."""
+        return h / self.scale
+
+
 def dropped(h: Tensor, rate: float, generator: Generator) -> Tensor:
     """Return h with entries zeroed at the given rate, the rest scaled up so that the mean stays."""
     keep = torch.empty_like(h).bernoulli_(1 - rate, generator=generator)
     return h * keep.div_(1 - rate)
+
+
+def prefixes(h: Tensor, generator: Generator) -> Tensor:
+    """Return h with all but the first units of each row set to zero; how many stay is drawn evenly from 1 to all."""
+    n_kept = torch.randint(1, h.shape[1] + 1, (len(h), 1), generator=generator, device=h.device)
+    return h * (torch.arange(h.shape[1], device=h.device) < n_kept)
 
 
 class Autoencoder(nn.Module):
@@ -87,10 +111,12 @@ class Autoencoder(nn.Module):
         Maps the pre-activation to the code.
     output : Output
         The output activation.
-    code_map : CodeMap or CodeOrder
+    code_map : CodeMap or CodeOrder or CodeScale
         Maps the network's code to the canonical one.
     dropout : float
         Share of the units of the code dropped in a training step.
+    ordered : bool
+        Whether training reconstructs from random prefixes of the code, so that each prefix is itself a code.
     """
 
     def __init__(
@@ -100,18 +126,20 @@ class Autoencoder(nn.Module):
         n_components: int,
         code: Code,
         output: Output,
-        code_map: CodeMap | CodeOrder,
+        code_map: CodeMap | CodeOrder | CodeScale,
         dropout: float = 0.0,
+        ordered: bool = False,
     ):
         super().__init__()
         self.network = network
         self.n_features = n_features
-        self.n_components = n_components
+        self.n_components = self.n_units = n_components  # of the code, and of the network, which may have more
         self.code = code
         self.output = output
         self.code_map = code_map
         self.dropout = dropout
-        self.noisy = bool(dropout) or not code.same_in_training
+        self.ordered = ordered
+        self.noisy = bool(dropout) or ordered or not code.same_in_training
         self.has_affine_path = isinstance(network, AffineNetwork)
         #: Whether the decoder, but for the output activation, is W h + b.
         self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
@@ -135,15 +163,25 @@ class Autoencoder(nn.Module):
     @property
     def decoder_matrix(self) -> Tensor | None:
         """W (d, k), the affine part of the decoder, where it has one."""
-        return self.network.decoder_weight if self.has_affine_path else None
+        return self.network.decoder_weight[:, : self.n_components] if self.has_affine_path else None
+
+    def keep_(self, n_components: int) -> None:
+        """Reduce an ordered code, in place, to its first units; the others are zero for the network from now on."""
+        code_map = CodeScale(n_components).to(self.code_map.scale)
+        code_map.scale.copy_(self.code_map.scale[:n_components])
+        self.n_components, self.code_map = n_components, code_map
+
+    def code_of(self, a: Tensor) -> Tensor:
+        """Return the code of a pre-activation, without noise."""
+        return self.code(a)[..., : self.n_components]
 
     def network_code(self, x: Tensor) -> Tensor:
         """Return the code in the order and axes that training uses, without noise."""
-        return self.code(self.network.encode(x))
+        return self.code_of(self.network.encode(x))
 
     def linear_output(self, h: Tensor) -> Tensor:
         """Return the decoder's output before the output activation, for the network's code."""
-        return self.network.decode(h)
+        return self.network.decode(F.pad(h, (0, self.n_units - h.shape[-1])) if h.shape[-1] < self.n_units else h)
 
     def step(
         self,
@@ -156,16 +194,17 @@ class Autoencoder(nn.Module):
     ) -> Step:
         """Return everything that the members of the axes may ask for.
 
-        Noise is drawn where a generator is given, that of dropout unless `drop` is False.
+        Noise is drawn where a generator is given; units are dropped then, at random or all after some, unless `drop`
+        is False.
         """
-        network = self.network
-        a = network.encode(x)
+        a = self.network.encode(x)
         if generator is None:
-            h = self.code(a)
+            h = decoded = self.code_of(a)
         else:
-            h = self.code.in_training(a, progress, generator)
+            h = self.code.in_training(a, progress, generator)[:, : self.n_components]
             h = dropped(h, self.dropout, generator) if self.dropout and drop else h
-        u = network.decode(h)
+            decoded = prefixes(h, generator) if self.ordered and drop else h
+        u = self.linear_output(decoded)
         return Step(
             target=x if target is None else target,
             input=x,
@@ -175,7 +214,7 @@ class Autoencoder(nn.Module):
             output=self.output(u),
             encode=self.network_code,
             decode=self.linear_output,
-            activate=self.code,
+            activate=self.code_of,
             encoder_matrix=self.encoder_matrix,
             decoder_matrix=self.decoder_matrix,
             progress=progress,
@@ -208,21 +247,33 @@ class Architecture(NamedTuple):
     dropout: float
     tied_weights: bool
     rotation_free: bool
+    ordered: bool = False
+    n_kept: int | None = None  # of the units of an ordered code, where not all
     module: Any = None  # a network of the user's own: an instance, or what returns one
 
 
 def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
     """Return a module of the given architecture in float32: all weights zero, or as the user's own network has them."""
     a = architecture
-    return Autoencoder(
+    module = Autoencoder(
         own_network(a, seed) if a.module is not None else dense_network(a),
         a.n_features,
         a.n_components,
         code=a.code,
         output=a.loss.output(a.output_activation, a.n_features),
-        code_map=CodeMap(a.n_components) if a.rotation_free else CodeOrder(a.n_components),
+        code_map=code_map_of(a),
         dropout=a.dropout,
+        ordered=a.ordered,
     ).float()
+    if a.n_kept is not None:
+        module.keep_(a.n_kept)
+    return module
+
+
+def code_map_of(a: Architecture) -> CodeMap | CodeOrder | CodeScale:
+    """Return the kind of map that leaves what training settled: axes, order or both."""
+    kind = CodeScale if a.ordered else CodeMap if a.rotation_free else CodeOrder
+    return kind(a.n_components)
 
 
 def dense_network(a: Architecture) -> AffineNetwork:

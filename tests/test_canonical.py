@@ -42,7 +42,7 @@ def rows_for(module: Autoencoder, n: int = 50, seed: int = 1) -> torch.Tensor:
 def moments_of(module: Autoencoder, X: torch.Tensor, *, rotation_free: bool = True) -> CodeMoments:
     moments = CodeMoments(module.n_components, rotation_free=rotation_free)
     error, variance = (X - module(X)).square().sum(), (X - X.mean(0)).square().sum()
-    moments.update(module.network_code(X).numpy(), float(error), float(variance))
+    moments.update(module.network_code(X).numpy(), np.array([float(error)]), float(variance))
     return moments
 
 
@@ -257,7 +257,7 @@ def test_units_that_explain_the_same_keep_their_order():
 def test_ratios_share_out_r2_and_are_never_negative(error, rotation_free):
     module = random_network(rotation_free=rotation_free)
     moments = moments_of(module, rows_for(module), rotation_free=rotation_free)
-    moments.error, moments.variance = error, 3.0
+    moments.errors, moments.variance = np.array([error]), 3.0
     canonicalize_(module, moments, 1.0)
     _, variance, ratio = explained_variance(module, moments, 1.0)
     assert (ratio >= 0).all()
@@ -287,8 +287,8 @@ def test_moments_in_chunks_are_those_of_all_rows(sizes, offset):
     code = offset + np.random.default_rng(0).normal(size=(100, 3)) @ [[2, 0, 1], [0, 1, 0.5], [0, 0, 1]]
     full, diagonal = CodeMoments(3, rotation_free=True), CodeMoments(3, rotation_free=False)
     for i, part in enumerate(np.split(code, np.cumsum(sizes)[:-1])):
-        full.update(part, error=i, variance=1.0)
-        diagonal.update(part, error=i, variance=1.0)
+        full.update(part, errors=np.array([float(i)]), variance=1.0)
+        diagonal.update(part, errors=np.array([float(i)]), variance=1.0)
     covariance = np.cov(code, rowvar=False)
     np.testing.assert_allclose(full.mean, code.mean(0), rtol=1e-12)
     np.testing.assert_allclose(full.covariance, covariance, rtol=1e-8)
@@ -300,13 +300,13 @@ def test_moments_in_chunks_are_those_of_all_rows(sizes, offset):
 def test_moments_are_in_float64_whatever_the_code():
     code = np.float32(1000) + np.random.default_rng(0).normal(size=(1000, 2)).astype(np.float32)
     moments = CodeMoments(2, rotation_free=True)
-    moments.update(code, 0.0, 1.0)
+    moments.update(code, np.zeros(1), 1.0)
     np.testing.assert_allclose(moments.covariance, np.cov(code.astype(np.float64), rowvar=False), rtol=1e-12)
 
 
 def test_one_row_has_no_covariance():
     moments = CodeMoments(2, rotation_free=True)
-    moments.update(np.array([[1.0, 2.0]]), 0.0, 0.0)
+    moments.update(np.array([[1.0, 2.0]]), np.zeros(1), 0.0)
     np.testing.assert_array_equal(moments.covariance, np.zeros((2, 2)))
     np.testing.assert_array_equal(moments.mean, [1, 2])
 

@@ -19,7 +19,7 @@ LAYERS = [
     ["canonical"],
     ["_data"],
     ["_inference"],
-    ["_prefixes"],
+    ["_sizes"],
     ["_training"],
     ["_persistence"],
     ["_configuration"],

@@ -1,0 +1,82 @@
+"""How many units of an ordered code are enough: ``n_components`` as a share of the variance or ``"auto"``."""
+
+import warnings
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_ae._data import chunks, in_scale
+from sklearn_ae._inference import row_errors
+from sklearn_ae.modules import Autoencoder
+
+__all__ = ["enough_units", "is_chosen_by_fit", "most_units"]
+
+#: Units of the ordered code that a size is chosen from, at most.
+MOST_UNITS = 128
+
+
+def is_chosen_by_fit(n_components: Any) -> bool:
+    """Return whether the number of units is a share or "auto" and not the number itself."""
+    return not isinstance(n_components, Integral)
+
+
+def most_units(n_components: Any, n_samples: int, n_features: int) -> int:
+    """Return the number of units to train, of which ``fit`` may keep fewer."""
+    return min(n_samples, n_features, MOST_UNITS) if is_chosen_by_fit(n_components) else int(n_components)
+
+
+def enough_units(
+    n_components: float | str,
+    module: Autoencoder,
+    Z: Tensor,
+    rows: Tensor | None,
+    mean: Tensor,
+    relative_widths: Tensor | None,
+) -> int:
+    """Return the fewest units of an ordered code that are enough on some rows of a training tensor, or on all.
+
+    For a share that is the R² to reach, for "auto" the R² that is within one standard error of the best.
+    """
+    errors, variances = errors_and_variances(module, Z, rows, mean, relative_widths)
+    total = variances.sum()
+    if total == 0:
+        return 1
+    scores = 1 - errors.sum(0) / total  # (k,)
+    if n_components == "auto":
+        best = int(scores.argmax())
+        least = scores[best] - standard_error(errors[:, best], variances)
+    else:
+        least = float(n_components)
+    enough = np.flatnonzero(scores >= least)
+    if len(enough) == 0:
+        where = "training" if rows is None else "validation"
+        warnings.warn(
+            f"n_components={n_components!r} asks for an R² of {n_components:g} on the {where} rows, but all "
+            f"{len(scores)} units reach {scores[-1]:.4g}: all are kept. Train longer, or ask for less.",
+            stacklevel=4,
+        )
+        return len(scores)
+    return int(enough[0]) + 1
+
+
+@torch.no_grad()
+def errors_and_variances(
+    module: Autoencoder, Z: Tensor, rows: Tensor | None, mean: Tensor, relative_widths: Tensor | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the squared error of each row for each prefix (n, k), and its squared distance from the mean (n,)."""
+    chosen = Z if rows is None else Z.index_select(0, rows.to(Z.device))
+    errors, variances = [], []
+    for part in chunks(*chosen.shape):
+        z = chosen[part]
+        errors.append(row_errors(module, z, module.network_code(z), relative_widths).cpu().numpy())
+        variances.append(in_scale(z - mean, relative_widths).square().sum(1, dtype=torch.float64).cpu().numpy())
+    return np.concatenate(errors), np.concatenate(variances)
+
+
+def standard_error(errors: np.ndarray, variances: np.ndarray) -> float:
+    """Return the standard error of R², a ratio of two means over rows, to first order in their deviations."""
+    deviations = errors - errors.sum() / variances.sum() * variances
+    return float(deviations.std(ddof=1) / (np.sqrt(len(errors)) * variances.mean())) if len(errors) > 1 else 0.0

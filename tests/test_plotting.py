@@ -1,13 +1,12 @@
 """Displays: what is drawn is the data, everything fits into the figure, bad input is named."""
 
 import sys
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.transforms import Bbox
+from display_helpers import assert_fits, assert_labels_are_apart, legend_texts, texts, tiles
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris
@@ -20,7 +19,16 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.model_selection import reconstruction_score
-from sklearn_ae.plotting import ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
+from sklearn_ae.plotting import (
+    CodeScatterDisplay,
+    ComparisonDisplay,
+    ComponentsDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+    ScreeDisplay,
+    SizeCurveDisplay,
+    TraversalDisplay,
+)
 
 LONG_NAME = "AutoencoderTransformer with dropout 0.5 and three hidden layers"
 CURVES = {"validation_scores": [0.4, 0.6, 0.8, 0.7], "best_epoch": 2}
@@ -40,44 +48,6 @@ def pca(digits):
 @pytest.fixture(scope="module")
 def cancer():
     return load_breast_cancer(as_frame=True).data
-
-
-def tiles(display, shape, n_columns):
-    """Cut the mosaic into its images, and check that there is nothing between them."""
-    pixels = np.ma.filled(display.im_.get_array(), np.nan)
-    height, width = shape
-    n_rows = len(display.ax_.get_yticks())
-    gap = (pixels.shape[1] - n_columns * width) // max(n_columns - 1, 1)
-    found = []
-    for i in range(n_rows):
-        for j in range(n_columns):
-            top, left = i * (height + gap), j * (width + gap)
-            found.append(pixels[top : top + height, left : left + width].copy())
-            pixels[top : top + height, left : left + width] = np.nan
-    assert np.isnan(pixels).all()
-    return np.array(found)
-
-
-def texts(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
-
-
-def assert_fits(figure):
-    """Check that one drawing, as savefig does it, leaves nothing outside the figure."""
-    figure.canvas.draw()
-    drawn = figure.get_tightbbox(figure.canvas.get_renderer())
-    page = Bbox.from_extents(0, 0, *figure.get_size_inches()).padded(0.02)
-    assert page.containsx(drawn.x0)
-    assert page.containsx(drawn.x1)
-    assert page.containsy(drawn.y0)
-    assert page.containsy(drawn.y1)
-
-
-def assert_labels_are_apart(axis):
-    renderer = axis.get_figure().canvas.get_renderer()
-    boxes = [label.get_window_extent(renderer) for label in axis.get_ticklabels()]
-    overlaps = [first.overlaps(second) for first, second in pairwise(boxes)]
-    assert not any(overlaps)
 
 
 @pytest.mark.parametrize(("n", "n_columns"), [(1, 1), (2, 2), (7, 4), (8, 4), (10, 5), (64, 8)])
@@ -167,12 +137,17 @@ def test_many_features_and_components_are_not_all_labelled():
 
 
 def test_displays_share_a_figure_with_others(pca, digits):
-    figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    figure, axes = plt.subplots(3, 3, figsize=(18, 12), layout="constrained")
     displays = [
         ComponentsDisplay.from_estimator(pca, n_components=10, ax=axes[0, 0]),
         ComponentsDisplay.from_components(pca.components_[:5, :30], ax=axes[0, 1]),
-        ReconstructionDisplay.from_estimator(pca, digits, n_samples=5, ax=axes[1, 0]),
-        LossCurveDisplay.from_curves([0.5, 0.3, 0.2], **CURVES, ax=axes[1, 1]),
+        ReconstructionDisplay.from_estimator(pca, digits, n_samples=5, ax=axes[0, 2]),
+        LossCurveDisplay.from_curves([0.5, 0.3, 0.2], **CURVES, ax=axes[1, 0]),
+        TraversalDisplay.from_estimator(pca, digits, ax=axes[1, 1]),
+        SizeCurveDisplay.from_estimators({LONG_NAME: pca}, digits, ax=axes[1, 2]),
+        ScreeDisplay.from_estimator(pca, ax=axes[2, 0]),
+        CodeScatterDisplay.from_estimator(pca, digits, digits[:, 20], ax=axes[2, 1]),
+        ComparisonDisplay({LONG_NAME: ([2, 4], [0.5, 0.6], [0.1, 0.1])}, "fit_seconds").plot(axes[2, 2]),
     ]
     for display, ax in zip(displays, axes.flat, strict=True):
         assert display.ax_ is display.axes_[0] is ax
@@ -291,8 +266,7 @@ def test_curves_are_drawn_by_epoch():
     assert_array_equal(loss.get_xydata(), [[1, 0.5], [2, 0.3], [3, 0.2]])
     assert_array_equal(score.get_xydata(), [[0, 0.4], [1, 0.6], [2, 0.8], [3, 0.7]])
     assert_array_equal(best.get_xdata(), [2, 2])
-    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels == ["training loss", "validation R²", "best epoch (2)"]
+    assert legend_texts(display) == ["training loss", "validation R²", "best epoch (2)"]
     assert len({line.get_linestyle() for line in (loss, best, score)}) == 3  # without colour
     assert_fits(display.figure_)
 
@@ -352,7 +326,7 @@ def test_estimators_without_a_curve_are_refused(pca):
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
-def test_an_autoencoder_has_all_three_pictures(digits, early_stopping):
+def test_an_autoencoder_has_all_pictures(digits, early_stopping):
     autoencoder = AutoencoderTransformer(3, max_epochs=2, early_stopping=early_stopping, random_state=0).fit(
         digits[:200]
     )
@@ -363,6 +337,14 @@ def test_an_autoencoder_has_all_three_pictures(digits, early_stopping):
     training = LossCurveDisplay.from_estimator(autoencoder)
     assert len(training.axes_) == 1 + early_stopping
     assert training.best_epoch == autoencoder.best_epoch_
+    traversal = TraversalDisplay.from_estimator(autoencoder, digits[:200], units=[2])
+    assert traversal.decoded.shape == (1, 7, 64)
+    sizes = SizeCurveDisplay.from_estimators({"one": autoencoder}, digits[:200])
+    assert_array_equal(sizes.curves["one"], [[3], [reconstruction_score(autoencoder, digits[:200])]])
+    scree = ScreeDisplay.from_estimator(autoencoder)
+    assert_array_equal(scree.explained_variance_ratio, autoencoder.explained_variance_ratio_)
+    codes = CodeScatterDisplay.from_estimator(autoencoder, digits[:200])
+    assert_allclose(codes.codes, autoencoder.transform(digits[:200]))
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
@@ -371,7 +353,12 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     for display in (
         ComponentsDisplay(np.eye(4)),
         ReconstructionDisplay(np.eye(4), {}),
+        TraversalDisplay(np.zeros((1, 2, 4)), [[0, 1]], [0]),
         LossCurveDisplay([1.0]),
+        SizeCurveDisplay({"PCA": ([1], [0.5])}),
+        ScreeDisplay([0.5]),
+        CodeScatterDisplay(np.eye(2)),
+        ComparisonDisplay({"PCA": ([1], [0.5], None)}),
     ):
         with pytest.raises(ImportError, match=r'Display draws .* pip install "sklearn-ae\[plot\]"'):
             display.plot()

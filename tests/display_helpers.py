@@ -1,0 +1,48 @@
+"""What the tests of displays look for in a picture: images, labels, and that all of it is on the page."""
+
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.transforms import Bbox
+
+
+def tiles(display, shape, n_columns):
+    """Cut the mosaic into its images, and check that there is nothing between them."""
+    pixels = np.ma.filled(display.im_.get_array(), np.nan)
+    height, width = shape
+    n_rows = len(display.ax_.get_yticks())
+    gap = (pixels.shape[1] - n_columns * width) // max(n_columns - 1, 1)
+    found = []
+    for i in range(n_rows):
+        for j in range(n_columns):
+            top, left = i * (height + gap), j * (width + gap)
+            found.append(pixels[top : top + height, left : left + width].copy())
+            pixels[top : top + height, left : left + width] = np.nan
+    assert np.isnan(pixels).all()
+    return np.array(found)
+
+
+def texts(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def assert_fits(figure):
+    """Check that one drawing, as savefig does it, leaves nothing outside the figure."""
+    figure.canvas.draw()
+    drawn = figure.get_tightbbox(figure.canvas.get_renderer())
+    page = Bbox.from_extents(0, 0, *figure.get_size_inches()).padded(0.02)
+    assert page.containsx(drawn.x0)
+    assert page.containsx(drawn.x1)
+    assert page.containsy(drawn.y0)
+    assert page.containsy(drawn.y1)
+
+
+def assert_labels_are_apart(axis):
+    renderer = axis.get_figure().canvas.get_renderer()
+    boxes = [label.get_window_extent(renderer) for label in axis.get_ticklabels()]
+    overlaps = [first.overlaps(second) for first, second in pairwise(boxes)]
+    assert not any(overlaps)
+
+
+def legend_texts(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,7 +28,7 @@ from sklearn_ae._configuration import (
 from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
-from sklearn_ae._sizes import enough_units, is_chosen_by_fit
+from sklearn_ae._sizes import check_size_for_passes, enough_units, is_chosen_by_fit
 from sklearn_ae._training import (
     AutoencoderNet,
     KeepBest,
@@ -81,8 +80,16 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Parameters
     ----------
-    n_components : int, default=2
-        Number of units of the code, at least 1.
+    n_components : int, float or "auto", default=2
+        Number of units of the code, at least 1. A float in (0, 1) is the R² of the validation rows to reach with as few
+        units as possible, in the spirit of PCA's; ``"auto"`` keeps the fewest whose R² on them is within one standard
+        error of the best [9]_. Both train one ordered code of ``min(n_samples, n_features, 128)`` units and keep
+        its first ones; ``n_components_`` tells how many. Without `early_stopping` the training rows decide.
+    ordered : bool, default=False
+        Whether each prefix of the code is to be a code itself: in training the units of each row after a random one
+        are zero, for the decoder alone (nested dropout [8]_). One fit then serves all smaller sizes, see
+        :meth:`truncate` and :meth:`reconstruction_curve`, at some cost in R² for each. A linear ordered autoencoder
+        has PCA's axes, not only their span.
     hidden_layer_sizes : int or sequence of int, default=(128,)
         Widths of the hidden layers of f, from the data to the code; g has them reversed. Empty for an autoencoder
         without hidden layers.
@@ -175,11 +182,12 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Mean of each column of the training data.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each unit times the squared length of its row of `components_`, in squared units of the data, in
-        decreasing order.
+        decreasing order but for `ordered`.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         The R² of the training data, shared out in proportion to `explained_variance_`; PCA's for a linear autoencoder.
+        With `ordered` what each unit adds to the R² of those before it, negative where it makes it worse.
     n_components_ : int
-        Number of units of the code.
+        Number of units of the code; what was chosen where `n_components` is no integer.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -214,7 +222,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     After training the units of the code are put in an order, without changing any reconstruction. The identity code
     without dropout, or a penalty on codes, is rotated so that units are uncorrelated and `components_` orthonormal,
-    with the signs of PCA; other codes are ordered by explained variance.
+    with the signs of PCA; other codes are ordered by explained variance. With `ordered` the order is that of training:
+    an identity code only gets the signs and rows of `components_` of length 1.
 
     References
     ----------
@@ -229,9 +238,12 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     .. [6] Ferretti (2015). Extracting features from MNIST digits with an autoencoder.
     .. [7] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
        with a local denoising criterion. JMLR 11.
+    .. [8] Rippel, O., Gelbart, M. and Adams, R. (2014). Learning ordered representations with nested dropout. ICML.
+    .. [9] Breiman, L., Friedman, J., Olshen, R. and Stone, C. (1984). Classification and regression trees. Wadsworth.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.decomposition import PCA
     >>> from sklearn_ae import AutoencoderTransformer
@@ -242,6 +254,13 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     >>> pca = PCA(n_components=10).fit(X[:1500])
     >>> error = ((X[1500:] - pca.inverse_transform(pca.transform(X[1500:]))) ** 2).sum(axis=1)
     >>> bool(autoencoder.reconstruction_error(X[1500:]).mean() < error.mean())
+    True
+
+    One ordered fit serves all smaller sizes:
+
+    >>> ordered = AutoencoderTransformer(10, ordered=True, max_epochs=20, random_state=0).fit(X[:1500])
+    >>> curve = ordered.reconstruction_curve(X[1500:])
+    >>> bool(np.isclose(ordered.truncate(4).score(X[1500:]), curve[3]))
     True
     """
 
@@ -340,7 +359,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Warns
         -----
         UserWarning
-            If Ctrl-C broke training off; the best weights so far are kept.
+            If Ctrl-C broke training off; the best weights so far are kept. If no number of units reaches the R² that
+            `n_components` asks for; all are kept.
         """
         with _unchanged_on_failure(self):
             device = find_device(self.device)
@@ -360,9 +380,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 Z = self._start(module, X, mean, bounds, None if split is None else split.train, seed)
             self._widen(module, bounds)
             self._train(module, Z, split, seed)
-            self._keep_enough(module, Z, split)
             self._moments = self._new_moments(module)
             self._publish(module, Z, set_code_map=True)
+            self._keep_enough(Z, split)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -398,6 +418,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             )
             mean, bounds = column_means(X, self._names), column_bounds(X)
             if first:
+                check_size_for_passes(self.n_components)
                 self._architecture = self._choose_architecture(X, bounds)
                 self.n_iter_, self.loss_curve_ = 0, np.empty(0)
                 seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -577,17 +598,13 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             If `n_components` is out of range.
         """
         check_is_fitted(self)
-        if not (isinstance(n_components, Integral) and 1 <= n_components <= self.n_components_):
+        if is_chosen_by_fit(n_components) or not 1 <= n_components <= self.n_components_:
             raise ValueError(
                 f"n_components={n_components!r} must be an integer from 1 to {self.n_components_}, the number of units "
                 "that there are."
             )
         smaller = deepcopy(self).set_params(n_components=int(n_components), ordered=True)
-        module64 = smaller._inference.module64
-        module64.keep_(smaller.n_components)
-        smaller._keep(smaller.module_, smaller.n_components)
-        smaller._moments.keep_(smaller.n_components)
-        smaller._tell(smaller.module_, module64)
+        smaller._keep(smaller.n_components)
         return smaller
 
     @available_if(_code_has("draw"))
@@ -729,15 +746,19 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.validation_scores_ = None if split is None else np.array(keep_best.validation_scores_)
         self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.epoch_
 
-    def _keep_enough(self, module: Autoencoder, Z: Tensor, split: Split | None) -> None:
+    def _keep_enough(self, Z: Tensor, split: Split | None) -> None:
         """Reduce the code to the units that are enough, where ``n_components`` asks for that."""
         if is_chosen_by_fit(self.n_components):
             rows, widths = None if split is None else split.valid, self._coordinates.relative_widths_like(Z)
-            self._keep(module, enough_units(self.n_components, module, Z, rows, self._mean_like(Z), widths))
+            self._keep(enough_units(self.n_components, self.module_, Z, rows, self._mean_like(Z), widths))
 
-    def _keep(self, module: Autoencoder, n_components: int) -> None:
-        module.keep_(n_components)
+    def _keep(self, n_components: int) -> None:
+        """Reduce an ordered code to its first units."""
+        module64 = self._inference.module64
+        for part in (self.module_, module64, self._moments):
+            part.keep_(n_components)
         self._architecture = self._architecture._replace(n_kept=n_components)
+        self._tell(self.module_, module64)
 
     def _new_moments(self, module: Autoencoder) -> CodeMoments:
         free = self._architecture.rotation_free

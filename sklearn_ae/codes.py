@@ -259,7 +259,7 @@ class TopK(Code):
         missing = (step.target - step.output).detach()
         if not used.all():
             k = min(2 * count(self.k, len(used)), int((~used).sum()))
-            spare = largest(step.preactivation.masked_fill(used, -torch.inf), k)
+            spare = largest(step.preactivation[:, : len(used)].masked_fill(used, -torch.inf), k)
             missing = missing - (step.decode(spare) - step.decode(torch.zeros_like(spare[:1])))
         return self.aux * missing.square().sum(1).mean()
 

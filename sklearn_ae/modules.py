@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -167,9 +167,9 @@ class Autoencoder(nn.Module):
 
     def keep_(self, n_components: int) -> None:
         """Reduce an ordered code, in place, to its first units; the others are zero for the network from now on."""
-        code_map = CodeScale(n_components).to(self.code_map.scale)
-        code_map.scale.copy_(self.code_map.scale[:n_components])
-        self.n_components, self.code_map = n_components, code_map
+        scale = cast(CodeScale, self.code_map).scale
+        self.n_components, self.code_map = n_components, CodeScale(n_components).to(scale)
+        self.code_map.scale.copy_(scale[:n_components])
 
     def code_of(self, a: Tensor) -> Tensor:
         """Return the code of a pre-activation, without noise."""

@@ -1,0 +1,225 @@
+"""Ordered codes: prefixes are codes themselves, sizes are chosen from one fit, truncation needs no other."""
+
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from helpers import quick
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
+from torch import Generator, nn
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._data import split_rows
+from sklearn_ae._sizes import standard_error
+from sklearn_ae.codes import CODES, TopK
+from sklearn_ae.modules import prefixes
+from sklearn_ae.networks import ConvAutoencoder
+
+X = load_digits().data[:300]
+
+
+@pytest.fixture(scope="module")
+def ordered() -> AutoencoderTransformer:
+    return AutoencoderTransformer(10, ordered=True, max_epochs=30, random_state=0).fit(X)
+
+
+def own_network(n_features, n_components):
+    network = nn.Module()
+    network.encode, network.decode = nn.Linear(n_features, n_components), nn.Linear(n_components, n_features)
+    return network
+
+
+VARIANTS = {
+    **{name: {"code": name} for name in CODES},
+    "top k of all": {"code": TopK(3, k_transform=6, aux=0.1)},
+    "tied": {"hidden_layer_sizes": (), "tied_weights": True},
+    "dropout": {"dropout": 0.3},
+    "denoising": {"corruption": 0.3},
+    "contractive": {"penalty": "contractive", "hidden_layer_sizes": ()},
+    "orthogonal": {"penalty": ["orthogonal", "l1"]},
+    "sigmoid, sparse": {"code": "sigmoid", "penalty": "kl_sparsity"},
+    "convolutions": {"module": partial(ConvAutoencoder, image_shape=(8, 8), channels=(2,))},
+    "own network": {"module": own_network},
+}
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("identity", np.float32), *((name, np.float64) for name in VARIANTS)])
+def test_truncating_keeps_the_first_columns_and_the_curve_tells_its_score(name, dtype):
+    data = X[:100].astype(dtype)
+    model = quick(6, ordered=True, **VARIANTS[name]).fit(data)
+    codes, curve = model.transform(data), model.reconstruction_curve(data)
+    assert curve.shape == (6,)
+    for k in (1, 3, 6):
+        smaller = model.truncate(k)
+        assert_array_equal(smaller.transform(data), codes[:, :k])
+        assert smaller.score(data) == pytest.approx(curve[k - 1], abs=1e-6)
+        assert smaller.n_components_ == k
+        assert smaller.components_.shape == (k, 64)
+        again = pickle.loads(pickle.dumps(smaller))
+        assert_array_equal(again.inverse_transform(codes[:, :k]), smaller.inverse_transform(codes[:, :k]))
+        again.partial_fit(data)
+        assert np.isfinite(again.score(data))
+    assert_array_equal(model.transform(data), codes)
+
+
+def test_zeros_for_the_other_units_are_truncation(ordered):
+    codes = ordered.transform(X)
+    shortened = np.where(np.arange(10) < 4, codes, 0)
+    assert_allclose(
+        ordered.inverse_transform(shortened), ordered.truncate(4).inverse_transform(codes[:, :4]), rtol=1e-9, atol=1e-9
+    )
+
+
+def test_truncation_is_a_fitted_estimator_of_its_own(ordered):
+    smaller = ordered.truncate(4)
+    assert smaller.n_components == smaller.truncate(4).n_components == 4
+    assert list(smaller.get_feature_names_out()) == [f"autoencodertransformer{i}" for i in range(4)]
+    assert clone(smaller).get_params() == ordered.get_params() | {"n_components": 4}
+    assert_array_equal(smaller.truncate(2).transform(X), ordered.truncate(2).transform(X))
+    assert smaller.explained_variance_ratio_ == pytest.approx(ordered.explained_variance_ratio_[:4])
+    before = [parameter.detach().clone() for parameter in ordered.module_.parameters()]
+    smaller.partial_fit(X)
+    for parameter, value in zip(ordered.module_.parameters(), before, strict=True):
+        assert_array_equal(parameter.detach(), value)
+
+
+def test_sampling_and_bound_of_a_truncated_variational_code():
+    shares = X / 16
+    model = quick(6, code="gaussian", ordered=True, loss="log_loss", max_epochs=20).fit(shares)
+    smaller = model.truncate(2)
+    assert smaller.sample(3, random_state=0).shape == (3, 64)
+    assert smaller.elbo(shares, random_state=0) > -64 * np.log(2)  # what knowing nothing gives
+
+
+def test_every_prefix_beats_pca():
+    pca = PCA(10).fit(X)
+    linear = np.cumsum(pca.explained_variance_ratio_)
+    model = AutoencoderTransformer(10, ordered=True, random_state=0).fit(X)
+    assert (model.reconstruction_curve(X)[1:] > linear[1:]).all()
+
+
+def test_prefixes_are_better_than_those_of_an_ordinary_code(ordered):
+    ordinary = AutoencoderTransformer(10, max_epochs=30, random_state=0).fit(X)
+    codes = ordinary.transform(X)
+    for k in (1, 2, 4, 6):
+        cut = ordinary.inverse_transform(np.where(np.arange(10) < k, codes, 0))
+        score = 1 - ((X - cut) ** 2).sum() / ((X - ordinary.mean_) ** 2).sum()
+        assert ordered.reconstruction_curve(X)[k - 1] > score + 0.02
+
+
+def test_ratios_are_gains_of_the_training_rows(ordered):
+    curve = ordered.reconstruction_curve(X)
+    assert_allclose(np.cumsum(ordered.explained_variance_ratio_), curve, atol=1e-6)
+    assert ordered.explained_variance_ratio_.sum() == pytest.approx(ordered.score(X), abs=1e-6)
+
+
+def test_a_linear_ordered_code_starts_as_pca_with_its_axes_signs_and_units():
+    model = AutoencoderTransformer(
+        5, ordered=True, hidden_layer_sizes=(), output_activation="identity", early_stopping=False, max_epochs=0
+    ).fit(X)
+    pca = PCA(5).fit(X)
+    assert_allclose(model.components_, pca.components_, atol=1e-4)
+    assert_allclose(model.transform(X), pca.transform(X), atol=1e-3)
+    assert_allclose(model.explained_variance_ratio_, pca.explained_variance_ratio_, atol=1e-6)
+
+
+def test_prefixes_are_drawn_evenly():
+    h = prefixes(torch.ones(40_000, 4), Generator().manual_seed(0))
+    lengths = h.sum(1).int()
+    assert (h[:, 1:] <= h[:, :-1]).all()
+    assert set(lengths.tolist()) == {1, 2, 3, 4}
+    counts = np.bincount(lengths)[1:]
+    assert_allclose(counts, 10_000, atol=5 * np.sqrt(40_000 * 0.25 * 0.75))
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+@pytest.mark.parametrize("wanted", [0.5, 0.8])
+def test_a_share_keeps_the_fewest_units_that_reach_it(wanted, early_stopping):
+    model = quick(wanted, max_epochs=20, early_stopping=early_stopping).fit(X)
+    whole = quick(64, ordered=True, max_epochs=20, early_stopping=early_stopping).fit(X)
+    rows = X if not early_stopping else validation_rows(whole)
+    curve = whole.reconstruction_curve(rows)
+    k = model.n_components_
+    assert curve[k - 1] >= wanted > curve[k - 2]
+    assert_array_equal(model.transform(X), whole.transform(X)[:, :k])
+    assert model.components_.shape == (k, 64)
+    assert model.n_components == wanted
+
+
+def validation_rows(model) -> np.ndarray:
+    return X[split_rows(len(X), model.validation_fraction, check_random_state(model.random_state))[1]]
+
+
+def test_auto_keeps_the_fewest_within_one_standard_error_of_the_best():
+    model = quick("auto", max_epochs=20).fit(X)
+    whole = quick(64, ordered=True, max_epochs=20).fit(X)
+    rows = validation_rows(whole)
+    curve = whole.reconstruction_curve(rows)
+    best = int(curve.argmax()) + 1
+    errors = whole.truncate(best).reconstruction_error(rows)
+    variances = ((rows - whole.mean_) ** 2).sum(axis=1)
+    least = curve.max() - standard_error(errors, variances)
+    assert model.n_components_ == np.flatnonzero(curve >= least)[0] + 1 < best
+
+
+def test_the_standard_error_is_that_of_the_bootstrap():
+    rng = np.random.default_rng(0)
+    variances = rng.gamma(3.0, size=400)
+    errors = variances * rng.uniform(0, 0.5, size=400)
+    draws = rng.integers(400, size=(4000, 400))
+    scores = 1 - errors[draws].sum(axis=1) / variances[draws].sum(axis=1)
+    assert standard_error(errors, variances) == pytest.approx(scores.std(), rel=0.05)
+
+
+def test_a_share_out_of_reach_keeps_all_units_and_says_what_was_reached():
+    with pytest.warns(UserWarning, match=r"R² of 0\.999 on the validation rows, but all 60 units reach 0\.\d+"):
+        model = quick(0.999).fit(np.random.default_rng(0).normal(size=(60, 150)))
+    assert model.n_components_ == 60
+
+
+def test_no_more_units_than_rows_columns_or_128():
+    noise = np.random.default_rng(0).normal(size=(140, 150))
+    for n_rows, n_columns, most in ((20, 30, 20), (140, 150, 128)):
+        with pytest.warns(UserWarning, match="all are kept"):
+            model = quick(0.999, max_epochs=0).fit(noise[:n_rows, :n_columns])
+        assert model.n_components_ == most
+    assert quick(0.9999, max_epochs=0).fit(noise[:, :20]).n_components_ == 20
+
+
+def test_constant_data_needs_one_unit():
+    assert quick("auto").fit(np.ones((20, 3))).n_components_ == 1
+
+
+def test_partial_fit_chooses_no_size_but_goes_on_with_a_chosen_one():
+    with pytest.raises(ValueError, match=r"n_components=0\.5 is chosen by fit.*integer"):
+        quick(0.5).partial_fit(X)
+    model = quick(0.5, max_epochs=20).fit(X)
+    k = model.n_components_
+    assert model.partial_fit(X).transform(X).shape == (300, k)
+
+
+@pytest.mark.parametrize("n_components", [0, 11, 2.0, 0.5, "auto", None])
+def test_sizes_that_cannot_be_truncated_to(ordered, n_components):
+    with pytest.raises(ValueError, match=r"must be an integer from 1 to 10"):
+        ordered.truncate(n_components)
+
+
+@pytest.mark.parametrize("n_components", [0.0, 1.0, -1, "all", None])
+def test_sizes_that_are_none(n_components):
+    with pytest.raises(ValueError, match="n_components"):
+        quick(n_components).fit(X)
+
+
+def test_an_ordinary_code_has_no_prefixes():
+    model = quick(2)
+    assert not hasattr(model, "truncate")
+    assert not hasattr(model, "reconstruction_curve")
+    with pytest.raises(NotFittedError):
+        quick(2, ordered=True).truncate(1)

@@ -1,0 +1,126 @@
+"""Ordered codes: one fit for all sizes, beside a fit for each size and PCA.
+
+    python -m benchmarks.bench_ordered curve|search|linear|stability [--seeds 0 1 2]
+
+curve: R² of the test images of MNIST for the prefixes of one ordered code of 32 units, separate fits and PCA. search:
+one ordered fit with ``n_components="auto"``-like choice against ``GridSearchCV`` over the same five sizes, the same
+folds and epochs, on digits. linear: the axes of a linear ordered autoencoder beside PCA's, on digits. stability: matched
+cosines between the components of two seeds, on MNIST, beside NMF's.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.decomposition import NMF, PCA
+from sklearn.model_selection import GridSearchCV, KFold
+
+from benchmarks.data import mnist
+from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.model_selection import one_standard_error
+
+SIZES = (2, 4, 8, 16, 32)
+EPOCHS = 100
+
+
+def timed(estimator: Any, X: np.ndarray) -> tuple[Any, float]:
+    """Return the fitted estimator and the seconds that its fit took."""
+    start = time.perf_counter()
+    return estimator.fit(X), time.perf_counter() - start
+
+
+def bench_curve(seeds: list[int]) -> None:
+    """Print R² of the test images for each size."""
+    X, X_test = mnist()
+    at = np.array(SIZES) - 1
+    ordered = [timed(AutoencoderTransformer(max(SIZES), ordered=True, random_state=seed), X) for seed in seeds]
+    curves = np.array([model.reconstruction_curve(X_test)[at] for model, _ in ordered])
+    pca = PCA(max(SIZES), random_state=0).fit(X)
+    print_head("R², test images", *SIZES, "seconds")
+    total = ((X_test - X.mean(axis=0)) ** 2).sum()
+    codes = pca.transform(X_test)
+    linear = [((X_test - pca.mean_ - codes[:, :k] @ pca.components_[:k]) ** 2).sum() for k in SIZES]
+    print_row("PCA", *(f"{1 - error / total:.3f}" for error in linear), "")
+    seconds = mean_and_spread([seconds for _, seconds in ordered], 0)
+    print_row("one ordered fit", *(mean_and_spread(column, 3) for column in curves.T), seconds)
+    fits = [[timed(AutoencoderTransformer(k, random_state=seed), X) for seed in seeds] for k in SIZES]
+    scores = np.array([[model.score(X_test) for model, _ in same_size] for same_size in fits])  # (sizes, seeds)
+    seconds = mean_and_spread(np.sum([[seconds for _, seconds in same_size] for same_size in fits], axis=0), 0)
+    print_row("a fit for each size", *(mean_and_spread(row, 3) for row in scores), seconds)
+    print_row("difference", *(mean_and_spread(row, 3) for row in curves.T - scores), "")
+
+
+def bench_search(seeds: list[int]) -> None:
+    """Print the seconds of a search over sizes by one ordered fit a fold and by a fit for each size and fold."""
+    X = load_digits().data
+    print_head("digits, five folds", "mean R² of " + ", ".join(map(str, SIZES)), "chosen", "seconds")
+    for seed in seeds:
+        folds = list(KFold(5, shuffle=True, random_state=seed).split(X))
+        settings = {"max_epochs": EPOCHS, "n_iter_no_change": EPOCHS, "random_state": seed}
+        start = time.perf_counter()
+        curves = [
+            AutoencoderTransformer(max(SIZES), ordered=True, **settings).fit(X[train]).reconstruction_curve(X[test])
+            for train, test in folds
+        ]
+        seconds = time.perf_counter() - start
+        scores = np.array(curves)[:, np.array(SIZES) - 1]  # (folds, sizes)
+        results = {f"split{i}_test_score": row for i, row in enumerate(scores)}
+        results |= {"mean_test_score": scores.mean(axis=0), "params": [{"n_components": k} for k in SIZES]}
+        chosen = one_standard_error("n_components")(results | {"param_n_components": np.array(SIZES)})
+        print_row("one ordered fit a fold", _listed(scores.mean(axis=0)), SIZES[chosen], f"{seconds:.1f}")
+        start = time.perf_counter()
+        refit = one_standard_error("n_components")
+        search = GridSearchCV(AutoencoderTransformer(**settings), {"n_components": SIZES}, cv=folds, refit=refit).fit(X)
+        seconds = time.perf_counter() - start - search.refit_time_
+        figures = _listed(search.cv_results_["mean_test_score"])
+        print_row("GridSearchCV", figures, search.best_params_["n_components"], f"{seconds:.1f}")
+
+
+def _listed(scores: np.ndarray) -> str:
+    return ", ".join(f"{score:.3f}" for score in scores)
+
+
+def bench_linear(seeds: list[int]) -> None:
+    """Print how near the axes of a linear ordered autoencoder of digits are to PCA's."""
+    X = load_digits().data
+    pca = PCA(10).fit(X)
+    print_head("start", "mean cosine with PCA's axes", "least", "largest difference of ratios")
+    for init in ("pca", "random"):
+        cosines, ratios = [], []
+        for seed in seeds:
+            model = AutoencoderTransformer(10, ordered=True, init=init, random_state=seed, **LINEAR).fit(X)
+            cosines.append(np.abs((model.components_ * pca.components_).sum(axis=1)))
+            ratios.append(np.abs(model.explained_variance_ratio_ - pca.explained_variance_ratio_).max())
+        mean, least = mean_and_spread(np.mean(cosines, axis=1), 4), mean_and_spread(np.min(cosines, axis=1), 4)
+        print_row(init, mean, least, mean_and_spread(ratios, 4))
+
+
+LINEAR = {"hidden_layer_sizes": (), "output_activation": "identity", "early_stopping": False}
+
+
+def bench_stability(seeds: list[int]) -> None:
+    """Print the mean cosine of matched components between two seeds."""
+    from sklearn_ae._comparison import matched_cosine
+
+    X, _ = mnist()
+    print_head("MNIST, 16 units", "mean matched cosine of two seeds")
+    for name, make in (
+        ("AutoencoderTransformer", lambda seed: AutoencoderTransformer(16, random_state=seed)),
+        ("NMF", lambda seed: NMF(16, init="random", max_iter=200, random_state=seed)),
+    ):
+        one, other = (make(seed).fit(X).components_ for seed in (0, 1))
+        print_row(name, f"{matched_cosine(one, other):.3f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["curve", "search", "linear", "stability"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    args = parser.parse_args()
+    print_header(f"Ordered codes: {args.what}", args.seeds)
+    {"curve": bench_curve, "search": bench_search, "linear": bench_linear, "stability": bench_stability}[args.what](
+        args.seeds
+    )

@@ -1,0 +1,557 @@
+"""Several decompositions side by side: one table, measured on the same folds."""
+
+from __future__ import annotations
+
+import html
+import math
+import textwrap
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import linear_sum_assignment
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, check_cv
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklearn_ae._scoring import _last_step, component_quality, reconstruction_score
+from sklearn_ae.plotting import ComparisonDisplay
+
+__all__ = ["DecompositionComparison", "compare_decompositions", "standard_error"]
+
+_MEASURED = ("r2", "fit_seconds", "transform_seconds", "n_parameters", "localisation", "redundancy", "dead")
+_MEASURED_WITH_Y = ("probe", "neighbours")
+_WITH_ERROR = ("r2", *_MEASURED_WITH_Y)
+_MAX_ERROR_WIDTH = 60  # characters
+
+
+@dataclass(eq=False, repr=False)
+class DecompositionComparison:
+    """A table of decompositions, a row for each estimator and size.
+
+    It is what :func:`compare_decompositions` returns, where the figures are explained. It
+    prints as a table, in a terminal and in a notebook.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The table: a dict for each estimator and size, all with the same keys, which are
+        the columns of :meth:`to_frame`.
+
+    folds : list of dict
+        The figures of each estimator, size and fold that the rows are means of, with the
+        keys `estimator`, `n_components`, `fold` and `error` beside those of the figures.
+
+    splits : list of tuple of (train, test)
+        Indices of the training and the held-out rows of each fold.
+
+    seeds : list of int
+        The `random_state` of every estimator in each fold.
+
+    See Also
+    --------
+    compare_decompositions : Makes it.
+    sklearn_ae.plotting.ComparisonDisplay : Draws it.
+
+    Examples
+    --------
+    A hand-written loop over the same folds finds the same figures:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn_ae.model_selection import compare_decompositions, reconstruction_score
+    >>> X = load_digits().data[:300]
+    >>> comparison = compare_decompositions({"PCA": PCA(4)}, X, cv=3, random_state=0)
+    >>> for fold, (train, test) in enumerate(comparison.splits):
+    ...     pca = PCA(4, random_state=comparison.seeds[fold]).fit(X[train])
+    ...     difference = comparison.folds[fold]["r2"] - reconstruction_score(pca, X[test])
+    ...     print(f"{abs(difference):.3f}")
+    0.000
+    0.000
+    0.000
+    """
+
+    rows: list[dict[str, Any]]
+    folds: list[dict[str, Any]]
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    seeds: list[int]
+
+    def to_frame(self) -> Any:
+        """Return the table as a pandas DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            The columns `estimator`, `n_components`, `r2`, `r2_se`, `fit_seconds`,
+            `transform_seconds`, `n_parameters`, `localisation`, `redundancy`, `dead`,
+            `stability`; if `y` was given, `probe`, `probe_se`, `neighbours` and
+            `neighbours_se`; and `error`, which is empty where nothing failed.
+        """
+        import pandas as pd  # type: ignore[import-untyped]
+
+        return pd.DataFrame(self.rows)
+
+    def plot(self, metric: str = "r2", ax: Any = None, **kwargs: Any) -> Any:
+        """Draw one figure of the table against the size.
+
+        Parameters
+        ----------
+        metric : str, default="r2"
+            The column to draw.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw in. By default a new figure.
+
+        **kwargs : dict
+            Passed to :meth:`sklearn_ae.plotting.ComparisonDisplay.plot`.
+
+        Returns
+        -------
+        display : :class:`~sklearn_ae.plotting.ComparisonDisplay`
+            The display, with the figure and its axes.
+        """
+        return ComparisonDisplay.from_frame(self.to_frame(), metric, ax=ax, **kwargs)
+
+    def _cells(self) -> list[list[str]]:
+        """Return the table as text, the names of the columns first."""
+        some_failed = any(row["error"] for row in self.rows)
+        names = [name for name in self.rows[0] if not name.endswith("_se") and (some_failed or name != "error")]
+        return [names, *([_cell(row, name) for name in names] for row in self.rows)]
+
+    def __repr__(self) -> str:
+        columns = []
+        for column in zip(*self._cells(), strict=True):
+            width = max(map(len, column))
+            is_text = column[0] in ("estimator", "error")
+            columns.append([cell.ljust(width) if is_text else cell.rjust(width) for cell in column])
+        return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
+
+    def _repr_html_(self) -> str:
+        head, *body = ([html.escape(cell) for cell in cells] for cells in self._cells())
+        lines = ["".join(f"<td>{cell}</td>" for cell in cells) for cells in body]
+        names = "".join(f"<th>{name}</th>" for name in head)
+        rows = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    value = row[name]
+    if isinstance(value, str):
+        return textwrap.shorten(value, _MAX_ERROR_WIDTH, placeholder=" ...") if name == "error" else value
+    if math.isnan(value):
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if name.endswith("_seconds"):
+        return f"{value:.4f}"
+    error = row.get(f"{name}_se", np.nan)
+    return f"{value:.3f}" if math.isnan(error) else f"{value:.3f} ± {error:.3f}"
+
+
+def compare_decompositions(
+    estimators: Mapping[str, Any] | Sequence[Any],
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    n_components: int | Sequence[int] | None = None,
+    cv: Any = 5,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+) -> DecompositionComparison:
+    """Compare decompositions, of several sizes, on the same folds of the same data.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator, or sequence of estimators
+        Decompositions with `fit`, `transform` and `inverse_transform`, pipelines
+        included. They are cloned. In a sequence each is named after its class, and
+        numbered if there are several of that class.
+
+    X : array-like of shape (n_samples, n_features)
+        Dense numeric rows without NaN or infinity. A data frame is passed on as one.
+
+    y : array-like of shape (n_samples,), default=None
+        What the codes are to predict: classes or numbers, as
+        :func:`~sklearn.utils.multiclass.type_of_target` tells them apart. Whole numbers
+        are taken for classes; if they are quantities, standardise them, which leaves the
+        scores of a regression as they are, but for the strength of the ridge. It is also
+        passed to `fit`, as scikit-learn's searches do.
+
+    n_components : int or sequence of int, default=None
+        Sizes that each estimator is compared at: its parameter `n_components`, or that of
+        the last step of a pipeline that has one. By default the estimators stay as they
+        are.
+
+    cv : int, splitter or iterable, default=5
+        An int, or None for 5, stands for
+        `KFold(cv, shuffle=True, random_state=random_state)`, whether `y` is given or not,
+        so that `y` changes no other figure. Anything else is used as it is: pass a
+        :class:`~sklearn.model_selection.StratifiedKFold` to have the same share of each
+        class in all folds.
+
+    n_jobs : int, default=None
+        Number of processes, over estimators, sizes and folds. It changes the seconds, as
+        processes share the machine, and no other figure.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds and of the estimators. In each fold every `random_state`
+        parameter of every estimator, those of steps included, is set to one int that
+        belongs to the fold, so that the order of the estimators does not matter.
+
+    Returns
+    -------
+    comparison : DecompositionComparison
+        A row for each estimator and size. Figures are means over folds, float64. Those
+        with a standard error have it in a column of their own, `_se`: the standard
+        deviation over the folds, divided by the root of their number.
+
+        estimator, n_components : str, int
+            The name and the size. Where no size was asked for, the columns of the codes.
+        r2 : float
+            :func:`reconstruction_score` of the held-out rows, with standard error.
+        fit_seconds, transform_seconds : float
+            Wall time to fit, and to transform the held-out rows.
+        n_parameters : int
+            What the model consists of: the weights of its network if it has a `module_`,
+            and otherwise the entries of `components_` and `mean_`, where it has them.
+            For a pipeline the sum over its steps.
+        localisation, redundancy, dead : float
+            :func:`component_quality` on the training rows. NaN without `components_`.
+        stability : float
+            How alike the components of two folds are, from 0 to 1: they are matched one
+            to one so that the sum of their absolute cosines is largest, and the figure is
+            the mean cosine of all matches, then of all pairs of folds. NaN without
+            `components_`, or if the number of features differs.
+        probe, neighbours : float
+            Only with `y`. Held-out score of a linear model on the standardised codes,
+            and of 5 nearest neighbours on the codes, both fitted to the codes of the
+            training rows: accuracy of classes, R² of numbers, with standard error.
+        error : str
+            Type and message of the first exception that the estimator raised, and
+            otherwise empty. The figures of the row are then NaN.
+
+    Raises
+    ------
+    TypeError
+        If `estimators` are not estimators, or `X` is sparse.
+    ValueError
+        If there are no estimators, a size is not an integer of at least 1 or cannot be
+        set, `X` or `y` cannot be used, a fold holds out a single row, or it trains on
+        rows of a single class.
+
+    Warns
+    -----
+    Warning
+        What estimators and probes warn of, once for each row of the table and category,
+        and after all work is done. Warnings that a filter turns into errors are errors of
+        the row.
+
+    See Also
+    --------
+    reconstruction_score : A scorer of any decomposition, for searches.
+    one_standard_error : Choose a size by a search.
+
+    Notes
+    -----
+    The probe is a :class:`~sklearn.linear_model.LogisticRegression` with at most 1000
+    iterations or a :class:`~sklearn.linear_model.Ridge`, after a
+    :class:`~sklearn.preprocessing.StandardScaler`; both have their default strength.
+
+    Folds share training rows, so that standard errors are rough, and those of two
+    estimators are correlated: the differences within each fold, from `folds`, tell more.
+
+    Seconds are comparable if `n_jobs` is 1 and nothing else runs. The first fit of each
+    process also pays for what is set up once.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import NMF, PCA
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.model_selection import compare_decompositions
+    >>> X, y = load_digits(return_X_y=True)
+    >>> comparison = compare_decompositions(
+    ...     [AutoencoderTransformer(max_epochs=20), PCA(), NMF(max_iter=1000)],
+    ...     X[:500],
+    ...     y[:500],
+    ...     n_components=[3, 9],
+    ...     cv=3,
+    ...     random_state=0,
+    ... )
+    >>> columns = ["estimator", "n_components", "r2", "probe"]
+    >>> print(comparison.to_frame()[columns].round(1).to_string(index=False))
+                 estimator  n_components  r2  probe
+    AutoencoderTransformer             3 0.6    0.8
+    AutoencoderTransformer             9 0.8    0.9
+                       PCA             3 0.4    0.8
+                       PCA             9 0.7    0.9
+                       NMF             3 0.3    0.6
+                       NMF             9 0.6    0.9
+    """
+    candidates = [
+        (name, size, _sized(name, estimator, size))
+        for name, estimator in _named(estimators).items()
+        for size in _sizes(n_components)
+    ]
+    data = _checked(X, y)
+    splits = _splits(data, cv, random_state)
+    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(splits)).tolist()
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(_measure)(estimator, data, split, seed)
+        for _, _, estimator in candidates
+        for split, seed in zip(splits, seeds, strict=True)
+    )
+    rows, folds = [], []
+    for i, (name, size, _) in enumerate(candidates):
+        of_candidate = results[i * len(splits) : (i + 1) * len(splits)]
+        rows.append(_row(name, size, of_candidate))
+        folds += [_fold(name, size, number, fold) for number, fold in enumerate(of_candidate)]
+        _repeat_warnings(rows[-1], of_candidate)
+    return DecompositionComparison(rows, folds, splits, seeds)
+
+
+def _named(estimators: Any) -> dict[str, Any]:
+    is_single = hasattr(estimators, "get_params")  # a pipeline is a sequence too, of its steps
+    if is_single or isinstance(estimators, str) or not isinstance(estimators, Iterable):
+        raise TypeError(f"estimators must be a dict or a sequence of estimators, got {estimators!r}.")
+    if not isinstance(estimators, Mapping):
+        estimators = list(estimators)
+        classes = [type(estimator).__name__ for estimator in estimators]
+        seen: Counter[str] = Counter()
+        names = []
+        for name in classes:
+            seen[name] += 1
+            names.append(f"{name} {seen[name]}" if classes.count(name) > 1 else name)
+        estimators = dict(zip(names, estimators, strict=True))
+    if not estimators:
+        raise ValueError("There are no estimators to compare.")
+    if not all(isinstance(name, str) for name in estimators):
+        raise TypeError(f"The names of estimators must be str, got {list(estimators)}.")
+    return dict(estimators)
+
+
+def _sizes(n_components: Any) -> list[int | None]:
+    if n_components is None:
+        return [None]
+    sizes = list(n_components) if isinstance(n_components, Iterable) else [n_components]
+    are_sizes = all(isinstance(size, Integral) and int(size) >= 1 for size in sizes)
+    if not sizes or not are_sizes or len(set(sizes)) < len(sizes):
+        raise ValueError(
+            "n_components must be an integer of at least 1, a sequence of different ones, or "
+            f"None, got {n_components!r}."
+        )
+    return [int(size) for size in sizes]
+
+
+def _sized(name: str, estimator: Any, size: int | None) -> Any:
+    """Return a copy of an estimator with its size set."""
+    estimator = clone(estimator)
+    if size is None:
+        return estimator
+    parameter = _size_parameter(estimator)
+    if parameter is None:
+        raise ValueError(
+            f"{name} has no parameter n_components to set. Leave n_components out and give "
+            "the estimators as they are to be compared."
+        )
+    return estimator.set_params(**{parameter: size})
+
+
+def _size_parameter(estimator: Any) -> str | None:
+    """Return the number of components as `set_params` names it."""
+    if not isinstance(estimator, Pipeline):
+        return "n_components" if "n_components" in estimator.get_params(deep=False) else None
+    for name, step in reversed(estimator.steps):
+        inner = None if step in (None, "passthrough") else _size_parameter(step)
+        if inner is not None:
+            return f"{name}__{inner}"
+    return None
+
+
+class _Data(NamedTuple):
+    """What estimators are compared on, and what is to predict y from their codes."""
+
+    X: Any
+    y: np.ndarray | None
+    probes: dict[str, Any]
+
+
+def _checked(X: Any, y: Any) -> _Data:
+    array = check_array(X, ensure_min_samples=2, input_name="X")
+    X = X if hasattr(X, "columns") else array
+    if y is None:
+        return _Data(X, None, {})
+    y = check_array(column_or_1d(y), ensure_2d=False, dtype=None, input_name="y")
+    check_consistent_length(X, y)
+    kind = type_of_target(y, input_name="y")
+    if kind in ("binary", "multiclass"):
+        models = LogisticRegression(max_iter=1000), KNeighborsClassifier()
+    elif kind == "continuous":
+        models = Ridge(), KNeighborsRegressor()
+    else:
+        raise ValueError(f"y must be classes or numbers, but its type of target is {kind!r}.")
+    linear, neighbours = models
+    return _Data(X, y, {"probe": make_pipeline(StandardScaler(), linear), "neighbours": neighbours})
+
+
+def _splits(data: _Data, cv: Any, random_state: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    if cv is None or isinstance(cv, Integral):
+        cv = KFold(5 if cv is None else cv, shuffle=True, random_state=random_state)
+    splits = list(check_cv(cv).split(data.X, data.y))
+    for number, (train, test) in enumerate(splits):
+        if len(test) < 2:
+            raise ValueError(f"Fold {number} holds out {len(test)} rows, but R² needs at least two.")
+        if data.y is not None and len(np.unique(data.y[train])) < 2:
+            raise ValueError(f"All training rows of fold {number} have the same y: there is nothing to predict.")
+    return splits
+
+
+class _Fold(NamedTuple):
+    """What came of one fold of one estimator."""
+
+    figures: dict[str, float]
+    components: np.ndarray | None
+    warnings: list[tuple[type[Warning], str]]
+    error: str
+
+
+def _measure(estimator: Any, data: _Data, split: tuple[np.ndarray, np.ndarray], seed: int) -> _Fold:
+    """Judge an estimator on one fold; an exception is noted, so that the others go on."""
+    error = ""
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            figures, components = _judge(estimator, data, split, seed)
+        except Exception as exception:
+            error = f"{type(exception).__name__}: {exception}"
+            figures, components = dict.fromkeys(["n_components", *_MEASURED, *data.probes], np.nan), None
+    return _Fold(figures, components, [(each.category, str(each.message)) for each in caught], error)
+
+
+def _judge(
+    estimator: Any, data: _Data, split: tuple[np.ndarray, np.ndarray], seed: int
+) -> tuple[dict[str, float], np.ndarray | None]:
+    """Return the figures of one fold, and the components if there are any."""
+    train, test = split
+    X, X_test = _rows_of(data.X, train), _rows_of(data.X, test)
+    estimator = clone(estimator)
+    estimator.set_params(**{p: seed for p in estimator.get_params() if p.split("__")[-1] == "random_state"})
+    start = time.perf_counter()
+    estimator.fit(X) if data.y is None else estimator.fit(X, data.y[train])
+    fit_seconds = time.perf_counter() - start
+    r2 = reconstruction_score(estimator, X_test)  # first, as it says best what an estimator lacks
+    start = time.perf_counter()
+    codes = estimator.transform(X_test)
+    transform_seconds = time.perf_counter() - start
+    components = getattr(_last_step(estimator), "components_", None)
+    quality = {} if components is None else component_quality(estimator, X)
+    figures = {
+        "n_components": codes.shape[1],
+        "r2": r2,
+        "fit_seconds": fit_seconds,
+        "transform_seconds": transform_seconds,
+        "n_parameters": _n_parameters(estimator),
+        **{name: quality.get(name, np.nan) for name in ("localisation", "redundancy", "dead")},
+    }
+    if data.y is not None:
+        training_codes = estimator.transform(X)
+        for name, model in data.probes.items():
+            figures[name] = clone(model).fit(training_codes, data.y[train]).score(codes, data.y[test])
+    return figures, components
+
+
+def _rows_of(X: Any, rows: np.ndarray) -> Any:
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def _n_parameters(estimator: Any) -> int:
+    if isinstance(estimator, Pipeline):
+        return sum(_n_parameters(step) for _, step in estimator.steps if step not in (None, "passthrough"))
+    if hasattr(estimator, "module_"):
+        return sum(weights.numel() for weights in estimator.module_.parameters())
+    arrays = (getattr(estimator, name, None) for name in ("components_", "mean_"))
+    return sum(np.size(array) for array in arrays if array is not None)
+
+
+def _row(name: str, size: int | None, folds: Sequence[_Fold]) -> dict[str, Any]:
+    """Return the means over the folds; a fold that failed has NaN, and so has its row."""
+    scores = {figure: [fold.figures[figure] for fold in folds] for figure in folds[0].figures}
+    row: dict[str, Any] = {"estimator": name, "n_components": size or _count(scores["n_components"])}
+    row |= _means(scores, _MEASURED)
+    row["n_parameters"] = _count(scores["n_parameters"])
+    row["stability"] = _stability([fold.components for fold in folds])
+    row |= _means(scores, _MEASURED_WITH_Y)
+    row["error"] = next((fold.error for fold in folds if fold.error), "")
+    return row
+
+
+def _fold(name: str, size: int | None, number: int, fold: _Fold) -> dict[str, Any]:
+    """Return what is told of one fold."""
+    figures = dict(fold.figures)
+    measured_size = figures.pop("n_components")
+    return {"estimator": name, "n_components": size or measured_size, "fold": number, **figures, "error": fold.error}
+
+
+def _means(scores: Mapping[str, Sequence[float]], figures: Sequence[str]) -> dict[str, float]:
+    means = {}
+    for figure in (figure for figure in figures if figure in scores):
+        means[figure] = float(np.mean(scores[figure]))
+        if figure in _WITH_ERROR:
+            means[f"{figure}_se"] = standard_error(scores[figure])
+    return means
+
+
+def _count(values: Sequence[float]) -> float:
+    """Return the mean, as an int if it is whole."""
+    mean = float(np.mean(values))
+    return int(mean) if mean.is_integer() else mean
+
+
+def standard_error(scores: ArrayLike) -> float:
+    """Return the standard error of the mean; NaN for one score."""
+    scores = np.asarray(scores, dtype=np.float64)
+    return float(np.std(scores, ddof=1) / np.sqrt(len(scores))) if len(scores) > 1 else np.nan
+
+
+def _stability(components: Sequence[np.ndarray | None]) -> float:
+    directions = [_directions(each) for each in components if each is not None]
+    if len(directions) < max(len(components), 2) or len({each.shape[1] for each in directions}) > 1:
+        return np.nan
+    return float(np.mean([_agreement(one, other) for one, other in combinations(directions, 2)]))
+
+
+def _directions(components: np.ndarray) -> np.ndarray:
+    """Return rows of length 1, but for zeros."""
+    components = np.asarray(components, dtype=np.float64)
+    largest = np.abs(components).max(axis=1, keepdims=True)
+    scaled = components / np.where(largest > 0, largest, 1)  # its squares neither overflow nor vanish
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return scaled / np.where(lengths > 0, lengths, 1)
+
+
+def _agreement(one: np.ndarray, other: np.ndarray) -> float:
+    cosines = np.minimum(np.abs(one @ other.T), 1)
+    return float(cosines[linear_sum_assignment(cosines, maximize=True)].mean())
+
+
+def _repeat_warnings(row: dict[str, Any], folds: Sequence[_Fold]) -> None:
+    """Warn once of each category of what the folds of a row warned of, perhaps in other processes."""
+    caught: dict[type[Warning], dict[int, str]] = {}
+    for number, fold in enumerate(folds):
+        for category, text in fold.warnings:
+            caught.setdefault(category, {}).setdefault(number, text)
+    for category, texts in caught.items():
+        what = f"{row['estimator']}, n_components={row['n_components']}, {len(texts)} of {len(folds)} folds"
+        warnings.warn(f"{what}: {next(iter(texts.values()))}", category, stacklevel=3)

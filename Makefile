@@ -32,7 +32,8 @@ bench: $(STAMP) ## measure speed and memory against peers
 	@$(PY) -m benchmarks.bench_speed
 
 bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
-	@for table in "deep error" "deep neighbours" probe dead_units variational features tabular; do \
+	@for table in "deep error" "deep neighbours" probe dead_units variational features tabular \
+	  "ordered curve" "ordered search" "ordered linear" "ordered stability" "compare digits" "compare halving"; do \
 	  echo "$$table"; \
 	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \
 	done

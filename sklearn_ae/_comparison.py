@@ -30,7 +30,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn_ae._scoring import _last_step, component_quality, reconstruction_score
 from sklearn_ae.plotting import ComparisonDisplay
 
-__all__ = ["DecompositionComparison", "compare_decompositions", "standard_error"]
+__all__ = ["DecompositionComparison", "compare_decompositions", "stability", "standard_error"]
 
 _MEASURED = ("r2", "fit_seconds", "transform_seconds", "n_parameters", "localisation", "redundancy", "dead")
 _MEASURED_WITH_Y = ("probe", "neighbours")
@@ -491,7 +491,7 @@ def _row(name: str, size: int | None, folds: Sequence[_Fold]) -> dict[str, Any]:
     row: dict[str, Any] = {"estimator": name, "n_components": size or _count(scores["n_components"])}
     row |= _means(scores, _MEASURED)
     row["n_parameters"] = _count(scores["n_parameters"])
-    row["stability"] = _stability([fold.components for fold in folds])
+    row["stability"] = stability([fold.components for fold in folds])
     row |= _means(scores, _MEASURED_WITH_Y)
     row["error"] = next((fold.error for fold in folds if fold.error), "")
     return row
@@ -525,7 +525,8 @@ def standard_error(scores: ArrayLike) -> float:
     return float(np.std(scores, ddof=1) / np.sqrt(len(scores))) if len(scores) > 1 else np.nan
 
 
-def _stability(components: Sequence[np.ndarray | None]) -> float:
+def stability(components: Sequence[np.ndarray | None]) -> float:
+    """Return the mean absolute cosine of the components of each two fits, matched one to one; NaN where one failed."""
     directions = [_directions(each) for each in components if each is not None]
     if len(directions) < max(len(components), 2) or len({each.shape[1] for each in directions}) > 1:
         return np.nan

@@ -24,8 +24,9 @@ def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     1 - Σ(x - x̂)² / Σ(x - x̄)²: :func:`sklearn.metrics.r2_score` with
     `multioutput="variance_weighted"`. The baseline x̄ is the mean of the `X` that is
     scored, so it is the same whatever the estimator, and scores of different kinds and
-    sizes compare. Features that are constant on `X` do not count. A whole :class:`~sklearn.pipeline.Pipeline` is judged in the units of
-    the data that goes into it.
+    sizes compare. Features that are constant on `X` do not count. A whole
+    :class:`~sklearn.pipeline.Pipeline` is judged in the units of the data that goes into
+    it.
 
     It is a scorer: pass it as `scoring` to :class:`~sklearn.model_selection.GridSearchCV`
     or :func:`~sklearn.model_selection.cross_val_score`.

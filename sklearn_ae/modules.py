@@ -89,9 +89,14 @@ def dropped(h: Tensor, rate: float, generator: Generator) -> Tensor:
 
 
 def prefixes(h: Tensor, generator: Generator) -> Tensor:
-    """Return h with all but the first units of each row set to zero; how many stay is drawn evenly from 1 to all."""
-    n_kept = torch.randint(1, h.shape[1] + 1, (len(h), 1), generator=generator, device=h.device)
-    return h * (torch.arange(h.shape[1], device=h.device) < n_kept)
+    """Return h with all but the first units of each row set to zero.
+
+    How many stay, from 1 to all, is drawn evenly, and is even over the rows too: that makes gradients less noisy.
+    """
+    n_rows, n_units = h.shape
+    order = torch.randperm(n_rows, generator=generator, device=h.device)
+    share = (order + torch.rand(1, generator=generator, device=h.device)) / n_rows  # (n,), in [0, 1]
+    return h * (torch.arange(n_units, device=h.device) <= (share * n_units)[:, None])
 
 
 class Autoencoder(nn.Module):

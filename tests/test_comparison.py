@@ -22,7 +22,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._comparison import _directions, _stability, standard_error
+from sklearn_ae._comparison import _directions, stability, standard_error
 from sklearn_ae.model_selection import compare_decompositions, component_quality, reconstruction_score
 
 SECONDS = ["fit_seconds", "transform_seconds"]
@@ -202,20 +202,20 @@ class TestStability:
             max(np.mean(np.abs(np.sum(unit[i] * unit[j][list(order)], axis=1))) for order in permutations(range(4)))
             for i, j in [(0, 1), (0, 2), (1, 2)]
         ]
-        assert _stability(components) == pytest.approx(np.mean(by_hand))
+        assert stability(components) == pytest.approx(np.mean(by_hand))
 
     def test_order_sign_and_length_do_not_matter(self):
         components = np.random.default_rng(0).normal(size=(4, 7))
         same = -components[[2, 0, 3, 1]] * [[1], [1e200], [1e-200], [3]]
-        assert _stability([components, same]) == pytest.approx(1)
-        assert _stability([components, same]) <= 1
+        assert stability([components, same]) == pytest.approx(1)
+        assert stability([components, same]) <= 1
 
     def test_zeros_match_nothing(self):
-        assert _stability([np.eye(2), np.diag([1.0, 0.0])]) == 0.5
+        assert stability([np.eye(2), np.diag([1.0, 0.0])]) == 0.5
         assert_array_equal(_directions(np.diag([0.0, -4.0])), [[0, 0], [0, -1]])
 
     def test_of_two_sizes_the_smaller_is_matched(self):
-        assert _stability([np.eye(3), np.eye(3)[[2]]]) == 1
+        assert stability([np.eye(3), np.eye(3)[[2]]]) == 1
 
     @pytest.mark.parametrize(
         "components",
@@ -223,7 +223,7 @@ class TestStability:
         ids=["one fold", "failed fold", "no components", "other features"],
     )
     def test_what_cannot_be_matched_is_nan(self, components):
-        assert np.isnan(_stability(components))
+        assert np.isnan(stability(components))
 
     def test_clear_axes_are_stable(self):
         X = np.random.default_rng(0).normal(size=(300, 5)) * [100, 30, 10, 3, 1]
@@ -284,7 +284,7 @@ class TestFolds:
         pd.testing.assert_frame_equal(figures(by_splitter), figures(by_splits))
         assert_array_equal(by_splitter.splits[0][1], next(splitter.split(X, classes))[1])
 
-    def test_one_fold_has_no_errors_nor_stability(self, X, classes):
+    def test_one_fold_has_no_errors_norstability(self, X, classes):
         (row,) = compare([PCA(2)], X, classes, cv=[(np.arange(60), np.arange(60, 90))]).rows
         assert np.isnan([row["r2_se"], row["probe_se"], row["neighbours_se"], row["stability"]]).all()
         assert 0 < row["r2"] < 1

@@ -28,7 +28,7 @@ from sklearn_ae._configuration import (
 from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
-from sklearn_ae._sizes import check_size_for_passes, enough_units, is_chosen_by_fit
+from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._training import (
     AutoencoderNet,
     KeepBest,
@@ -390,7 +390,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Train for one pass over X, going on from the present weights.
 
         The first call, unless ``fit`` came before it, starts as PCA of its rows and fixes ``mean_``, the scale and the
-        order and axes of the code, so that codes do not jump from call to call. The weights are those after the last
+        order and axes of the code, so that codes do not jump from call to call; where `n_components` is no integer, its
+        rows choose the number of units too. The weights are those after the last
         step: there is no validation split and no averaging.
 
         Parameters
@@ -418,7 +419,6 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             )
             mean, bounds = column_means(X, self._names), column_bounds(X)
             if first:
-                check_size_for_passes(self.n_components)
                 self._architecture = self._choose_architecture(X, bounds)
                 self.n_iter_, self.loss_curve_ = 0, np.empty(0)
                 seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -440,6 +440,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self.best_epoch_, self.validation_scores_ = self.n_iter_, None
             self.loss_curve_ = np.append(self.loss_curve_, loss)
             self._publish(net.module_, Z, set_code_map=first)
+            if first:
+                self._keep_enough(Z, None)
         return self
 
     def transform(self, X: Any) -> Any:

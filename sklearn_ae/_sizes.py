@@ -12,7 +12,7 @@ from sklearn_ae._data import chunks, in_scale
 from sklearn_ae._inference import row_errors
 from sklearn_ae.modules import Autoencoder
 
-__all__ = ["check_size_for_passes", "enough_units", "is_chosen_by_fit", "most_units"]
+__all__ = ["enough_units", "is_chosen_by_fit", "most_units"]
 
 #: Units of the ordered code that a size is chosen from, at most.
 MOST_UNITS = 128
@@ -26,15 +26,6 @@ def is_chosen_by_fit(n_components: Any) -> bool:
 def most_units(n_components: Any, n_samples: int, n_features: int) -> int:
     """Return the number of units to train, of which ``fit`` may keep fewer."""
     return min(n_samples, n_features, MOST_UNITS) if is_chosen_by_fit(n_components) else int(n_components)
-
-
-def check_size_for_passes(n_components: Any) -> None:
-    """Raise a ValueError where the first ``partial_fit`` would have to choose a size."""
-    if is_chosen_by_fit(n_components):
-        raise ValueError(
-            f"n_components={n_components!r} is chosen by fit, from the whole of training: begin partial_fit with an "
-            "integer, or call fit first."
-        )
 
 
 def enough_units(

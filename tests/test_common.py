@@ -40,6 +40,9 @@ CONFIGURATIONS = [
     "corruption='salt_and_pepper'",
     "lr_schedule='linear'",
     "module=Own",
+    "ordered=True",
+    "n_components=0.3",
+    "n_components='auto'",
 ]
 
 SCRIPT = """

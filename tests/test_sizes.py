@@ -197,12 +197,18 @@ def test_constant_data_needs_one_unit():
     assert quick("auto").fit(np.ones((20, 3))).n_components_ == 1
 
 
-def test_partial_fit_chooses_no_size_but_goes_on_with_a_chosen_one():
-    with pytest.raises(ValueError, match=r"n_components=0\.5 is chosen by fit.*integer"):
-        quick(0.5).partial_fit(X)
-    model = quick(0.5, max_epochs=20).fit(X)
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_partial_fit_goes_on_with_the_size_that_was_chosen(begin):
+    model = getattr(quick(0.5, max_epochs=20), begin)(X)
     k = model.n_components_
-    assert model.partial_fit(X).transform(X).shape == (300, k)
+    assert 1 < k < 64
+    assert model.partial_fit(X[:100]).transform(X).shape == (300, k)
+
+
+def test_the_rows_of_the_first_partial_fit_choose_the_size():
+    model, whole = quick(0.5).partial_fit(X), quick(64, ordered=True).partial_fit(X)
+    curve = whole.reconstruction_curve(X)
+    assert curve[model.n_components_ - 1] >= 0.5 > curve[model.n_components_ - 2]
 
 
 @pytest.mark.parametrize("n_components", [0, 11, 2.0, 0.5, "auto", None])

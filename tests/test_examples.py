@@ -68,3 +68,57 @@ def test_demo(tmp_path):
 def test_mnist_features(tmp_path):
     printed = run("plot_mnist_features.py", tmp_path)
     assert len(re.findall(r"R² 0\.\d{3}", printed)) == 8
+
+
+@pytest.mark.slow
+def test_choose_size(tmp_path):
+    printed = run("plot_choose_size.py", tmp_path)
+    curve = [float(score) for score in re.findall(r"units: R² ([\d.]+)$", printed, re.MULTILINE)]
+    assert len(curve) == 6
+    assert curve == sorted(curve)
+    share, auto, pca = (
+        int(size) for size in re.findall(r"^(?:n_components|PCA).*? (\d+) units", printed, re.MULTILINE)
+    )
+    assert share < pca < auto
+    best, chosen = map(int, re.search(r"best: (\d+) units; chosen: (\d+)", printed).groups())
+    assert chosen < best
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mnist")
+def test_compare_decompositions(tmp_path):
+    printed = run("plot_compare_decompositions.py", tmp_path)
+    rows = re.findall(r"^\| \d+ \| (.*) \|$", printed, re.MULTILINE)
+    assert len(rows) == 5
+    for row in rows:
+        autoencoder, pca, nmf, *_ = map(float, row.split(" | "))
+        assert nmf < pca < autoencoder
+    assert len(re.findall(r"^(?:autoencoder|PCA|NMF) +\d+ +0\.\d{3} ± ", printed, re.MULTILINE)) == 3 * (5 + 4)
+    assert str(Path("output", "comparison.png")) in printed
+    assert (tmp_path / "output" / "comparison.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_pipeline_classifier(tmp_path):
+    printed = run("plot_pipeline_classifier.py", tmp_path)
+    assert len(re.findall(r"0\.\d{3} ± 0\.\d{3}", printed)) == 2 * 7
+    best, chosen = (int(size) for size in re.findall(r"^(?:best|chosen): .* (\d+) units", printed, re.MULTILINE))
+    assert chosen <= best
+    assert re.search(r"^all 64 pixels: accuracy 0\.9", printed, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_outliers(tmp_path):
+    printed = run("plot_outliers.py", tmp_path)
+    autoencoder, pca, forest = map(float, re.search(r"^mean +(\S+) +(\S+) +(\S+)$", printed, re.MULTILINE).groups())
+    assert forest < pca < autoencoder
+    assert len(re.findall(r"^\d+(?: +0\.\d{3}){3}$", printed, re.MULTILINE)) == 10 + 4
+
+
+@pytest.mark.slow
+def test_traversal(tmp_path):
+    printed = run("plot_traversal.py", tmp_path)
+    scores = [float(score) for score in re.findall(r"R² ([\d.]+)$", printed, re.MULTILINE)]
+    assert len(scores) == 4
+    assert scores[1] < scores[0]
+    assert scores[3] < scores[2]

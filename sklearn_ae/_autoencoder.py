@@ -214,9 +214,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Notes
     -----
-    Never worse than PCA: for the identity code, the squared error, identity or clip output and no dropout, penalty or
-    corruption, the R² of the validation rows is at least that of PCA fitted on the other training rows. Elsewhere the
-    start is a good one and no more. With ``hidden_layer_sizes=()``, the identity code and
+    Never worse than PCA: for the identity code, not `ordered`, the squared error, identity or clip output and no
+    dropout, penalty or corruption, the R² of the validation rows is at least that of PCA fitted on the other training
+    rows. Elsewhere the start is a good one and no more. With ``hidden_layer_sizes=()``, the identity code and
     ``output_activation="identity"`` the optimum *is* PCA [2]_: no autoencoder with a linear decoder has a smaller
     squared error [1]_. What makes the difference is the hidden layers [3]_, and on images some of it the clipping.
 
@@ -391,8 +391,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         The first call, unless ``fit`` came before it, starts as PCA of its rows and fixes ``mean_``, the scale and the
         order and axes of the code, so that codes do not jump from call to call; where `n_components` is no integer, its
-        rows choose the number of units too. The weights are those after the last
-        step: there is no validation split and no averaging.
+        rows choose the number of units too. The weights are those after the last step: there is no validation split and
+        no averaging.
 
         Parameters
         ----------

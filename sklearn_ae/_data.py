@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 CHUNK_ENTRIES = 2**19
+#: Share of a range by which data may exceed it.
+ROUNDING = 1e-6
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
@@ -150,10 +152,14 @@ def column_means(X: np.ndarray, names: np.ndarray | None) -> np.ndarray:
 def check_range(
     bounds: tuple[np.ndarray, np.ndarray], data_range: tuple[Any, Any], names: np.ndarray | None, what: str
 ) -> None:
-    """Raise a ValueError where the bounds of columns exceed a closed interval, or one for each; `what` asked for it."""
+    """Raise a ValueError where the bounds of columns exceed a closed interval, or one for each; `what` asked for it.
+
+    They may by the rounding of float32, in which training takes them: scaling to [0, 1] may end beside it.
+    """
     low, high = bounds
     least, greatest = (np.broadcast_to(np.asarray(end, dtype=float), low.shape) for end in data_range)
-    outside = np.flatnonzero((low < least) | (high > greatest))
+    slack = ROUNDING * np.maximum(1, np.where(np.isfinite(greatest), np.abs(greatest), 0))
+    outside = np.flatnonzero((low < least - slack) | (high > greatest + slack))
     if len(outside):
         i = outside[0]
         negative = "Negative values in data: " if (low < least).any() and (least >= 0).all() else ""

@@ -249,12 +249,13 @@ class Poisson(Loss):
     positive_only = True
 
     def entries(self, step: Step) -> Tensor:
-        x, u, rate = step.target, step.linear_output, step.output
+        x, u, rate = step.target.clamp_min(0), step.linear_output, step.output  # rounding may have led below 0
         log_rate = torch.where(u < -30, u, torch.log(F.softplus(u.clamp_min(-30))))  # where the rate vanishes too
         return torch.xlogy(x, x) - x * log_rate - x + rate
 
     def log_partition(self, target: Tensor) -> Tensor:
-        return target - torch.xlogy(target, target) + torch.lgamma(target + 1)
+        x = target.clamp_min(0)
+        return x - torch.xlogy(x, x) + torch.lgamma(x + 1)
 
 
 class CrossEntropy(Loss):

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from helpers import quick
+from sklearn.datasets import load_wine
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_ae import _data
 from sklearn_ae._data import (
@@ -220,6 +223,23 @@ def test_the_ends_of_the_range_belong_to_it(dtype):
     X = np.array([[0, 1], [1, 0], [1, 1]], dtype)
     check_range(column_bounds(X), (0.0, 1.0), None, "test")
     np.testing.assert_allclose(column_means(X, None), [2 / 3, 2 / 3], rtol=1e-15)
+
+
+def test_rounding_beyond_the_ends_is_allowed():
+    check_range((np.array([-1e-7]), np.array([1 + 1e-7])), (0.0, 1.0), None, "test")
+    with pytest.raises(ValueError, match="models data"):
+        check_range((np.array([0.0]), np.array([1 + 1e-5])), (0.0, 1.0), None, "test")
+
+
+def test_data_scaled_to_its_range_is_accepted():
+    X = MinMaxScaler().fit_transform(StandardScaler().fit_transform(load_wine().data))
+    assert X.max() > 1  # by rounding
+    model = quick(loss="log_loss").fit(X)
+    assert np.isfinite(model.score(X))
+    for loss in ("log_loss", "poisson"):
+        model = quick(code="gaussian", loss=loss).fit(X - 1e-9)
+        assert np.isfinite(model.loss_curve_).all()
+        assert np.isfinite(model.elbo(X - 1e-9, random_state=0))
 
 
 @pytest.mark.parametrize("value", [1e38, 3e38])

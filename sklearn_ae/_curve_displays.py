@@ -17,6 +17,7 @@ from sklearn_ae._display import (
     LABEL_WIDTH,
     MARKERS,
     _Display,
+    _NamedDisplay,
     check_curve,
     check_curves,
     check_mapping,
@@ -38,7 +39,7 @@ _MAX_NUMBERED_CLASSES = 20
 
 
 @dataclass(eq=False, repr=False)
-class LossCurveDisplay(_Display):
+class LossCurveDisplay(_NamedDisplay):
     """Training loss and validation R² by epoch.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_curves`.
@@ -227,10 +228,7 @@ class LossCurveDisplay(_Display):
         margin = max(0.5, 0.03 * len(loss))
         ax.set(xlabel="epoch", xlim=(-margin, len(loss) + margin))
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
-        style = {"ncols": 3, "fontsize": "small", "frameon": False, "borderaxespad": 0.2}
-        ax.legend(handles=lines, loc="lower center", bbox_to_anchor=(0.5, 1), **style)
-        if self.estimator_name is not None:
-            ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH), pad=22)  # over the legend
+        self._draw_head(ax, lines)
         return self
 
     def _check(self) -> tuple[np.ndarray, np.ndarray | None]:
@@ -408,7 +406,7 @@ class SizeCurveDisplay(_Display):
 
 
 @dataclass(eq=False, repr=False)
-class ScreeDisplay(_Display):
+class ScreeDisplay(_NamedDisplay):
     """The share of the variance that each unit explains, and that of all units up to it.
 
     It is recommended to use :meth:`from_estimator`.
@@ -517,15 +515,12 @@ class ScreeDisplay(_Display):
         ax.axhline(0, color="0.2", linewidth=0.8)
         ax.set(xlabel="unit", ylabel="share of the variance explained", xlim=(-0.7, len(shares) - 0.3))
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
-        style = {"ncols": 2, "fontsize": "small", "frameon": False, "borderaxespad": 0.2}
-        ax.legend(handles=[bars, *sums], loc="lower center", bbox_to_anchor=(0.5, 1), **style)
-        if self.estimator_name is not None:
-            ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH), pad=22)  # over the legend
+        self._draw_head(ax, [bars, *sums])
         return self
 
 
 @dataclass(eq=False, repr=False)
-class CodeScatterDisplay(_Display):
+class CodeScatterDisplay(_NamedDisplay):
     """The codes of two units against each other, coloured by a target.
 
     It is recommended to use :meth:`from_estimator`.
@@ -674,8 +669,7 @@ class CodeScatterDisplay(_Display):
         else:
             colorbar_beside(ax, ax.scatter(across, up, c=y, cmap=cmap, **style), label=_target_name(self.y))
         ax.set(xlabel=f"unit {self.units[0]}", ylabel=f"unit {self.units[1]}")
-        if self.estimator_name is not None:
-            ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH))
+        self._draw_title(ax)
         return self
 
     def _check(self) -> tuple[np.ndarray, np.ndarray | None]:

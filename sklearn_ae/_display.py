@@ -54,6 +54,22 @@ class _Display:
         return ax
 
 
+class _NamedDisplay(_Display):
+    """A display whose title is the name of an estimator, where it has one."""
+
+    estimator_name: str | None
+
+    def _draw_title(self, ax: Axes, **style: Any) -> None:
+        if self.estimator_name is not None:
+            ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH), **style)
+
+    def _draw_head(self, ax: Axes, handles: list[Any]) -> None:
+        """Draw the legend in a row above the Axes and the title over it."""
+        style: dict[str, Any] = {"fontsize": "small", "frameon": False, "borderaxespad": 0.2}
+        ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(handles), **style)
+        self._draw_title(ax, pad=22)
+
+
 def wrap(text: str, width: int) -> str:
     return textwrap.fill(text, width, break_long_words=False)
 

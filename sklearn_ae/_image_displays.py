@@ -16,6 +16,7 @@ from sklearn_ae._display import (
     LABEL_WIDTH,
     MAX_TICK_LABELS,
     _Display,
+    _NamedDisplay,
     check_feature_names,
     check_mapping,
     check_units,
@@ -38,7 +39,7 @@ _GAP_COLOR = "0.85"
 
 
 @dataclass(eq=False, repr=False)
-class ComponentsDisplay(_Display):
+class ComponentsDisplay(_NamedDisplay):
     """The components of a decomposition, as images or as a heat map.
 
     Components are drawn as images if `image_shape` is given or if there are no
@@ -281,8 +282,7 @@ class ComponentsDisplay(_Display):
             ax = self._start(ax, mosaic.figsize(margin=1.5))
             self.im_ = mosaic.draw(ax, mosaic.row_ranges(), **style)
         ax.set_ylabel("component")
-        if self.estimator_name is not None:
-            ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH))
+        self._draw_title(ax)
         if colorbar:
             label = "relative weight" if scale_each else "weight"
             colorbar_beside(ax, self.im_, ticks=[-limit, 0, limit], format="%.2g", label=label)
@@ -596,7 +596,7 @@ class ReconstructionDisplay(_Display):
 
 
 @dataclass(eq=False, repr=False)
-class TraversalDisplay(_Display):
+class TraversalDisplay(_NamedDisplay):
     """What each unit of a code does: the data decoded along it, all other units held still.
 
     Images, decided as in :class:`ComponentsDisplay`, are drawn as a mosaic with a row for
@@ -810,8 +810,7 @@ class TraversalDisplay(_Display):
             ax = self._start(ax, mosaic.figsize(margin=1.5))
             self._draw_images(ax, mosaic, units, cmap="gray" if cmap is None else cmap)
         ax.set_ylabel("unit")
-        if self.estimator_name is not None:
-            ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH))
+        self._draw_title(ax)
         return self
 
     def _draw_changes(self, ax: Axes, changes: np.ndarray, cmap: Any) -> None:

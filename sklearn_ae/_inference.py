@@ -9,7 +9,6 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from sklearn_ae._data import Coordinates, as_tensor, chunks, column_means, in_scale
@@ -102,9 +101,10 @@ class Inference:
         errors, variance = np.zeros(module.n_components), 0.0
         for _, z in self._inputs(X, device):
             widths = self.coordinates.relative_widths_like(z)
-            errors += row_errors(module, z, module.network_code(z), widths).sum(0).cpu().numpy()
-            centred = z - torch.from_numpy(self.coordinates.of_point(mean)).to(z)
-            variance += float(in_scale(centred, widths).square().sum(dtype=torch.float64))
+            centre = torch.from_numpy(self.coordinates.of_point(mean)).to(z)
+            of_rows, variances = row_errors(module, z, module.network_code(z), centre, widths)
+            errors += of_rows.sum(0).cpu().numpy()
+            variance += float(variances.sum())
         return errors, variance
 
     @torch.no_grad()
@@ -137,18 +137,20 @@ class Inference:
             yield rows, z.to(device)
 
 
-def row_errors(module: Autoencoder, z: Tensor, code: Tensor, relative_widths: Tensor | None) -> Tensor:
-    """Return the squared error of each row of z, (n, 1), or for an ordered code of each prefix, (n, n_components).
+def row_errors(
+    module: Autoencoder, z: Tensor, code: Tensor, mean: Tensor, relative_widths: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the squared error of each row of z, (n, 1), and its squared distance from the mean, (n,).
 
-    `code` is the network's for z; errors are in units of the data's scale.
+    Of an ordered code there is an error for each prefix, (n, n_components). `code` is the network's for z; all are in
+    units of the data's scale.
     """
     sizes = range(1, module.n_components + 1) if module.ordered else (module.n_components,)
     errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
     for column, size in enumerate(sizes):
-        prefix = F.pad(code[:, :size], (0, module.n_components - size))
-        output = module.output(module.linear_output(prefix))
+        output = module.output(module.linear_output(code[:, :size]))
         errors[:, column] = in_scale(z - output, relative_widths).square().sum(1, dtype=torch.float64)
-    return errors
+    return errors, in_scale(z - mean, relative_widths).square().sum(1, dtype=torch.float64)
 
 
 @torch.no_grad()
@@ -162,9 +164,8 @@ def add_moments(
     for rows in chunks(*Z.shape):
         z = Z[rows]
         code = module.network_code(z)
-        errors = row_errors(module, z, code, relative_widths).sum(0).cpu().numpy()
-        variance = float(in_scale(z - mean, relative_widths).square().sum(dtype=torch.float64))
-        moments.update(code.cpu().numpy(), errors, variance)
+        errors, variances = row_errors(module, z, code, mean, relative_widths)
+        moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
 
 
 def _working_dtype(X: np.ndarray) -> torch.dtype:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae._data import chunks, in_scale
+from sklearn_ae._data import chunks
 from sklearn_ae._inference import row_errors
 from sklearn_ae.modules import Autoencoder
 
@@ -68,12 +68,12 @@ def errors_and_variances(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the squared error of each row for each prefix (n, k), and its squared distance from the mean (n,)."""
     chosen = Z if rows is None else Z.index_select(0, rows.to(Z.device))
-    errors, variances = [], []
-    for part in chunks(*chosen.shape):
-        z = chosen[part]
-        errors.append(row_errors(module, z, module.network_code(z), relative_widths).cpu().numpy())
-        variances.append(in_scale(z - mean, relative_widths).square().sum(1, dtype=torch.float64).cpu().numpy())
-    return np.concatenate(errors), np.concatenate(variances)
+    parts = [
+        row_errors(module, z, module.network_code(z), mean, relative_widths)
+        for z in (chosen[rows] for rows in chunks(*chosen.shape))
+    ]
+    errors, variances = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
+    return errors, variances
 
 
 def standard_error(errors: np.ndarray, variances: np.ndarray) -> float:

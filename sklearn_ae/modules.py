@@ -185,7 +185,7 @@ class Autoencoder(nn.Module):
         return self.code_of(self.network.encode(x))
 
     def linear_output(self, h: Tensor) -> Tensor:
-        """Return the decoder's output before the output activation, for the network's code."""
+        """Return the decoder's output before the output activation, for the network's code or its first units."""
         return self.network.decode(F.pad(h, (0, self.n_units - h.shape[-1])) if h.shape[-1] < self.n_units else h)
 
     def step(

@@ -29,6 +29,15 @@ def _read_only(X) -> np.ndarray:
     return X
 
 
+@pytest.fixture
+def close_figures():
+    """Close what a test has drawn."""
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
 @pytest.fixture(scope="session")
 def digits() -> np.ndarray:
     """Return the 1,797 digits of 64 pixels, 0 to 16."""

@@ -1,6 +1,5 @@
 """Sizes, shares of variance, codes and comparisons: what is drawn is the data, bad input is named."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,10 +22,7 @@ from sklearn_ae.plotting import CodeScatterDisplay, ComparisonDisplay, ScreeDisp
 LONG_NAME = "AutoencoderTransformer with dropout 0.5 and three hidden layers"
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 class Ordered(TransformerMixin, BaseEstimator):

@@ -34,10 +34,7 @@ LONG_NAME = "AutoencoderTransformer with dropout 0.5 and three hidden layers"
 CURVES = {"validation_scores": [0.4, 0.6, 0.8, 0.7], "best_epoch": 2}
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What each unit does: the steps are decoded codes in which one unit moves and the others rest."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,11 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae.plotting import TraversalDisplay
 
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 @pytest.fixture(scope="module")

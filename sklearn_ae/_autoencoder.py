@@ -8,13 +8,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
-from sklearn_ae._axes import Member, Step, member
+from sklearn_ae._axes import Member, Step
 from sklearn_ae._compat import fit_context
 from sklearn_ae._configuration import (
     PARAMETER_CONSTRAINTS,
@@ -26,7 +25,8 @@ from sklearn_ae._configuration import (
     find_device_or_cpu,
 )
 from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
-from sklearn_ae._inference import Inference, add_moments, in_float64
+from sklearn_ae._fitted import FittedAutoencoder
+from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._training import (
@@ -39,11 +39,11 @@ from sklearn_ae._training import (
     train_one_pass,
     weights_of,
 )
-from sklearn_ae.canonical import CodeMoments, canonicalize_, explained_variance, r_squared
-from sklearn_ae.codes import CODES, Code
+from sklearn_ae.canonical import CodeMoments, canonicalize_
+from sklearn_ae.codes import Code
 from sklearn_ae.corruptions import corruption_of
 from sklearn_ae.initializers import start_
-from sklearn_ae.losses import LOSSES, Loss
+from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Architecture, Autoencoder
 from sklearn_ae.penalties import penalties_of
 
@@ -53,20 +53,7 @@ __all__ = ["AutoencoderTransformer"]
 AVERAGE_WINDOW = 400
 
 
-def _code_has(method: str) -> Callable[[Any], bool]:
-    """Return a check for :func:`~sklearn.utils.metaestimators.available_if`: whether the code has a method."""
-
-    def check(estimator: "AutoencoderTransformer") -> bool:
-        return hasattr(member(estimator.code, CODES), method)
-
-    return check
-
-
-def _is_ordered(estimator: "AutoencoderTransformer") -> bool:
-    return estimator.ordered or is_chosen_by_fit(estimator.n_components)
-
-
-class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class AutoencoderTransformer(FittedAutoencoder):
     """Autoencoder that starts as PCA, with PCA's interface.
 
     Two halves of a network, an encoder to `n_components` numbers and a decoder back, are trained to reconstruct the
@@ -264,12 +251,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     True
     """
 
-    module_: Autoencoder
     net_: AutoencoderNet
     validation_scores_: np.ndarray | None
-    _architecture: Architecture
-    _inference: Inference
-    _bounds: tuple[np.ndarray, np.ndarray]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
@@ -444,226 +427,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 self._keep_enough(Z, None)
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Return the codes of X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_components)
-            In float32 for X in float32, otherwise computed and returned in float64.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If X is not finite or has other features than those seen in ``fit``.
-        """
-        X = self._check_X(X)
-        return self._inference.encode(X)
-
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Return the data that the decoder makes of codes, the output activation included.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as :meth:`transform` gives them.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            In float32 for codes in float32, otherwise in float64.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If X is not finite or does not have `n_components` columns.
-        """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
-                f"{self.n_components_}: pass what transform returned."
-            )
-        return self._inference.decode(codes)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return R², the share of the variance of X that its reconstruction explains.
-
-        R² is 1 - sum((x - x_hat)²) / sum((x - mean_)²) over all entries: higher is better, 1 is perfect, and sizes
-        compare, so that ``GridSearchCV`` needs no ``scoring``. On the rows of ``fit`` of a linear autoencoder it is the
-        sum of ``explained_variance_ratio_``, as for PCA.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        r2 : float
-            At most 1. For X equal to ``mean_`` in every row: 1 if it is reconstructed exactly, otherwise 0.
-        """
-        X = self._check_X(X)
-        mean = (self.mean_ - self._coordinates.offset) / self._coordinates.scale
-        error = variance = 0.0
-        for _, z, residual in self._inference.residuals(X):
-            error += float(np.square(residual).sum())
-            variance += float(np.square(z - mean).sum())
-        return r_squared(error, variance)
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return the negative squared reconstruction error of each row; the lowest are outliers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,), float64
-            At most 0, in squared units of the data, summed over features.
-        """
-        return -self.reconstruction_error(X)
-
-    def reconstruction_error(self, X: Any, *, per_feature: bool = False) -> np.ndarray:
-        """Return the squared reconstruction error of each row or of each entry.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-        per_feature : bool, default=False
-            Whether to return the error of each entry instead of its sum over each row.
-
-        Returns
-        -------
-        errors : ndarray of shape (n_samples,) or (n_samples, n_features), float64
-            At least 0, in squared units of the data.
-        """
-        X = self._check_X(X)
-        errors = np.empty(X.shape if per_feature else len(X))
-        for rows, _, residual in self._inference.residuals(X):
-            squared = np.square(residual * self._coordinates.scale)
-            errors[rows] = squared if per_feature else squared.sum(axis=1)
-        return errors
-
-    @available_if(_is_ordered)
-    def reconstruction_curve(self, X: Any) -> np.ndarray:
-        """Return the R² of X for each number of units of an ordered code. For ``ordered=True``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_components,), float64
-            ``scores[k - 1]`` is ``truncate(k).score(X)``, from one pass over X.
-        """
-        X = self._check_X(X)
-        errors, variance = self._inference.prefix_errors(X, self.mean_)
-        return np.array([r_squared(error, variance) for error in errors])
-
-    @available_if(_is_ordered)
-    def truncate(self, n_components: int) -> Self:
-        """Return a fitted estimator with the first units of an ordered code, without refitting. For ``ordered=True``.
-
-        Its ``transform`` gives the first columns of that of this one. It shares nothing with this one that can change.
-
-        Parameters
-        ----------
-        n_components : int
-            Number of units to keep, from 1 to ``n_components_``.
-
-        Returns
-        -------
-        smaller : AutoencoderTransformer
-            A copy with this `n_components`.
-
-        Raises
-        ------
-        ValueError
-            If `n_components` is out of range.
-        """
-        check_is_fitted(self)
-        if is_chosen_by_fit(n_components) or not 1 <= n_components <= self.n_components_:
-            raise ValueError(
-                f"n_components={n_components!r} must be an integer from 1 to {self.n_components_}, the number of units "
-                "that there are."
-            )
-        smaller = deepcopy(self).set_params(n_components=int(n_components), ordered=True)
-        smaller._keep(smaller.n_components)
-        return smaller
-
-    @available_if(_code_has("draw"))
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Return new rows: the decoded means of codes drawn from the prior. For ``code="gaussian"``.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows, at least 1.
-        random_state : int, RandomState instance or None, default=None
-            What the codes are drawn from.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features), float64
-            Without the noise that the loss stands for: for ``loss="log_loss"`` probabilities.
-        """
-        check_is_fitted(self)
-        code = self._architecture.code
-        return self._inference.decode(code.draw(n_samples, self.n_components_, check_random_state(random_state)))
-
-    @available_if(_code_has("divergence"))
-    def elbo(self, X: Any, random_state: Any = None) -> float:
-        """Return the variational lower bound on the mean log-likelihood of the rows of X. For ``code="gaussian"``.
-
-        It is an estimate with one draw of the code a row; its divergence counts in full, whatever its weight in
-        training.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-        random_state : int, RandomState instance or None, default=None
-            What the codes are drawn from.
-
-        Returns
-        -------
-        bound : float
-            In nats a row, higher is better; of a density in the data's units, or of probabilities for the losses of
-            discrete data.
-        """
-        X = self._check_X(X)
-        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        return self._inference.elbo(X, self._architecture.loss, seed)
-
-    def _check_X(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
-
     @property
     def _members(self) -> tuple[Member | None, ...]:
         return (*penalties_of(self.penalty), corruption_of(self.corruption))
-
-    @property
-    def _names(self) -> np.ndarray | None:
-        return getattr(self, "feature_names_in_", None)
 
     def _choose_architecture(self, X: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> Architecture:
         return choose_architecture(self, penalties_of(self.penalty), X, bounds, self._names)
@@ -754,14 +520,6 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             rows, widths = None if split is None else split.valid, self._coordinates.relative_widths_like(Z)
             self._keep(enough_units(self.n_components, self.module_, Z, rows, self._mean_like(Z), widths))
 
-    def _keep(self, n_components: int) -> None:
-        """Reduce an ordered code to its first units."""
-        module64 = self._inference.module64
-        for part in (self.module_, module64, self._moments):
-            part.keep_(n_components)
-        self._architecture = self._architecture._replace(n_kept=n_components)
-        self._tell(self.module_, module64)
-
     def _new_moments(self, module: Autoencoder) -> CodeMoments:
         free = self._architecture.rotation_free
         return CodeMoments(module.n_components, rotation_free=free, ordered=module.ordered)
@@ -787,28 +545,6 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         else:
             module64.code_map.load_state_dict(self._inference.module64.code_map.state_dict())
         self._tell(module, module64)
-
-    def _tell(self, module: Autoencoder, module64: Autoencoder) -> None:
-        """Set what is told of a network whose code map is set."""
-        scale, widths = self._coordinates.scale, self._coordinates.relative_widths
-        explained = explained_variance(module64, self._moments, scale, widths)
-        self._set_inference(module, module64)
-        self.components_, self.explained_variance_, self.explained_variance_ratio_ = explained
-        self.n_components_ = module.n_components
-
-    def _set_inference(self, module: Autoencoder, module64: Autoencoder) -> None:
-        bounds = self._bounds if module.output.bounded else None
-        self._inference = Inference(module, module64, self._coordinates, bounds, self._names)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.positive_only = member(self.loss, LOSSES).positive_only
-        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

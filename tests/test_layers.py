@@ -20,6 +20,7 @@ LAYERS = [
     ["_data"],
     ["_inference"],
     ["_sizes"],
+    ["_fitted"],
     ["_training"],
     ["_persistence"],
     ["_configuration"],

@@ -24,8 +24,9 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from benchmarks.data import mnist, small_data_sets
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._autoencoder import _batch_size
-from sklearn_ae._data import column_bounds, share_on_bounds
+from sklearn_ae._configuration import batch_size_for
+from sklearn_ae._data import share_on_bounds
+from sklearn_ae._tables import DenseTable
 from sklearn_ae.model_selection import reconstruction_score
 
 CASES = [("digits", 2), ("digits", 10), ("wine", 2), ("cancer", 2), ("cancer", 10), ("diabetes", 2), ("iris", 2)]
@@ -65,7 +66,7 @@ def fit(rule: dict, X: np.ndarray, k: int, seed: int, **params) -> AutoencoderTr
     callbacks = []
     if "steps" in rule:
         n_train = int(len(X) * 0.9)
-        epochs = ceil(rule.pop("steps") / ceil(n_train / _batch_size(n_train)))
+        epochs = ceil(rule.pop("steps") / ceil(n_train / batch_size_for(n_train)))
         rule |= {"max_epochs": epochs, "n_iter_no_change": epochs}
         callbacks.append(LRScheduler(LambdaLR, lr_lambda=lambda epoch: 1 - epoch / epochs))
     if "plateau" in rule:
@@ -129,7 +130,8 @@ def bench_clip(only: str) -> None:
                 autoencoder = AutoencoderTransformer(3, output_activation=output, random_state=seed).fit(train)
                 scores[seed, j] = reconstruction_score(autoencoder, test)
         identity, clip = scores.mean(axis=0)
-        share = share_on_bounds(X, *column_bounds(X))
+        columns = DenseTable(X).columns()
+        share = share_on_bounds(columns, DenseTable(X).spread(columns))
         print(f"| {name} | {share:.3f} | {identity:.4f} | {clip:.4f} | {clip - identity:.4f} |", flush=True)
 
 

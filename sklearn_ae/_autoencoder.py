@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
 from sklearn_ae._axes import Member, Step
@@ -24,16 +23,18 @@ from sklearn_ae._configuration import (
     find_device,
     find_device_or_cpu,
 )
-from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
+from sklearn_ae._data import Columns, Coordinates, Spread, check_range, held_out_rows
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
+from sklearn_ae._rows import Rows, rows_of
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
+from sklearn_ae._sources import is_one_shot
+from sklearn_ae._tables import Table
 from sklearn_ae._training import (
     AutoencoderNet,
     KeepBest,
     Objective,
-    Rows,
     Split,
     optimizer_settings,
     train_one_pass,
@@ -41,10 +42,10 @@ from sklearn_ae._training import (
 )
 from sklearn_ae.canonical import CodeMoments, canonicalize_
 from sklearn_ae.codes import Code
-from sklearn_ae.corruptions import corruption_of
+from sklearn_ae.corruptions import Frame, corruption_of
 from sklearn_ae.initializers import start_
 from sklearn_ae.losses import Loss
-from sklearn_ae.modules import Architecture, Autoencoder
+from sklearn_ae.modules import Autoencoder
 from sklearn_ae.penalties import penalties_of
 
 __all__ = ["AutoencoderTransformer"]
@@ -118,6 +119,10 @@ class AutoencoderTransformer(FittedAutoencoder):
         transpose, f and g zero [5]_. ``"random"``: He's scheme in every layer [4]_. ``"auto"`` is ``"pca"`` for the
         identity and the Gaussian code and ``"transpose"`` for others; a `module` without an affine path keeps the
         weights that it comes with.
+    missing : {"error", "mask"}, default="error"
+        What becomes of NaN. ``"mask"``: a missing entry enters as its column's mean, and loss, scores and errors count
+        observed entries alone; see :meth:`impute`. A column without an observed entry has the mean 0. Masking as a
+        `corruption` then sets entries to the mean too, as if they were missing.
     optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
         ``"sgd"`` has a Nesterov momentum of 0.9. A class gets the weights, `lr` and, if not 0, `weight_decay`.
     lr : float, default=3e-3
@@ -272,6 +277,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         tied_weights: bool = False,
         module: Any = None,
         init: str = "auto",
+        missing: str = "error",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         lr: float = 3e-3,
         lr_schedule: str = "constant",
@@ -301,6 +307,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         self.tied_weights = tied_weights
         self.module = module
         self.init = init
+        self.missing = missing
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule
@@ -348,24 +355,26 @@ class AutoencoderTransformer(FittedAutoencoder):
         with _unchanged_on_failure(self):
             device = find_device(self.device)
             earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
-            X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2)
+            table = self._table(X, reset=True, least=2)
             random_state = check_random_state(self.random_state)
-            mean, bounds = column_means(X, self._names), column_bounds(X)
-            self._architecture = self._choose_architecture(X, bounds)
+            columns, spread = self._look_at(table)
             going_on = earlier.get("_architecture") == self._architecture
-            split = Split(*split_rows(len(X), self.validation_fraction, random_state)) if self.early_stopping else None
+            split = self._new_split(table, random_state)
             seed = int(random_state.randint(np.iinfo(np.int32).max))
-            module = self._new_module(bounds, seed).to(device)
+            module = self._new_module(columns, seed).to(device)
             if going_on:
                 module.load_state_dict(earlier["module_"].state_dict())
-                Z = training_tensor(X, self._coordinates, device)
             else:
-                Z = self._start(module, X, mean, bounds, None if split is None else split.train, seed)
-            self._widen(module, bounds)
-            self._train(module, Z, split, seed)
+                self._set_coordinates(module, columns, spread)
+            rows = self._rows(table, columns, device)
+            train, valid = (rows, None) if split is None else split(rows)
+            if not going_on:
+                start_(module, self.init, train, torch.Generator().manual_seed(seed))
+            self._widen(module, columns)
+            self._train(module, rows, split, seed)
             self._moments = self._new_moments(module)
-            self._publish(module, Z, set_code_map=True)
-            self._keep_enough(Z, split)
+            self._publish(module, rows, set_code_map=True)
+            self._keep_enough(rows, valid)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -395,74 +404,92 @@ class AutoencoderTransformer(FittedAutoencoder):
             If X or a combination of parameters cannot be used, or if the loss stops being finite. The estimator is then
             left as it was.
         """
+        if is_one_shot(X):
+            for chunk in X:
+                self.partial_fit(chunk)
+            return self
         with _unchanged_on_failure(self):
             first = not hasattr(self, "module_")
-            X = validate_data(
-                self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2 if first else 1, reset=first
-            )
-            mean, bounds = column_means(X, self._names), column_bounds(X)
+            table = self._table(X, reset=first, least=2 if first else 1)
             if first:
-                self._architecture = self._choose_architecture(X, bounds)
+                columns, spread = self._look_at(table)
                 self.n_iter_, self.loss_curve_ = 0, np.empty(0)
                 seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-                module = self._new_module(bounds, seed).to(find_device(self.device))
+                module = self._new_module(columns, seed).to(find_device(self.device))
                 self._moments = self._new_moments(module)
-                Z = self._start(module, X, mean, bounds, None, seed)
-                net = self._net(module, len(Z), seed, max_epochs=1, train_split=None)
+                self._set_coordinates(module, columns, spread)
+                rows = self._rows(table, columns, module.device)
+                start_(module, self.init, rows, torch.Generator().manual_seed(seed))
+                net = self._net(module, len(rows), seed, max_epochs=1, train_split=None)
             else:
+                columns = table.columns(self._names, allow_nan=self.missing == "mask")
                 check_members(self._architecture, self.module_, self._members)
-                self._check_range(bounds, self.module_)
-                Z = training_tensor(X, self._coordinates, self.module_.device)
-                net = self._net_for_passes(len(Z))
+                self._check_range(columns, self.module_)
+                rows = self._rows(table, columns, self.module_.device)
+                net = self._net_for_passes(len(rows))
             before = weights_of(net.module_)
-            self._widen(net.module_, bounds)
-            net.frame = self._coordinates.frame(self._bounds, net.module_.device)
-            loss = train_one_pass(net, Z, before)
+            self._widen(net.module_, columns)
+            net.frame, net.fill = self._frame(net.module_.device), rows.fill
+            loss = train_one_pass(net, rows, before)
             self.net_, self.module_ = net, net.module_
             self.n_iter_ += 1
             self.best_epoch_, self.validation_scores_ = self.n_iter_, None
             self.loss_curve_ = np.append(self.loss_curve_, loss)
-            self._publish(net.module_, Z, set_code_map=first)
+            self._publish(net.module_, rows, set_code_map=first)
             if first:
-                self._keep_enough(Z, None)
+                self._keep_enough(rows, None)
         return self
 
     @property
     def _members(self) -> tuple[Member | None, ...]:
         return (*penalties_of(self.penalty), corruption_of(self.corruption))
 
-    def _choose_architecture(self, X: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]) -> Architecture:
-        return choose_architecture(self, penalties_of(self.penalty), X, bounds, self._names)
+    def _look_at(self, table: Table) -> tuple[Columns, Spread]:
+        """Return what the columns of the data hold, and choose the architecture."""
+        columns = table.columns(self._names, allow_nan=self.missing == "mask")
+        spread = table.spread(columns)
+        penalties = penalties_of(self.penalty)
+        self._architecture = choose_architecture(self, penalties, table.shape, columns, spread, self._names)
+        return columns, spread
 
-    def _new_module(self, bounds: tuple[np.ndarray, np.ndarray], seed: int) -> Autoencoder:
+    def _new_split(self, table: Table, random_state: Any) -> Split | None:
+        if not self.early_stopping:
+            return None
+        return Split(held_out_rows(len(table), self.validation_fraction, random_state, table.most_held_out))
+
+    def _new_module(self, columns: Columns, seed: int) -> Autoencoder:
         """Return a module without a start, after checking that data and all members of the axes fit it."""
         module = checked_module(self._architecture, self._members, seed)
-        self._check_range(bounds, module)
+        self._check_range(columns, module)
         return module
 
-    def _check_range(self, bounds: tuple[np.ndarray, np.ndarray], module: Autoencoder) -> None:
+    def _check_range(self, columns: Columns, module: Autoencoder) -> None:
         what = f"loss={self.loss!r} with output_activation={self.output_activation!r}"
-        check_range(bounds, module.output.data_range, self._names, what)
+        check_range(columns.bounds, module.output.data_range, self._names, what)
 
-    def _start(
-        self,
-        module: Autoencoder,
-        X: np.ndarray,
-        mean: np.ndarray,
-        bounds: tuple[np.ndarray, np.ndarray],
-        rows: Tensor | None,
-        seed: int,
-    ) -> Tensor:
-        """Set the coordinates, start the module from some rows of X or all, and return X in the coordinates."""
-        self.mean_, self._bounds = mean, bounds
-        self._coordinates = Coordinates.of(X, mean, module.output.raw)
-        Z = training_tensor(X, self._coordinates, module.device)
-        start_(module, self.init, Z, torch.Generator().manual_seed(seed), rows)
-        return Z
+    def _set_coordinates(self, module: Autoencoder, columns: Columns, spread: Spread) -> None:
+        self.mean_, self._bounds = columns.mean, columns.bounds
+        self._coordinates = Coordinates.of(columns.mean, spread, module.output.raw)
 
-    def _widen(self, module: Autoencoder, bounds: tuple[np.ndarray, np.ndarray]) -> None:
-        """Let the range of the data seen hold the given bounds of columns."""
-        self._bounds = np.minimum(bounds[0], self._bounds[0]), np.maximum(bounds[1], self._bounds[1])
+    def _rows(self, table: Table, columns: Columns, device: torch.device) -> Rows:
+        """Return training rows in the coordinates."""
+        return rows_of(table, self._coordinates, device, self._fill_on(device) if columns.gaps else None)
+
+    def _fill_on(self, device: torch.device) -> Tensor | None:
+        return None if self._fill is None else self._fill.to(device, torch.float32)
+
+    def _frame(self, device: torch.device) -> Frame:
+        """Return the landmarks of the data seen; masking is to make entries look as if they were missing."""
+        frame, fill = self._coordinates.frame(self._bounds, device), self._fill_on(device)
+        return frame if fill is None else frame._replace(zero=fill)
+
+    def _widen(self, module: Autoencoder, columns: Columns) -> None:
+        """Let the range of the data seen hold that of the columns."""
+        seen, (low, high) = columns.n_observed > 0, self._bounds
+        self._bounds = (
+            np.where(seen, np.minimum(columns.low, low), low),
+            np.where(seen, np.maximum(columns.high, high), high),
+        )
         module.output.set_range(*(torch.from_numpy(self._coordinates.of_point(bound)) for bound in self._bounds))
 
     def _net(self, module: Autoencoder, n_rows: int, seed: int, **settings: Any) -> AutoencoderNet:
@@ -480,29 +507,30 @@ class AutoencoderTransformer(FittedAutoencoder):
             device=module.device,
             seed=seed,
             corruption=corruption_of(self.corruption),
-            frame=self._coordinates.frame(self._bounds, module.device),
+            frame=self._frame(module.device),
             **optimizer_settings(self.optimizer, self.weight_decay),
             **settings,
         )
         return net.initialize()
 
-    def _train(self, module: Autoencoder, Z: Tensor, split: Split | None, seed: int) -> None:
-        """Train on Z and set what ``fit`` tells of the training."""
+    def _train(self, module: Autoencoder, rows: Rows, split: Split | None, seed: int) -> None:
+        """Train on rows and set what ``fit`` tells of the training."""
         members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
         keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
         net = self._net(
             module,
-            len(Z) if split is None else len(split.train),
+            len(rows) - (0 if split is None else len(split.valid)),
             seed,
             max_epochs=self.max_epochs,
             lr_schedule=self.lr_schedule,
             train_split=split,
             average_window=AVERAGE_WINDOW,
             keep_best=keep_best,
-            validation_mean=self._mean_like(Z),
-            relative_widths=self._coordinates.relative_widths_like(Z),
+            validation_mean=self._mean_on(rows.device),
+            relative_widths=self._widths_on(rows.device),
+            fill=rows.fill,
         )
-        net.partial_fit(Rows(Z))
+        net.partial_fit(rows)
         net.train_split = None  # its indices are for these rows alone
         if net.interrupted_:
             warnings.warn(
@@ -514,19 +542,23 @@ class AutoencoderTransformer(FittedAutoencoder):
         self.validation_scores_ = None if split is None else np.array(keep_best.validation_scores_)
         self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.epoch_
 
-    def _keep_enough(self, Z: Tensor, split: Split | None) -> None:
+    def _keep_enough(self, rows: Rows, valid: Rows | None) -> None:
         """Reduce the code to the units that are enough, where ``n_components`` asks for that."""
         if is_chosen_by_fit(self.n_components):
-            rows, widths = None if split is None else split.valid, self._coordinates.relative_widths_like(Z)
-            self._keep(enough_units(self.n_components, self.module_, Z, rows, self._mean_like(Z), widths))
+            which, what = (rows, "training") if valid is None else (valid, "validation")
+            mean, widths = self._mean_on(rows.device), self._widths_on(rows.device)
+            self._keep(enough_units(self.n_components, self.module_, which, what, mean, widths))
 
     def _new_moments(self, module: Autoencoder) -> CodeMoments:
         free = self._architecture.rotation_free
         return CodeMoments(module.n_components, rotation_free=free, ordered=module.ordered)
 
-    def _mean_like(self, Z: Tensor) -> Tensor:
+    def _mean_on(self, device: torch.device) -> Tensor:
         """Return the mean in the network's coordinates."""
-        return torch.from_numpy(self._coordinates.of_point(self.mean_)).to(Z)
+        return torch.from_numpy(self._coordinates.of_point(self.mean_)).to(device, torch.float32)
+
+    def _widths_on(self, device: torch.device) -> Tensor | None:
+        return self._coordinates.relative_widths_like(self._mean_on(device))
 
     def _net_for_passes(self, n_rows: int) -> AutoencoderNet:
         """Return the net that ``partial_fit`` goes on with; one that ``fit`` made keeps weights by other rules."""
@@ -535,9 +567,9 @@ class AutoencoderTransformer(FittedAutoencoder):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return self._net(deepcopy(self.module_), n_rows, seed, max_epochs=1, train_split=None)
 
-    def _publish(self, module: Autoencoder, Z: Tensor, *, set_code_map: bool) -> None:
+    def _publish(self, module: Autoencoder, rows: Rows, *, set_code_map: bool) -> None:
         """Set the order and axes of the code where asked, and what is told of the trained network."""
-        add_moments(self._moments, module, Z, self._mean_like(Z), self._coordinates.relative_widths_like(Z))
+        add_moments(self._moments, module, rows, self._mean_on(rows.device), self._widths_on(rows.device))
         module64 = in_float64(module)
         if set_code_map:
             canonicalize_(module64, self._moments, self._coordinates.scale, self._coordinates.relative_widths)

@@ -26,6 +26,7 @@ class Step(NamedTuple):
     decoder_matrix: Tensor | None  # (d, k), the affine part of the decoder, where it has one
     progress: float = 1.0  # share of training done, in [0, 1]; 1 where nothing is annealed any more
     generator: Generator | None = None  # for noise; None where there is to be none
+    observed: Tensor | None = None  # (n, d), which entries of the target are known; None for all
 
 
 class Setting(NamedTuple):

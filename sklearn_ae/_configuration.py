@@ -12,7 +12,7 @@ from torch import nn
 
 from sklearn_ae._axes import Member, Setting, member
 from sklearn_ae._compat import Interval, StrOptions
-from sklearn_ae._data import share_on_bounds
+from sklearn_ae._data import Columns, Spread, share_on_bounds
 from sklearn_ae._sizes import is_chosen_by_fit, most_units
 from sklearn_ae._training import OPTIMIZERS, SCHEDULES
 from sklearn_ae.codes import CODES, Code
@@ -53,6 +53,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "module": [callable, None],
     "init": [StrOptions({"auto", "pca", "transpose", "random"})],
     "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+    "missing": [StrOptions({"error", "mask"})],
     "lr": [Interval(Real, 0, None, closed="neither")],
     "lr_schedule": [StrOptions(set(SCHEDULES))],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -75,11 +76,12 @@ CLIP_SHARE = 0.3
 def choose_architecture(
     params: Any,
     penalties: Sequence[Penalty],
-    X: np.ndarray,
-    bounds: tuple[np.ndarray, np.ndarray],
+    shape: tuple[int, int],
+    columns: Columns,
+    spread: Spread,
     names: np.ndarray | None,
 ) -> Architecture:
-    """Return the architecture that the parameters of an estimator ask for; `bounds` are those of the columns of X."""
+    """Return the architecture that the parameters of an estimator ask for, for data of some shape and such columns."""
     hidden_layer_sizes = sizes_of(params.hidden_layer_sizes)
     if params.tied_weights and (hidden_layer_sizes or params.module is not None):
         raise ValueError(
@@ -91,17 +93,17 @@ def choose_architecture(
         if isinstance(value, type) and not issubclass(value, base):
             raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
     code = clone(member(params.code, CODES))
-    loss = clone(member(params.loss, LOSSES)).for_columns(X.shape[1], names)
+    loss = clone(member(params.loss, LOSSES)).for_columns(shape[1], names)
     ordered = bool(params.ordered) or is_chosen_by_fit(params.n_components)
     plain = code.linear and not (ordered or params.dropout)
     return Architecture(
-        n_features=X.shape[1],
-        n_components=most_units(params.n_components, *X.shape),
+        n_features=shape[1],
+        n_components=most_units(params.n_components, *shape),
         hidden_layer_sizes=hidden_layer_sizes,
         activation=params.activation,
         code=code,
         loss=loss,
-        output_activation=choose_output(params, loss, loss.bounds_help and code.bounds_help, X, bounds),
+        output_activation=choose_output(params, loss, loss.bounds_help and code.bounds_help, columns, spread),
         dropout=float(params.dropout),
         tied_weights=bool(params.tied_weights),
         rotation_free=plain and all(penalty.rotation_free for penalty in penalties),
@@ -110,12 +112,10 @@ def choose_architecture(
     )
 
 
-def choose_output(
-    params: Any, loss: Loss, bounds_help: bool, X: np.ndarray, bounds: tuple[np.ndarray, np.ndarray]
-) -> str:
+def choose_output(params: Any, loss: Loss, bounds_help: bool, columns: Columns, spread: Spread) -> str:
     """Return the name of the output activation."""
     if params.output_activation == "auto":
-        clip = bounds_help and share_on_bounds(X, *bounds) >= CLIP_SHARE
+        clip = bounds_help and share_on_bounds(columns, spread) >= CLIP_SHARE
         return "clip" if clip else loss.output_activations[0]
     if params.output_activation not in loss.output_activations:
         raise ValueError(

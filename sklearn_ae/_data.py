@@ -1,26 +1,28 @@
-"""What ``fit`` accepts, to what training takes: one float32 tensor in centred and scaled coordinates."""
+"""What the columns of data hold, and the centred and scaled coordinates that the network works in."""
 
 from collections.abc import Iterator
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils.random import sample_without_replacement
 from torch import Tensor
 
 from sklearn_ae.corruptions import Frame
 
 __all__ = [
+    "Columns",
     "Coordinates",
+    "Spread",
     "as_tensor",
     "check_range",
     "chunks",
-    "column_bounds",
-    "column_means",
+    "column_list",
+    "held_out_rows",
     "in_scale",
+    "observe",
     "share_on_bounds",
-    "split_rows",
-    "training_tensor",
 ]
 
 CHUNK_ENTRIES = 2**19
@@ -33,6 +35,48 @@ def chunks(n_rows: int, width: int) -> Iterator[slice]:
     step = max(1, CHUNK_ENTRIES // width)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
+
+
+class Columns(NamedTuple):
+    """What the observed entries of each column are, all (n_features,); zeros where there is none."""
+
+    mean: np.ndarray  # in float64
+    low: np.ndarray
+    high: np.ndarray
+    n_observed: np.ndarray
+    n_rows: int
+
+    @property
+    def gaps(self) -> bool:
+        """Whether any entry is missing."""
+        return bool(self.n_observed.min() < self.n_rows)
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the greatest entry of each column."""
+        return self.low, self.high
+
+
+class Spread(NamedTuple):
+    """How the observed entries of each column lie between its bounds."""
+
+    unit: float
+    squares: np.ndarray  # (n_features,), summed about the mean, in squares of the unit
+    n_observed: np.ndarray  # (n_features,)
+    n_on_bounds: np.ndarray  # (n_features,), entries that are the least or the greatest
+
+    def root_mean_square(self, columns: Any = slice(None)) -> float:
+        """Return the root mean square of the entries of some columns, or all, about their columns' means."""
+        return self.unit * float(np.sqrt(self.squares[columns].sum() / max(self.n_observed[columns].sum(), 1)))
+
+
+def share_on_bounds(columns: Columns, spread: Spread) -> float:
+    """Return the share of entries that repeat their column's least or greatest entry; constant columns do not count."""
+    varying = columns.low < columns.high
+    if not varying.any():
+        return 0.0
+    repeats = spread.n_on_bounds[varying].sum() - 2 * varying.sum()
+    return float(repeats / columns.n_observed[varying].sum())
 
 
 class Coordinates:
@@ -65,17 +109,17 @@ class Coordinates:
         self._low = low if low.abs().max() > torch.finfo(torch.float32).eps / 4 * scale else None
 
     @classmethod
-    def of(cls, X: np.ndarray, mean: np.ndarray, raw: Any) -> "Coordinates":
+    def of(cls, mean: np.ndarray, spread: Spread, raw: Any) -> "Coordinates":
         """Centre columns that are not raw at their means and divide them by their overall root mean square.
 
         Where that is zero, by 1. `raw` is a bool for all columns, or an array of one for each.
         """
         raw = np.broadcast_to(np.asarray(raw), mean.shape)
         if raw.all():
-            return cls(np.zeros_like(mean), 1.0, spread=root_mean_square(X, mean, slice(None)))
+            return cls(np.zeros_like(mean), 1.0, spread=spread.root_mean_square())
         if not raw.any():
-            return cls(mean, root_mean_square(X, mean, slice(None)) or 1.0)
-        return cls(np.where(raw, 0.0, mean), root_mean_square(X, mean, ~raw) or 1.0, raw)
+            return cls(mean, spread.root_mean_square() or 1.0)
+        return cls(np.where(raw, 0.0, mean), spread.root_mean_square(~raw) or 1.0, raw)
 
     def to_network(self, X: np.ndarray, dtype: torch.dtype) -> Tensor:
         """Return a new tensor; data other than float32 is centred in float64 before it is rounded."""
@@ -117,36 +161,35 @@ def in_scale(difference: Tensor, relative_widths: Tensor | None) -> Tensor:
     return difference if relative_widths is None else difference * relative_widths
 
 
-def root_mean_square(X: np.ndarray, mean: np.ndarray, columns: Any) -> float:
-    """Return the root mean square of the entries of some columns about their means."""
-    unit = max((float(np.abs(X[rows][:, columns] - mean[columns]).max()) for rows in chunks(*X.shape)), default=0.0)
-    if unit == 0.0:
-        return 0.0
-    squares = (np.square((X[rows][:, columns] - mean[columns]) / unit) for rows in chunks(*X.shape))
-    return unit * float(np.sqrt(sum(float(part.sum()) for part in squares) / (len(X) * len(mean[columns]))))
+def observe(z: Tensor, fill: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return rows with missing entries filled, and which are observed; the rows and None where `fill` is None.
+
+    Missing entries are NaN; `fill` (n_features,) stands for them.
+    """
+    if fill is None:
+        return z, None
+    observed = ~z.isnan()
+    return torch.where(observed, z, fill.to(z)), observed
+
+
+def held_out_rows(
+    n_samples: int, validation_fraction: float, random_state: Any, at_most: int | None = None
+) -> np.ndarray:
+    """Return the sorted indices of validation rows, ceil(fraction * n_samples) unless that is too many."""
+    n_valid = ceil(validation_fraction * n_samples)
+    if n_valid >= n_samples:
+        raise ValueError(
+            f"validation_fraction={validation_fraction!r} leaves no training row of the {n_samples} given; "
+            "lower it, give more rows, or set early_stopping=False."
+        )
+    if at_most is None:
+        return np.sort(random_state.permutation(n_samples)[:n_valid])
+    return np.sort(sample_without_replacement(n_samples, min(n_valid, at_most), random_state=random_state))
 
 
 def as_tensor(X: np.ndarray) -> Tensor:
     """Return X as a tensor that shares its memory where torch can and may write there."""
     return torch.from_numpy(X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C"))
-
-
-def column_means(X: np.ndarray, names: np.ndarray | None) -> np.ndarray:
-    """Return the mean of each column in float64, after checking that entries are finite.
-
-    Raises
-    ------
-    ValueError
-        If an entry is NaN or infinite; the message names the columns.
-    """
-    first = X[0].astype(np.float64)  # about it sums lose no digits, and the mean of a constant is exact
-    total = np.zeros(X.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        for rows in chunks(*X.shape):
-            total += np.subtract(X[rows], first, dtype=np.float64).sum(axis=0)
-    if not np.isfinite(total).all():
-        _refuse_nonfinite(X, np.flatnonzero(~np.isfinite(total)), names)
-    return first + total / len(X)
 
 
 def check_range(
@@ -165,63 +208,14 @@ def check_range(
         negative = "Negative values in data: " if (low < least).any() and (least >= 0).all() else ""
         raise ValueError(
             f"{negative}{what} models data in [{least[i]:g}, {greatest[i]:g}], but X has values from "
-            f"{low[outside].min():g} to {high[outside].max():g} outside the range: in {_columns(outside, names)}. "
+            f"{low[outside].min():g} to {high[outside].max():g} outside the range: in {column_list(outside, names)}. "
             "Scale the data, for example with sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' and "
             "another output_activation."
         )
 
 
-def _refuse_nonfinite(X: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
-    values = X[:, suspects]
-    for kind, found in (("NaN", np.isnan(values)), ("infinity", np.isinf(values))):
-        columns = suspects[found.any(axis=0)]
-        if len(columns):
-            raise ValueError(
-                f"Input X contains {kind} in {_columns(columns, names)}. AutoencoderTransformer does not accept "
-                "missing or infinite values: drop or fill them first, for example with sklearn.impute.SimpleImputer."
-            )
-    raise ValueError(
-        f"Input X is too large for float64 arithmetic in {_columns(suspects, names)}: the sum of a column overflows. "
-        "Divide the data by a constant."
-    )
-
-
-def _columns(indices: np.ndarray, names: np.ndarray | None) -> str:
+def column_list(indices: np.ndarray, names: np.ndarray | None) -> str:
+    """Return some columns in words, by name where they have names."""
     shown = ", ".join(repr(str(names[i])) if names is not None else str(i) for i in indices[:10])
     more = f" and {len(indices) - 10} more" if len(indices) > 10 else ""
     return f"column{'s' if len(indices) > 1 else ''} {shown}{more}"
-
-
-def column_bounds(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the greatest entry of each column, each (n_features,), in float64."""
-    return X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
-
-
-def share_on_bounds(X: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
-    """Return the share of entries that repeat their column's least or greatest entry; constant columns do not count."""
-    varying = low < high
-    if not varying.any():
-        return 0.0
-    on_bound = sum(int(((X[rows] == low) | (X[rows] == high))[:, varying].sum()) for rows in chunks(*X.shape))
-    n_varying = int(varying.sum())
-    return (on_bound - 2 * n_varying) / (len(X) * n_varying)
-
-
-def training_tensor(X: np.ndarray, coordinates: Coordinates, device: torch.device) -> Tensor:
-    """Return X in the network's coordinates as one float32 tensor, filled in chunks."""
-    Z = torch.empty(X.shape, dtype=torch.float32)
-    for rows in chunks(*X.shape):
-        Z[rows] = coordinates.to_network(X[rows], torch.float32)
-    return Z.to(device)
-
-
-def split_rows(n_samples: int, validation_fraction: float, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sorted indices of training and of validation rows, the latter ceil(fraction * n_samples)."""
-    n_valid = ceil(validation_fraction * n_samples)
-    if n_valid >= n_samples:
-        raise ValueError(
-            f"validation_fraction={validation_fraction!r} leaves no training row of the {n_samples} given; "
-            "lower it, give more rows, or set early_stopping=False."
-        )
-    order = random_state.permutation(n_samples)
-    return np.sort(order[n_valid:]), np.sort(order[:n_valid])

@@ -5,15 +5,20 @@ from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
+import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor
 
 from sklearn_ae._axes import member
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
+from sklearn_ae._sources import in_memory_where_small, source_of
+from sklearn_ae._tables import DenseTable, SparseTable, Table
 from sklearn_ae.canonical import CodeMoments, explained_variance, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES
@@ -31,6 +36,10 @@ def _code_has(method: str) -> Callable[[Any], bool]:
     return check
 
 
+def _masks_missing(estimator: "FittedAutoencoder") -> bool:
+    return estimator.missing == "mask"
+
+
 def _is_ordered(estimator: "FittedAutoencoder") -> bool:
     return estimator.ordered or is_chosen_by_fit(estimator.n_components)
 
@@ -42,6 +51,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     ordered: Any
     code: Any
     loss: Any
+    missing: str
     mean_: np.ndarray
     module_: Autoencoder
     _architecture: Architecture
@@ -70,8 +80,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ValueError
             If X is not finite or has other features than those seen in ``fit``.
         """
-        X = self._check_X(X)
-        return self._inference.encode(X)
+        return self._inference.encode(self._check_X(X))
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Return the data that the decoder makes of codes, the output activation included.
@@ -121,13 +130,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         r2 : float
             At most 1. For X equal to ``mean_`` in every row: 1 if it is reconstructed exactly, otherwise 0.
         """
-        X = self._check_X(X)
-        mean = (self.mean_ - self._coordinates.offset) / self._coordinates.scale
-        error = variance = 0.0
-        for _, z, residual in self._inference.residuals(X):
-            error += float(np.square(residual).sum())
-            variance += float(np.square(z - mean).sum())
-        return r_squared(error, variance)
+        errors, variance = self._inference.errors(self._check_X(X), self.mean_)
+        return r_squared(errors[0], variance)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the negative squared reconstruction error of each row; the lowest are outliers.
@@ -159,12 +163,29 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         errors : ndarray of shape (n_samples,) or (n_samples, n_features), float64
             At least 0, in squared units of the data.
         """
-        X = self._check_X(X)
-        errors = np.empty(X.shape if per_feature else len(X))
-        for rows, _, residual in self._inference.residuals(X):
+        table = self._check_X(X)
+        errors = np.empty(table.shape if per_feature else len(table))
+        for rows, residual in self._inference.residuals(table):
             squared = np.square(residual * self._coordinates.scale)
-            errors[rows] = squared if per_feature else squared.sum(axis=1)
+            errors[rows] = squared if per_feature else np.nansum(squared, axis=1)
         return errors
+
+    @available_if(_masks_missing)
+    def impute(self, X: Any) -> np.ndarray:
+        """Return X with missing entries filled by their reconstruction. For ``missing="mask"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numbers, and NaN where an entry is missing.
+
+        Returns
+        -------
+        X_filled : ndarray of shape (n_samples, n_features)
+            A copy of X; observed entries are as they were. In float32 for X in float32, otherwise in float64.
+        """
+        check_is_fitted(self)
+        return self._inference.impute(validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False))
 
     @available_if(_is_ordered)
     def reconstruction_curve(self, X: Any) -> np.ndarray:
@@ -180,8 +201,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         scores : ndarray of shape (n_components,), float64
             ``scores[k - 1]`` is ``truncate(k).score(X)``, from one pass over X.
         """
-        X = self._check_X(X)
-        errors, variance = self._inference.prefix_errors(X, self.mean_)
+        errors, variance = self._inference.errors(self._check_X(X), self.mean_, of_prefixes=True)
         return np.array([r_squared(error, variance) for error in errors])
 
     @available_if(_is_ordered)
@@ -255,13 +275,27 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             In nats a row, higher is better; of a density in the data's units, or of probabilities for the losses of
             discrete data.
         """
-        X = self._check_X(X)
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        return self._inference.elbo(X, self._architecture.loss, seed)
+        return self._inference.elbo(self._check_X(X), self._architecture.loss, seed)
 
-    def _check_X(self, X: Any) -> np.ndarray:
+    def _check_X(self, X: Any) -> Table:
         check_is_fitted(self)
-        return validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
+        return self._table(X, reset=False)
+
+    def _table(self, X: Any, *, reset: bool, least: int = 1) -> Table:
+        """Return X as a table, after checking its names and its number of features, or noting them with `reset`."""
+        source = source_of(X)
+        if source is None:
+            checks: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": least}
+            X = validate_data(self, X, accept_sparse="csr", reset=reset, **checks)
+            return SparseTable(X) if issparse(X) else DenseTable(X)
+        validate_data(self, source.header, skip_check_array=True, reset=reset)
+        if len(source) < least:
+            raise ValueError(
+                f"Found array with {len(source)} sample(s) (shape={source.shape}) while a minimum of {least} is "
+                "required by AutoencoderTransformer."
+            )
+        return in_memory_where_small(source)
 
     @property
     def _names(self) -> np.ndarray | None:
@@ -285,7 +319,12 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _set_inference(self, module: Autoencoder, module64: Autoencoder) -> None:
         bounds = self._bounds if module.output.bounded else None
-        self._inference = Inference(module, module64, self._coordinates, bounds, self._names)
+        self._inference = Inference(module, module64, self._coordinates, bounds, self._names, self._fill)
+
+    @property
+    def _fill(self) -> Tensor | None:
+        """What stands for missing entries in the network's coordinates: the mean; None where they are refused."""
+        return torch.from_numpy(self._coordinates.of_point(self.mean_)) if self.missing == "mask" else None
 
     @property
     def _n_features_out(self) -> int:
@@ -294,5 +333,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.missing == "mask"
         tags.input_tags.positive_only = member(self.loss, LOSSES).positive_only
         return tags

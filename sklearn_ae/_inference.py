@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._data import Coordinates, as_tensor, chunks, column_means, in_scale
+from sklearn_ae._data import Coordinates, as_tensor, chunks, in_scale, observe
+from sklearn_ae._rows import Rows
+from sklearn_ae._tables import DenseTable, Table
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
@@ -39,6 +41,8 @@ class Inference:
         The least and the greatest output of a clipped network in the data's coordinates.
     feature_names : ndarray of shape (n_features,) or None
         Names for messages.
+    fill : Tensor of shape (n_features,) or None
+        What stands for missing entries; None where they are refused.
     """
 
     def __init__(
@@ -48,12 +52,14 @@ class Inference:
         coordinates: Coordinates,
         bounds: tuple[np.ndarray, np.ndarray] | None = None,
         feature_names: np.ndarray | None = None,
+        fill: Tensor | None = None,
     ):
         device = module.device
         self.module64 = module64
         self.coordinates = coordinates
         self.bounds = bounds
         self.feature_names = feature_names
+        self.fill = fill
         self.by_dtype = {
             torch.float32: (module, device),
             torch.float64: (module64, torch.device("cpu")),
@@ -62,18 +68,18 @@ class Inference:
             self.by_dtype[torch.float64] = (module64.to(device), device)
 
     @torch.no_grad()
-    def encode(self, X: np.ndarray) -> np.ndarray:
+    def encode(self, X: Table) -> np.ndarray:
         """Return codes of shape (n_samples, n_components)."""
-        module, device = self._network_for(X)
+        module, device = self._network_for(X.dtype)
         codes = torch.empty((len(X), module.n_components), dtype=module.dtype)
-        for rows, z in self._inputs(X, device):
+        for rows, z, _ in self._inputs(X, device):
             codes[rows] = module.encode(z)
         return codes.numpy()
 
     @torch.no_grad()
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Return data of shape (n_samples, n_features) for canonical codes."""
-        module, device = self._network_for(codes)
+        module, device = self._network_for(codes.dtype)
         X = torch.empty((len(codes), module.n_features), dtype=module.dtype)
         for rows in chunks(*X.shape):
             h = as_tensor(codes[rows]).to(device, X.dtype)
@@ -83,90 +89,116 @@ class Inference:
         return X.numpy()
 
     @torch.no_grad()
-    def residuals(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Yield rows with their data, less the offset, and its error, both (n, n_features), in units of the scale."""
-        module, device = self._network_for(X)
-        for rows, z in self._inputs(X, device):
-            given, residual = z.double().cpu(), (z - module(z)).double().cpu()
-            widths = self.coordinates.relative_widths_like(given)
-            yield rows, in_scale(given, widths).numpy(), in_scale(residual, widths).numpy()
+    def residuals(self, X: Table) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows with their errors (n, n_features), in units of the scale; NaN for missing entries."""
+        module, device = self._network_for(X.dtype)
+        for rows, z, observed in self._inputs(X, device):
+            residual = z - module(z) if observed is None else torch.where(observed, z - module(z), torch.nan)
+            residual = residual.double().cpu()
+            yield rows, in_scale(residual, self.coordinates.relative_widths_like(residual)).numpy()
 
     @torch.no_grad()
-    def prefix_errors(self, X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return the squared error of X for each prefix of an ordered code (n_components,), and its variance.
+    def impute(self, X: np.ndarray) -> np.ndarray:
+        """Return a copy of X with missing entries reconstructed."""
+        filled = np.array(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
+        gaps = np.isnan(filled)
+        rows = np.flatnonzero(gaps.any(axis=1))
+        if len(rows):
+            given = filled[rows]
+            filled[rows] = np.where(gaps[rows], self.decode(self.encode(DenseTable(given))), given)
+        return filled
 
-        Both are summed over all entries, in units of the scale; the variance is about the mean (n_features,) given.
+    @torch.no_grad()
+    def errors(self, X: Table, mean: np.ndarray, *, of_prefixes: bool = False) -> tuple[np.ndarray, float]:
+        """Return the squared error of X (1,), or for each prefix of the code (n_components,), and its variance.
+
+        Both are summed over all observed entries, in units of the scale; the variance is about the mean (n_features,).
         """
-        module, device = self._network_for(X)
-        errors, variance = np.zeros(module.n_components), 0.0
-        for _, z in self._inputs(X, device):
+        module, device = self._network_for(X.dtype)
+        errors, variance = np.zeros(module.n_components if of_prefixes else 1), 0.0
+        for _, z, observed in self._inputs(X, device):
             widths = self.coordinates.relative_widths_like(z)
             centre = torch.from_numpy(self.coordinates.of_point(mean)).to(z)
-            of_rows, variances = row_errors(module, z, module.network_code(z), centre, widths)
+            code = module.network_code(z)
+            of_rows, variances = row_errors(module, z, code, observed, centre, widths, of_prefixes=of_prefixes)
             errors += of_rows.sum(0).cpu().numpy()
             variance += float(variances.sum())
         return errors, variance
 
     @torch.no_grad()
-    def elbo(self, X: np.ndarray, loss: Loss, seed: int) -> float:
+    def elbo(self, X: Table, loss: Loss, seed: int) -> float:
         """Return the mean over rows of the variational bound on the log-likelihood of the data, in nats."""
-        module, device = self._network_for(X)
+        module, device = self._network_for(X.dtype)
         generator = Generator(device).manual_seed(seed)
+        stretch = torch.from_numpy(np.log(np.broadcast_to(self.coordinates.widths, module.n_features))).to(device)
         total = 0.0
-        for _, z in self._inputs(X, device):
-            step = module.step(z, generator=generator, drop=False)
-            nats = (loss.entries(step) + loss.log_partition(z)).sum(dtype=torch.float64)
+        for _, z, observed in self._inputs(X, device):
+            step = module.step(z, generator=generator, drop=False, observed=observed)
+            nats = loss.entries(step) + loss.log_partition(z)
+            known = torch.ones_like(z, dtype=torch.bool) if observed is None else observed
+            nats = torch.where(loss.known(known), nats, 0.0).sum(dtype=torch.float64) + (known * stretch).sum()
             divergence = module.code.divergence(step.preactivation, module.n_components)
             total -= float(nats + divergence.sum(dtype=torch.float64))
-        stretch = np.log(np.broadcast_to(self.coordinates.widths, module.n_features)).sum()
-        return total / len(X) - float(stretch)
+        return total / len(X)
 
-    def _network_for(self, X: np.ndarray) -> tuple[Autoencoder, torch.device]:
-        return self.by_dtype[_working_dtype(X)]
+    def _network_for(self, dtype: np.dtype) -> tuple[Autoencoder, torch.device]:
+        return self.by_dtype[_working_dtype(dtype)]
 
-    def _inputs(self, X: np.ndarray, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-        dtype = _working_dtype(X)
-        for rows in chunks(*X.shape):
-            z = self.coordinates.to_network(X[rows], dtype)
+    def _inputs(self, X: Table, device: torch.device) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+        """Yield rows in the network's coordinates, missing entries filled, and which are observed or None for all."""
+        dtype = _working_dtype(X.dtype)
+        for rows, x in X.chunks():
+            z, observed = observe(self.coordinates.to_network(x, dtype), self.fill)
             if not torch.isfinite(z.sum()):
-                column_means(X, self.feature_names)
+                X.columns(self.feature_names, allow_nan=self.fill is not None)
                 raise ValueError(
                     f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
                     f"{self.coordinates.scale:g}. Pass float64, or leave them out."
                 )
-            yield rows, z.to(device)
+            yield rows, z.to(device), None if observed is None else observed.to(device)
 
 
 def row_errors(
-    module: Autoencoder, z: Tensor, code: Tensor, mean: Tensor, relative_widths: Tensor | None
+    module: Autoencoder,
+    z: Tensor,
+    code: Tensor,
+    observed: Tensor | None,
+    mean: Tensor,
+    relative_widths: Tensor | None,
+    *,
+    of_prefixes: bool,
 ) -> tuple[Tensor, Tensor]:
     """Return the squared error of each row of z, (n, 1), and its squared distance from the mean, (n,).
 
-    Of an ordered code there is an error for each prefix, (n, n_components). `code` is the network's for z; all are in
-    units of the data's scale.
+    With `of_prefixes` there is an error for each prefix of the code, (n, n_components). `code` is the network's for z.
+    Errors and distances count observed entries alone, and are in units of the data's scale.
     """
-    sizes = range(1, module.n_components + 1) if module.ordered else (module.n_components,)
+
+    def squares(difference: Tensor) -> Tensor:
+        known = difference if observed is None else difference * observed
+        return in_scale(known, relative_widths).square().sum(1, dtype=torch.float64)
+
+    sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
     errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
     for column, size in enumerate(sizes):
-        output = module.output(module.linear_output(code[:, :size]))
-        errors[:, column] = in_scale(z - output, relative_widths).square().sum(1, dtype=torch.float64)
-    return errors, in_scale(z - mean, relative_widths).square().sum(1, dtype=torch.float64)
+        errors[:, column] = squares(z - module.output(module.linear_output(code[:, :size])))
+    return errors, squares(z - mean)
 
 
 @torch.no_grad()
 def add_moments(
-    moments: CodeMoments, module: Autoencoder, Z: Tensor, mean: Tensor, relative_widths: Tensor | None
+    moments: CodeMoments, module: Autoencoder, rows: Rows, mean: Tensor, relative_widths: Tensor | None
 ) -> None:
-    """Add the rows of a training tensor to the moments of a module's code.
+    """Add training rows to the moments of a module's code.
 
     Error and variance, the latter about the mean, are in units of the data's scale.
     """
-    for rows in chunks(*Z.shape):
-        z = Z[rows]
+    for chunk in rows.chunks():
+        z, observed = observe(chunk, rows.fill)
         code = module.network_code(z)
-        errors, variances = row_errors(module, z, code, mean, relative_widths)
+        errors, variances = row_errors(module, z, code, observed, mean, relative_widths, of_prefixes=module.ordered)
         moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
 
 
-def _working_dtype(X: np.ndarray) -> torch.dtype:
-    return torch.float32 if X.dtype == np.float32 else torch.float64
+def _working_dtype(dtype: np.dtype) -> torch.dtype:
+    return torch.float32 if dtype == np.float32 else torch.float64

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae._data import chunks
+from sklearn_ae._data import observe
 from sklearn_ae._inference import row_errors
+from sklearn_ae._rows import Rows
 from sklearn_ae.modules import Autoencoder
 
 __all__ = ["enough_units", "is_chosen_by_fit", "most_units"]
@@ -31,16 +32,16 @@ def most_units(n_components: Any, n_samples: int, n_features: int) -> int:
 def enough_units(
     n_components: float | str,
     module: Autoencoder,
-    Z: Tensor,
-    rows: Tensor | None,
+    rows: Rows,
+    what: str,
     mean: Tensor,
     relative_widths: Tensor | None,
 ) -> int:
-    """Return the fewest units of an ordered code that are enough on some rows of a training tensor, or on all.
+    """Return the fewest units of an ordered code that are enough on some rows, which `what` names in messages.
 
     For a share that is the R² to reach, for "auto" the R² that is within one standard error of the best.
     """
-    errors, variances = errors_and_variances(module, Z, rows, mean, relative_widths)
+    errors, variances = errors_and_variances(module, rows, mean, relative_widths)
     total = variances.sum()
     if total == 0:
         return 1
@@ -52,9 +53,8 @@ def enough_units(
         least = float(n_components)
     enough = np.flatnonzero(scores >= least)
     if len(enough) == 0:
-        where = "training" if rows is None else "validation"
         warnings.warn(
-            f"n_components={n_components!r} asks for an R² of {n_components:g} on the {where} rows, but all "
+            f"n_components={n_components!r} asks for an R² of {n_components:g} on the {what} rows, but all "
             f"{len(scores)} units reach {scores[-1]:.4g}: all are kept. Train longer, or ask for less.",
             stacklevel=4,
         )
@@ -64,13 +64,12 @@ def enough_units(
 
 @torch.no_grad()
 def errors_and_variances(
-    module: Autoencoder, Z: Tensor, rows: Tensor | None, mean: Tensor, relative_widths: Tensor | None
+    module: Autoencoder, rows: Rows, mean: Tensor, relative_widths: Tensor | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the squared error of each row for each prefix (n, k), and its squared distance from the mean (n,)."""
-    chosen = Z if rows is None else Z.index_select(0, rows.to(Z.device))
     parts = [
-        row_errors(module, z, module.network_code(z), mean, relative_widths)
-        for z in (chosen[rows] for rows in chunks(*chosen.shape))
+        row_errors(module, z, module.network_code(z), observed, mean, relative_widths, of_prefixes=True)
+        for z, observed in (observe(chunk, rows.fill) for chunk in rows.chunks())
     ]
     errors, variances = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
     return errors, variances

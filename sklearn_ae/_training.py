@@ -2,9 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from copy import deepcopy
-from functools import cache
 from math import ceil, exp
 from typing import Any
 
@@ -13,13 +12,13 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
-from threadpoolctl import ThreadpoolController
 from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from torch.utils.data import Dataset
 
 from sklearn_ae._axes import Step
-from sklearn_ae._data import in_scale
+from sklearn_ae._data import in_scale, observe
+from sklearn_ae._rows import Rows
+from sklearn_ae._threads import one_thread
 from sklearn_ae.canonical import r_squared
 from sklearn_ae.corruptions import Corruption, Frame
 from sklearn_ae.losses import Loss
@@ -31,7 +30,6 @@ __all__ = [
     "AutoencoderNet",
     "KeepBest",
     "Objective",
-    "Rows",
     "Split",
     "StopTraining",
     "optimizer_settings",
@@ -72,7 +70,7 @@ class Objective:
 
     def __call__(self, step: Step) -> Tensor:
         """Return the objective of a step, a scalar."""
-        total = self.loss(step)
+        total = self.loss(step) if step.observed is None else self.loss.of_observed(step)
         for term in self.terms:
             total = total + term(step) / self.n_entries
         return total
@@ -82,50 +80,30 @@ class StopTraining(KeyboardInterrupt):
     """Ends the loop as planned; skorch's loop ends on KeyboardInterrupt alone."""
 
 
-class Rows(Dataset):
-    """Rows of a tensor, by index; each is its own target."""
-
-    def __init__(self, data: Tensor, index: Tensor | None = None):
-        self.data = data
-        self.index = index
-
-    def __len__(self) -> int:
-        return len(self.data if self.index is None else self.index)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        row = self.data[i if self.index is None else self.index[i]]
-        return row, row
-
-
 class Batches:
-    """Batches of rows, each gathered by one index; shuffled where a generator is given."""
+    """Batches of rows with their targets, themselves; a new pass each time that skorch's loop iterates."""
 
-    def __init__(self, rows: Rows, batch_size: int, generator: Generator | None):
+    def __init__(self, rows: Rows, size: int, generator: Generator | None = None):
         self.rows = rows
-        self.batch_size = batch_size
+        self.size = size
         self.generator = generator
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        data, index = self.rows.data, self.rows.index
-        if index is None:
-            index = torch.arange(len(data), device=data.device)
-        if self.generator is not None:
-            index = index[torch.randperm(len(index), generator=self.generator, device=data.device)]
-        for batch in index.split(self.batch_size):
-            x = data.index_select(0, batch)
+        for x in self.rows.batches(self.size, self.generator):
             yield x, x
 
 
 class Split:
-    """A split into training and validation rows that is known beforehand, in the form of skorch's ``train_split``."""
+    """A split that holds out the given validation rows, in the form of skorch's ``train_split``."""
 
-    def __init__(self, train: np.ndarray, valid: np.ndarray):
-        self.train = torch.from_numpy(train)
-        self.valid = torch.from_numpy(valid)
+    def __init__(self, valid: np.ndarray):
+        self.valid = valid
+        self._parts: tuple[Rows, Rows] | None = None
 
     def __call__(self, dataset: Rows, y: Any = None) -> tuple[Rows, Rows]:
-        device = dataset.data.device
-        return Rows(dataset.data, self.train.to(device)), Rows(dataset.data, self.valid.to(device))
+        if self._parts is None:  # rows of a stream are read for it
+            self._parts = dataset.without(self.valid), dataset.select(self.valid)
+        return self._parts
 
 
 class WeightAverage:
@@ -291,6 +269,8 @@ class AutoencoderNet(NeuralNet):
         What is done to the input of a training step.
     frame : Frame or None
         Landmarks of the data, for the corruption.
+    fill : Tensor of shape (n_features,) or None
+        What stands for missing entries; None where there are none.
     lr_schedule : str
         A name in ``SCHEDULES``.
     validation_mean : Tensor of shape (n_features,) or None
@@ -309,6 +289,7 @@ class AutoencoderNet(NeuralNet):
         seed: int = 0,
         corruption: Corruption | None = None,
         frame: Frame | None = None,
+        fill: Tensor | None = None,
         lr_schedule: str = "constant",
         validation_mean: Tensor | None = None,
         relative_widths: Tensor | None = None,
@@ -319,6 +300,7 @@ class AutoencoderNet(NeuralNet):
         self.seed = seed
         self.corruption = corruption
         self.frame = frame
+        self.fill = fill
         self.lr_schedule = lr_schedule
         self.validation_mean = validation_mean
         self.relative_widths = relative_widths
@@ -374,7 +356,7 @@ class AutoencoderNet(NeuralNet):
             return super().get_iterator(dataset, training=training)
         if training:
             return Batches(dataset, self.batch_size, self.noise_)
-        return Batches(dataset, max(self.batch_size, 1024), None)
+        return Batches(dataset, max(self.batch_size, 1024))
 
     def _set_training(self, training: bool = True) -> None:
         if self.module_.training != training:
@@ -385,7 +367,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Return the reconstruction of a batch."""
-        return self.module_(self._input(x), **fit_params)
+        return self.module_(observe(self._input(x), self.fill)[0], **fit_params)
 
     def get_loss(self, y_pred: Step, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the objective of a step."""
@@ -394,8 +376,8 @@ class AutoencoderNet(NeuralNet):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise, and its gradients."""
         self._set_training(True)
-        x = self._input(batch[0])
-        step = self._noisy_step(self.module_, x, self.progress_, self.noise_)
+        x, observed = observe(self._input(batch[0]), self.fill)
+        step = self._noisy_step(self.module_, x, observed, self.progress_, self.noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
         return {"loss": loss, "y_pred": step.output}
@@ -403,20 +385,24 @@ class AutoencoderNet(NeuralNet):
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise from a fixed seed, and add up the error without noise."""
         self._set_training(False)
-        x = self._input(batch[0])
+        x, observed = observe(self._input(batch[0]), self.fill)
         with torch.no_grad():
-            step = self._noisy_step(self.candidate, x, 1.0, self.validation_noise_)
+            step = self._noisy_step(self.candidate, x, observed, 1.0, self.validation_noise_)
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
-            self.squared_error_ += float(in_scale(x - output, self.relative_widths).square().sum())
-            centred = x if self.validation_mean is None else x - self.validation_mean
-            self.squares_ += float(in_scale(centred, self.relative_widths).square().sum())
+            baseline = x if self.validation_mean is None else x - self.validation_mean
+            for name, difference in (("squared_error_", x - output), ("squares_", baseline)):
+                known = difference if observed is None else difference * observed
+                total = float(in_scale(known, self.relative_widths).square().sum())
+                setattr(self, name, getattr(self, name) + total)
         return {"loss": loss, "y_pred": output}
 
-    def _noisy_step(self, module: Autoencoder, x: Tensor, progress: float, generator: Generator) -> Step:
+    def _noisy_step(
+        self, module: Autoencoder, x: Tensor, observed: Tensor | None, progress: float, generator: Generator
+    ) -> Step:
         corrupted = x if self.corruption is None else self.corruption(x, self.frame, generator)  # type: ignore[arg-type]
-        return module.step(corrupted, x, progress=progress, generator=generator)
+        return module.step(corrupted, x, progress=progress, generator=generator, observed=observed)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Run an epoch; each pass over validation rows draws the same noise."""
@@ -475,16 +461,6 @@ class AutoencoderNet(NeuralNet):
             raise
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Limit OpenMP to one thread in the calling thread alone: other threads of the process keep theirs."""
-    return _thread_pools().limit(limits=1, user_api="openmp")
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
 def _was_planned(interrupt: KeyboardInterrupt) -> bool:
     """Whether training ended by a rule, ours or that of a callback of skorch's, not by the user's Ctrl-C."""
     trace = interrupt.__traceback__
@@ -494,9 +470,9 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
     return isinstance(interrupt, StopTraining) or raised_in.startswith("skorch.callbacks")
 
 
-def train_one_pass(net: AutoencoderNet, Z: Tensor, before: dict[str, Tensor]) -> float:
+def train_one_pass(net: AutoencoderNet, rows: Rows, before: dict[str, Tensor]) -> float:
     """Train for one epoch and return its mean loss; put back the weights and buffers `before` if it fails."""
-    net.partial_fit(Rows(Z))
+    net.partial_fit(rows)
     net.module_.eval()
     if net.interrupted_:
         warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=4)

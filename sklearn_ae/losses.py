@@ -53,8 +53,17 @@ class Loss(Member):
         raise NotImplementedError
 
     def __call__(self, step: Step) -> Tensor:
-        """Return the mean loss per entry, a scalar."""
+        """Return the mean loss per entry, a scalar, where all entries are observed."""
         return self.entries(step).mean()
+
+    def of_observed(self, step: Step) -> Tensor:
+        """Return the mean loss per observed entry, a scalar, where some are not."""
+        known = self.known(step.observed)  # type: ignore[arg-type]
+        return torch.where(known, self.entries(step), 0.0).sum() / known.sum().clamp_min(1)
+
+    def known(self, observed: Tensor) -> Tensor:
+        """Return which losses of :meth:`entries` are known where only some entries (n, n_features) are observed."""
+        return observed
 
     def log_partition(self, target: Tensor) -> Tensor:
         """Return what makes the loss of each entry a negative log-likelihood in nats when added to it."""
@@ -295,6 +304,9 @@ class CrossEntropy(Loss):
     def n_entries(self, n_features: int) -> int:
         return 1
 
+    def known(self, observed: Tensor) -> Tensor:
+        return observed.all(dim=1, keepdim=True)
+
 
 class Mixed(Loss):
     """Different losses for different columns, for tables of numbers, binaries and categories.
@@ -378,6 +390,9 @@ class Mixed(Loss):
             ],
             dim=1,
         )
+
+    def known(self, observed: Tensor) -> Tensor:
+        return torch.cat([loss.known(observed[:, columns]) for loss, columns in self._parts()], dim=1)
 
     def log_partition(self, target: Tensor) -> Tensor:
         return torch.cat([loss.log_partition(target[:, columns]) for loss, columns in self._parts()], dim=1)

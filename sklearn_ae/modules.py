@@ -196,11 +196,12 @@ class Autoencoder(nn.Module):
         progress: float = 1.0,
         generator: Generator | None = None,
         drop: bool = True,
+        observed: Tensor | None = None,
     ) -> Step:
         """Return everything that the members of the axes may ask for.
 
         Noise is drawn where a generator is given; units are dropped then, at random or all after some, unless `drop`
-        is False.
+        is False. Where entries are not observed the target is the output, so that there is nothing to learn from it.
         """
         a = self.network.encode(x)
         if generator is None:
@@ -210,13 +211,14 @@ class Autoencoder(nn.Module):
             h = dropped(h, self.dropout, generator) if self.dropout and drop else h
             decoded = prefixes(h, generator) if self.ordered and drop else h
         u = self.linear_output(decoded)
+        output, target = self.output(u), x if target is None else target
         return Step(
-            target=x if target is None else target,
+            target=target if observed is None else torch.where(observed, target, output.detach()),
             input=x,
             preactivation=a,
             code=h,
             linear_output=u,
-            output=self.output(u),
+            output=output,
             encode=self.network_code,
             decode=self.linear_output,
             activate=self.code_of,
@@ -224,6 +226,7 @@ class Autoencoder(nn.Module):
             decoder_matrix=self.decoder_matrix,
             progress=progress,
             generator=generator,
+            observed=observed,
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -179,5 +179,5 @@ def test_a_refused_parameter_is_named_with_its_value():
 
 def test_a_step_is_of_settled_training_and_without_noise_unless_it_says_else(x):
     step = step_of(CODES["relu"](), x)
-    short = Step(*step[: len(step) - 2])
-    assert (short.progress, short.generator) == (1.0, None)
+    short = Step(*step[: len(step) - 3])
+    assert (short.progress, short.generator, short.observed) == (1.0, None, None)

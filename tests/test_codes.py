@@ -9,6 +9,7 @@ from scipy.special import expit
 from torch.distributions import Normal, kl_divergence
 
 from sklearn_ae._axes import Setting
+from sklearn_ae._rows import Rows
 from sklearn_ae.codes import CODES, Code, Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.initializers import pca_
 from sklearn_ae.modules import Autoencoder, CodeOrder
@@ -329,7 +330,7 @@ def pca_started(code, data, n_units, rank=8) -> tuple[Autoencoder, torch.Tensor]
     X[:, rank:] = X[:, :1]
     network = DenseAutoencoder(8, n_units, code.n_preactivations(n_units), (), torch.nn.Identity).double()
     module = module_of(code, n_units, network=network)
-    pca_(module, X, generator())
+    pca_(module, Rows(X), generator())
     return module, X
 
 
@@ -356,7 +357,7 @@ def test_a_pca_start_has_the_posterior_of_probabilistic_pca(data):
 
 def test_a_tied_start_keeps_the_axes_of_pca(data):
     module = module_of(Gaussian(), 3, network=TiedAutoencoder(8, 3, 6).double())
-    pca_(module, data, generator())
+    pca_(module, Rows(data), generator())
     linear, _ = pca_started(CODES["identity"](), data, 3)
     with torch.no_grad():
         np.testing.assert_allclose(module(data), linear(data), atol=1e-10)

@@ -19,7 +19,7 @@ from sklearn_ae._configuration import (
     find_device_or_cpu,
     sizes_of,
 )
-from sklearn_ae._data import column_bounds
+from sklearn_ae._tables import DenseTable
 from sklearn_ae.codes import CODES, Gaussian, TopK
 from sklearn_ae.corruptions import GaussianNoise
 from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError
@@ -29,7 +29,10 @@ from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity, penalties_o
 
 def architecture_of(X, names=None, **params) -> Architecture:
     estimator = quick(**params)
-    return choose_architecture(estimator, penalties_of(estimator.penalty), X, column_bounds(X), names)
+    table = DenseTable(X)
+    columns = table.columns()
+    penalties = penalties_of(estimator.penalty)
+    return choose_architecture(estimator, penalties, X.shape, columns, table.spread(columns), names)
 
 
 @pytest.mark.parametrize("name", CODES)

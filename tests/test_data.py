@@ -12,12 +12,12 @@ from sklearn_ae._data import (
     Coordinates,
     check_range,
     chunks,
-    column_bounds,
-    column_means,
+    held_out_rows,
     share_on_bounds,
-    split_rows,
-    training_tensor,
 )
+from sklearn_ae._rows import Rows, rows_of
+from sklearn_ae._tables import DenseTable
+from sklearn_ae._training import Split
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 #: What a * X + b becomes: huge, tiny, and seconds since 1970.
@@ -36,7 +36,8 @@ def X() -> np.ndarray:
 
 
 def coordinates_of(X: np.ndarray, raw=False) -> Coordinates:
-    return Coordinates.of(X, column_means(X, None), raw)
+    columns = DenseTable(X).columns()
+    return Coordinates.of(columns.mean, DenseTable(X).spread(columns), raw)
 
 
 @pytest.mark.parametrize(("n_rows", "width"), [(1, 1), (7, 10), (100, 7), (5, 49), (5, 51), (3, 1000), (50, 1)])
@@ -143,7 +144,7 @@ def test_training_tensor_is_the_same_for_every_dtype_and_layout(dtype, layout):
     values = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, size=(23, 4))
     plain, given = values.astype(np.float64), LAYOUTS[layout](values.astype(dtype))
     before, coordinates = given.copy(), coordinates_of(given)
-    Z = training_tensor(given, coordinates, torch.device("cpu"))
+    Z = rows_of(DenseTable(given), coordinates, torch.device("cpu")).data
     assert Z.dtype == torch.float32
     assert Z.is_contiguous()
     expected = (plain - plain.mean(0)) / (plain - plain.mean(0)).std()
@@ -155,7 +156,7 @@ def test_training_tensor_is_the_same_for_every_dtype_and_layout(dtype, layout):
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float16", "float32", "float64"])
 def test_mean_is_that_of_numpy_in_float64(dtype):
     X = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 250, size=(301, 3)).astype(dtype)
-    mean = column_means(X, None)
+    mean = DenseTable(X).columns().mean
     assert mean.dtype == np.float64
     np.testing.assert_allclose(mean, X.astype(np.float64).mean(0), rtol=1e-14)
 
@@ -180,7 +181,7 @@ def test_entries_that_are_not_finite_are_refused_by_column(places, names, messag
     for place, value in places.items():
         X[place] = value
     with pytest.raises(ValueError, match=message):
-        column_means(X, names)
+        DenseTable(X).columns(names)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_at_most_ten_columns_are_listed(n_bad, listed):
     X = np.zeros((2, 40))
     X[1, :n_bad] = np.nan
     with pytest.raises(ValueError, match=f"columns 0, 1, 2, 3, 4, 5, 6, {listed}"):
-        column_means(X, None)
+        DenseTable(X).columns()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_entries_outside_the_range_are_refused_by_column(entry, message):
     X = np.zeros((30, 3))
     X[20, 2] = entry
     with pytest.raises(ValueError, match=message):
-        check_range(column_bounds(X), (0.0, 1.0), None, "loss='log_loss'")
+        check_range(DenseTable(X).columns().bounds, (0.0, 1.0), None, "loss='log_loss'")
 
 
 def test_each_column_may_have_a_range_of_its_own():
@@ -221,8 +222,8 @@ def test_each_column_may_have_a_range_of_its_own():
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "float32", "float64"])
 def test_the_ends_of_the_range_belong_to_it(dtype):
     X = np.array([[0, 1], [1, 0], [1, 1]], dtype)
-    check_range(column_bounds(X), (0.0, 1.0), None, "test")
-    np.testing.assert_allclose(column_means(X, None), [2 / 3, 2 / 3], rtol=1e-15)
+    check_range(DenseTable(X).columns().bounds, (0.0, 1.0), None, "test")
+    np.testing.assert_allclose(DenseTable(X).columns().mean, [2 / 3, 2 / 3], rtol=1e-15)
 
 
 def test_rounding_beyond_the_ends_is_allowed():
@@ -245,7 +246,7 @@ def test_data_scaled_to_its_range_is_accepted():
 @pytest.mark.parametrize("value", [1e38, 3e38])
 def test_large_float32_entries_do_not_overflow_their_sum(value):
     X = np.full((200, 2), value, np.float32)
-    np.testing.assert_allclose(column_means(X, None), X[0], rtol=1e-12)
+    np.testing.assert_allclose(DenseTable(X).columns().mean, X[0], rtol=1e-12)
 
 
 def share_formula(X: np.ndarray) -> float:
@@ -268,7 +269,8 @@ BOUND_CASES = {
 @pytest.mark.parametrize("case", BOUND_CASES)
 def test_share_on_bounds_counts_repeats_of_the_extremes(case):
     X = BOUND_CASES[case]
-    share = share_on_bounds(X, *column_bounds(X))
+    table = DenseTable(X)
+    share = share_on_bounds(table.columns(), table.spread(table.columns()))
     assert share == pytest.approx(share_formula(X))
     assert 0 <= share < 1
     known = {"binary": 48 / 50, "continuous": 0, "some constant": 2 / 30, "all constant": 0, "two rows": 0}
@@ -276,7 +278,7 @@ def test_share_on_bounds_counts_repeats_of_the_extremes(case):
 
 
 def test_column_bounds_are_the_extremes(X):
-    low, high = column_bounds(X)
+    low, high = DenseTable(X).columns().bounds
     np.testing.assert_array_equal(low, np.sort(X, axis=0)[0])
     np.testing.assert_array_equal(high, np.sort(X, axis=0)[-1])
 
@@ -285,16 +287,27 @@ def test_column_bounds_are_the_extremes(X):
     ("n", "fraction", "n_valid"), [(2, 0.1, 1), (10, 0.1, 1), (11, 0.1, 2), (150, 0.25, 38), (1000, 0.999, 999)]
 )
 def test_split_is_a_partition_with_the_fraction_rounded_up(n, fraction, n_valid):
-    train, valid = split_rows(n, fraction, np.random.RandomState(0))
+    valid = held_out_rows(n, fraction, np.random.RandomState(0))
     assert len(valid) == n_valid
-    assert sorted([*train, *valid]) == list(range(n))
+    assert set(valid) <= set(range(n))
+    assert (np.diff(valid) > 0).all()
+    rows = Rows(torch.arange(n, dtype=torch.float32)[:, None])
+    train, held_out = (torch.cat(list(part.chunks())).ravel().tolist() for part in Split(valid)(rows))
+    assert held_out == valid.tolist()
+    assert sorted([*train, *held_out]) == list(range(n))
     assert (np.diff(train) > 0).all()
+
+
+@pytest.mark.parametrize("at_most", [1, 7, 500])
+def test_so_many_rows_may_be_held_out_at_most(at_most):
+    valid = held_out_rows(1000, 0.1, np.random.RandomState(0), at_most)
+    assert len(valid) == len(set(valid)) == min(at_most, 100)
     assert (np.diff(valid) > 0).all()
 
 
 def test_split_follows_the_random_state_and_holds_out_each_row_alike():
-    held_out = [split_rows(20, 0.2, np.random.RandomState(seed))[1] for seed in range(300)]
-    np.testing.assert_array_equal(held_out[3], split_rows(20, 0.2, np.random.RandomState(3))[1])
+    held_out = [held_out_rows(20, 0.2, np.random.RandomState(seed)) for seed in range(300)]
+    np.testing.assert_array_equal(held_out[3], held_out_rows(20, 0.2, np.random.RandomState(3)))
     counts = np.bincount(np.concatenate(held_out), minlength=20)
     assert ((counts > 30) & (counts < 90)).all()  # 60 expected, standard deviation 7
 
@@ -302,7 +315,7 @@ def test_split_follows_the_random_state_and_holds_out_each_row_alike():
 @pytest.mark.parametrize(("n", "fraction"), [(1, 0.1), (2, 0.6), (10, 0.95)])
 def test_split_that_leaves_nothing_to_train_on_is_refused(n, fraction):
     with pytest.raises(ValueError, match=rf"validation_fraction={fraction} leaves no training row of the {n} given"):
-        split_rows(n, fraction, np.random.RandomState(0))
+        held_out_rows(n, fraction, np.random.RandomState(0))
 
 
 def test_offsets_beyond_float32_warn_of_nothing():
@@ -371,7 +384,7 @@ def test_spread_is_that_of_the_entries_about_their_means_as_the_network_sees_the
 @pytest.mark.parametrize("raw", [True, False, RAW], ids=str)
 def test_the_frame_has_the_datas_zero_and_bounds_as_the_network_sees_them(raw, X):
     coordinates = coordinates_of(X, raw)
-    frame = coordinates.frame(column_bounds(X), torch.device("cpu"))
+    frame = coordinates.frame(DenseTable(X).columns().bounds, torch.device("cpu"))
     Z = coordinates.to_network(np.vstack([X, np.zeros(4)]), torch.float32)
     for found, expected in [(frame.zero, Z[-1]), (frame.low, Z[:-1].amin(0)), (frame.high, Z[:-1].amax(0))]:
         assert found.dtype == torch.float32

@@ -10,6 +10,8 @@ from torch import nn
 from sklearn_ae import _data
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference, add_moments, in_float64
+from sklearn_ae._rows import Rows
+from sklearn_ae._tables import DenseTable
 from sklearn_ae.canonical import CodeMoments, canonicalize_, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES, Mixed
@@ -46,7 +48,7 @@ def inference(request, X) -> Inference:
     module64 = in_float64(module)
     Z = torch.from_numpy((X - OFFSET) / SCALE)
     moments = CodeMoments(K, rotation_free=module64.code_map.__class__.__name__ == "CodeMap")
-    add_moments(moments, module64, Z, torch.zeros(D).double(), torch.ones(()))
+    add_moments(moments, module64, Rows(Z), torch.zeros(D).double(), torch.ones(()))
     canonicalize_(module64, moments, SCALE)
     module.code_map.load_state_dict(module64.code_map.state_dict())
     return Inference(module, module64, coordinates)
@@ -74,7 +76,7 @@ DTYPES = [
 @pytest.mark.parametrize(("dtype", "expected_dtype", "atol"), DTYPES)
 def test_codes_are_those_of_the_network(dtype, expected_dtype, atol, inference, X):
     given = np.abs(X).astype(dtype)
-    codes = inference.encode(given)
+    codes = inference.encode(DenseTable(given))
     assert codes.dtype == expected_dtype
     np.testing.assert_allclose(codes, codes_formula(inference, given.astype(np.float64)), atol=atol)
 
@@ -92,13 +94,12 @@ def test_decoded_codes_are_data_within_the_range(dtype, expected_dtype, atol, in
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_residuals_are_data_less_reconstruction(dtype, inference, X):
     given = X.astype(dtype)
-    parts = list(inference.residuals(given))
+    parts = list(inference.residuals(DenseTable(given)))
     assert len(parts) > 1
     assert [i for rows, *_ in parts for i in range(len(X))[rows]] == list(range(len(X)))
-    z, residual = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-    assert z.dtype == residual.dtype == np.float64
+    residual = np.concatenate([part[1] for part in parts])
+    assert residual.dtype == np.float64
     atol = 1e-12 if dtype == np.float64 else 1e-5
-    np.testing.assert_allclose(z, (given - OFFSET) / SCALE, atol=atol)
     reconstructed = data_formula(inference, codes_formula(inference, given.astype(np.float64)))
     np.testing.assert_allclose(residual * SCALE, given - reconstructed, atol=10 * atol)
 
@@ -106,9 +107,9 @@ def test_residuals_are_data_less_reconstruction(dtype, inference, X):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_row_has_the_same_code_alone_and_among_others(dtype, inference, X):
     X = X.astype(dtype)
-    alone = np.concatenate([inference.encode(row[None]) for row in X])
+    alone = np.concatenate([inference.encode(DenseTable(row[None])) for row in X])
     tolerance = 100 * np.finfo(dtype).eps
-    np.testing.assert_allclose(inference.encode(X), alone, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(inference.encode(DenseTable(X)), alone, rtol=tolerance, atol=tolerance)
 
 
 LAYOUTS = {
@@ -120,8 +121,8 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layout_and_writability_do_not_matter_and_input_stays(layout, inference, X):
-    codes = inference.encode(X)
-    for method, plain in ((inference.encode, X), (inference.decode, codes)):
+    codes = inference.encode(DenseTable(X))
+    for method, plain in ((lambda X: inference.encode(DenseTable(X)), X), (inference.decode, codes)):
         given = LAYOUTS[layout](plain)
         given.flags.writeable = False
         np.testing.assert_allclose(method(given), method(plain), atol=1e-12)
@@ -142,9 +143,9 @@ def test_entries_that_are_not_finite_are_refused_by_column(values, message, dtyp
     for place, value in values.items():
         X[place] = value
     with pytest.raises(ValueError, match=message):
-        inference.encode(X)
+        inference.encode(DenseTable(X))
     with pytest.raises(ValueError, match=message):
-        list(inference.residuals(X))
+        list(inference.residuals(DenseTable(X)))
 
 
 def test_in_float64_is_a_copy_with_the_same_weights():
@@ -170,7 +171,7 @@ def test_moments_in_chunks_are_those_of_code_and_error(rotation_free, X):
     module = in_float64(random_network(rotation_free=rotation_free))
     Z, mean = torch.from_numpy((X - OFFSET) / SCALE), torch.arange(D) / 10
     moments = CodeMoments(K, rotation_free=rotation_free)
-    add_moments(moments, module, Z, mean.double(), torch.ones(()))
+    add_moments(moments, module, Rows(Z), mean.double(), torch.ones(()))
     with torch.no_grad():
         code, output = module.network_code(Z).numpy(), module(Z).numpy()
     covariance = np.cov(code, rowvar=False)
@@ -181,12 +182,11 @@ def test_moments_in_chunks_are_those_of_code_and_error(rotation_free, X):
     assert moments.n_samples == len(X)
 
 
-def test_residuals_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
-    error = variance = 0.0
-    mean = inference.coordinates.of_point(X.mean(0))
-    for _, z, residual in inference.residuals(X):
-        error, variance = error + np.square(residual).sum(), variance + np.square(z - mean).sum()
-    expected = r2_score(X, inference.decode(inference.encode(X)), multioutput="variance_weighted")
+def test_errors_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
+    (error,), variance = inference.errors(DenseTable(X), X.mean(0))
+    squares = sum(np.square(residual).sum() for _, residual in inference.residuals(DenseTable(X)))
+    assert error == pytest.approx(squares)
+    expected = r2_score(X, inference.decode(inference.encode(DenseTable(X))), multioutput="variance_weighted")
     assert r_squared(error, variance) == pytest.approx(expected)
 
 
@@ -208,11 +208,10 @@ def in_mixed_coordinates(code: str = "identity", **changes) -> Inference:
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-12), (np.float32, 1e-4)])
 def test_raw_columns_are_residual_and_decoded_in_their_own_units(dtype, atol, table):
     inference, given = in_mixed_coordinates(), table.astype(dtype)
-    decoded = inference.decode(inference.encode(given))
+    decoded = inference.decode(inference.encode(DenseTable(given)))
     assert ((decoded[:, RAW] > 0) & (decoded[:, RAW] < 1)).all()
-    parts = list(inference.residuals(given))
-    z, residual = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-    np.testing.assert_allclose(z * SCALE, given - np.where(RAW, 0, OFFSET), atol=atol)
+    parts = list(inference.residuals(DenseTable(given)))
+    residual = np.concatenate([part[1] for part in parts])
     np.testing.assert_allclose(residual * SCALE, given - decoded, atol=10 * atol)
 
 
@@ -220,8 +219,8 @@ def test_moments_are_in_units_of_the_scale_where_widths_differ(table):
     inference = in_mixed_coordinates()
     coordinates, moments = inference.coordinates, CodeMoments(K, rotation_free=True)
     Z, mean = coordinates.to_network(table, torch.float64), torch.from_numpy(coordinates.of_point(table.mean(0)))
-    add_moments(moments, inference.module64, Z, mean, torch.as_tensor(coordinates.relative_widths))
-    error = np.square(table - inference.decode(inference.encode(table))).sum()
+    add_moments(moments, inference.module64, Rows(Z), mean, torch.as_tensor(coordinates.relative_widths))
+    error = np.square(table - inference.decode(inference.encode(DenseTable(table)))).sum()
     assert moments.errors[-1] * SCALE**2 == pytest.approx(error)
     assert moments.variance * SCALE**2 == pytest.approx(np.square(table - table.mean(0)).sum())
 
@@ -244,6 +243,6 @@ def test_the_bound_is_the_likelihood_of_draws_less_their_divergence(seed, table)
     of_numbers = stats.norm.logpdf(table, decoded, SCALE * np.sqrt(0.5))[:, ~RAW].sum(1)
     of_binaries = stats.bernoulli.logpmf(table[:, RAW], decoded[:, RAW]).sum(1)
     divergence = ((np.square(mean) + np.square(deviation) - 1) / 2 - np.log(deviation)).sum(1)
-    bound = inference.elbo(table, MIXED, seed)
+    bound = inference.elbo(DenseTable(table), MIXED, seed)
     assert bound == pytest.approx((of_numbers + of_binaries - divergence).mean(), rel=1e-9)
-    assert inference.elbo(table, MIXED, seed) == bound != inference.elbo(table, MIXED, seed + 2)
+    assert inference.elbo(DenseTable(table), MIXED, seed) == bound != inference.elbo(DenseTable(table), MIXED, seed + 2)

@@ -10,9 +10,11 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from torch import nn
 
-from sklearn_ae import initializers
+from sklearn_ae import _data, _principal_axes
+from sklearn_ae._principal_axes import principal_axes
+from sklearn_ae._rows import Rows
 from sklearn_ae.codes import CODES, Gaussian
-from sklearn_ae.initializers import pca_, principal_axes, random_, start_, transpose_
+from sklearn_ae.initializers import pca_, random_, start_, transpose_
 from sklearn_ae.losses import Mixed, SquaredError
 from sklearn_ae.modules import Architecture, Autoencoder, build
 from sklearn_ae.networks import ConvAutoencoder
@@ -41,15 +43,16 @@ LANCZOS_SHAPES = {
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(initializers, "CHUNK_ENTRIES", 50)
+    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 50)
+    monkeypatch.setattr(_principal_axes, "CHUNK_ENTRIES", 50)
 
 
 @pytest.fixture
 def lanczos(monkeypatch):
     """Leave no other way to the axes than Lanczos' iteration."""
-    monkeypatch.setattr(initializers, "DENSE_LIMIT", 4)
+    monkeypatch.setattr(_principal_axes, "DENSE_LIMIT", 4)
     for other in ("_covariance", "_axes_by_gram"):
-        monkeypatch.delattr(initializers, other)
+        monkeypatch.delattr(_principal_axes, other)
 
 
 def data(n: int, d: int, rank: int) -> torch.Tensor:
@@ -86,7 +89,7 @@ def pca_reconstruction(X: torch.Tensor, k: int, rows=slice(None)) -> np.ndarray:
 def test_pca_start_reconstructs_as_pca(shape, changes):
     n, d, rank, k = SHAPES[shape]
     X, module = data(n, d, rank), network(d, k, **changes)
-    pca_(module, X, seeded())
+    pca_(module, Rows(X), seeded())
     np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, k), atol=1e-9)
 
 
@@ -95,17 +98,17 @@ def test_pca_start_reconstructs_as_pca(shape, changes):
 def test_pca_start_of_large_data_reconstructs_as_pca(shape):
     n, d, rank, k = LANCZOS_SHAPES[shape]
     X, module = data(n, d, rank), network(d, k)
-    pca_(module, X, seeded())
+    pca_(module, Rows(X), seeded())
     np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, k), atol=1e-9)
 
 
 def assert_axes_are_those_of_rows(X: torch.Tensor, k: int):
     """Rows left out are reconstructed by axes that have not seen them."""
     rows, module = torch.arange(len(X))[::3].flip(0), network(X.shape[1], k)
-    pca_(module, X, seeded(), rows)
+    pca_(module, Rows(X, rows), seeded())
     np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, k, rows), atol=1e-9)
     alone = network(X.shape[1], k)
-    pca_(alone, X[rows], seeded())
+    pca_(alone, Rows(X[rows]), seeded())
     np.testing.assert_allclose(reconstruct(alone, X), reconstruct(module, X), atol=1e-9)
 
 
@@ -125,8 +128,8 @@ def test_pca_start_of_large_data_on_some_rows_is_pca_of_these(n, d):
 def test_other_starts_on_some_rows_do_not_see_the_rest(start):
     X, rows = data(60, 8, 8), torch.arange(0, 60, 2)
     module, alone = network(8, 3, hidden_layer_sizes=(4,)), network(8, 3, hidden_layer_sizes=(4,))
-    start(module, X, seeded(), rows)
-    start(alone, X[rows], seeded())
+    start(module, Rows(X, rows), seeded())
+    start(alone, Rows(X[rows]), seeded())
     np.testing.assert_allclose(reconstruct(module, X), reconstruct(alone, X), atol=1e-12)
 
 
@@ -136,7 +139,7 @@ def test_pca_start_in_float32_explains_as_much_as_pca(seven_data_sets, k):
         X = data_set - data_set.mean(0)
         X = torch.from_numpy(X / X.std()).float()
         module = network(X.shape[1], k).float()
-        pca_(module, X, seeded())
+        pca_(module, Rows(X), seeded())
         explained = 1 - np.square(X.numpy() - reconstruct(module, X)).sum() / X.square().sum()
         best = PCA(min(k, X.shape[1])).fit(data_set).explained_variance_ratio_.sum()
         assert float(explained) == pytest.approx(best, abs=1e-5), name
@@ -144,7 +147,7 @@ def test_pca_start_in_float32_explains_as_much_as_pca(seven_data_sets, k):
 
 def assert_axes_are_orthonormal_and_ordered(n: int, d: int, rank: int, k: int):
     X = data(n, d, rank)
-    mean, axes = principal_axes(X, k, seeded())
+    mean, axes = principal_axes(Rows(X), k, seeded())
     torch.testing.assert_close(mean, X.mean(0))
     assert axes.shape == (min(k, d), d)
     torch.testing.assert_close(axes @ axes.T, torch.eye(len(axes), dtype=torch.float64))
@@ -167,14 +170,14 @@ def test_axes_of_large_data_are_orthonormal_and_ordered_by_variance(shape):
 @pytest.mark.parametrize("shape", [(10, 4), (4, 10)])
 def test_constant_data_is_its_own_reconstruction(start, shape):
     X, module = torch.full(shape, 7.0, dtype=torch.float64), network(shape[1], 3)
-    start(module, X, seeded())
+    start(module, Rows(X), seeded())
     np.testing.assert_allclose(reconstruct(module, X), 7, rtol=1e-14)
 
 
 def test_units_beyond_the_features_are_ready_but_unused():
     X, module, tied = data(30, 4, 4), network(4, 7), network(4, 7, tied_weights=True)
-    pca_(module, X, seeded())
-    pca_(tied, X, seeded())
+    pca_(module, Rows(X), seeded())
+    pca_(tied, Rows(X), seeded())
     assert not module.network.decoder_weight[:, 4:].any()
     assert module.network.encoder_affine.weight[4:].all()
     assert not tied.network.encoder_affine.weight[4:].any()
@@ -192,21 +195,21 @@ class Free(nn.Module):
 @pytest.mark.parametrize("name", ["auto", "pca", "transpose", "random"])
 def test_a_start_is_called_by_its_name_and_auto_is_what_suits_the_code(name, code):
     X, by_name, itself = data(60, 8, 8), network(8, 3, code), network(8, 3, code)
-    start_(by_name, name, X, seeded(), torch.arange(30))
+    start_(by_name, name, Rows(X, torch.arange(30)), seeded())
     starts = {"pca": pca_, "transpose": transpose_, "random": random_}
     suits = "pca" if code in ("identity", "gaussian") else "transpose"
-    starts[suits if name == "auto" else name](itself, X, seeded(), torch.arange(30))
+    starts[suits if name == "auto" else name](itself, Rows(X, torch.arange(30)), seeded())
     assert all(torch.equal(value, itself.state_dict()[key]) for key, value in by_name.state_dict().items())
 
 
 def test_a_network_without_an_affine_path_keeps_its_weights():
     module = network(8, 3, module=Free())
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    start_(module, "auto", data(60, 8, 8), seeded())
+    start_(module, "auto", Rows(data(60, 8, 8)), seeded())
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     for name in ("pca", "transpose", "random"):
         with pytest.raises(ValueError, match=rf"init='{name}' needs the affine path .* is a Free: leave init='auto'"):
-            start_(module, name, data(60, 8, 8), seeded())
+            start_(module, name, Rows(data(60, 8, 8)), seeded())
 
 
 @pytest.mark.parametrize("shape", ["tall", "all axes", "tall, k > rank", "k > d", "wide, k > d", "one column"])
@@ -214,7 +217,7 @@ def test_a_network_without_an_affine_path_keeps_its_weights():
 def test_gaussian_code_starts_as_pca_whitened_where_it_can_be(shape, changes):
     n, d, rank, k = SHAPES[shape]
     X, module = data(n, d, rank), network(d, k, "gaussian", **changes)
-    pca_(module, X, seeded())
+    pca_(module, Rows(X), seeded())
     np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, k), atol=1e-9)
     with torch.no_grad():
         preactivation = module.step(X).preactivation
@@ -229,14 +232,14 @@ def test_gaussian_code_starts_as_pca_whitened_where_it_can_be(shape, changes):
 @pytest.mark.parametrize("start", STARTS)
 def test_the_divergence_of_a_new_gaussian_code_is_finite_for_constant_data(start):
     X, module = torch.full((10, 4), 7.0).double(), network(4, 3, "gaussian")
-    start(module, X, seeded())
+    start(module, Rows(X), seeded())
     with torch.no_grad():
         assert torch.isfinite(Gaussian().divergence(module.step(X).preactivation)).all()
 
 
 def test_convolutions_start_as_pca_and_end_in_zero():
     X, module = data(60, 35, 20), network(35, 3, module=ConvAutoencoder(35, 3, image_shape=(5, 7), channels=(4, 6)))
-    pca_(module, X, seeded())
+    pca_(module, Rows(X), seeded())
     np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, 3), atol=1e-9)
     for hidden in (module.network.encoder_hidden, module.network.decoder_hidden):
         *inner, last = (layer for layer in hidden if isinstance(layer, (nn.Linear, nn.Conv2d)))
@@ -248,7 +251,7 @@ def test_convolutions_start_as_pca_and_end_in_zero():
 
 def test_convolutions_start_at_random_with_he_variances():
     module = network(64, 3, module=ConvAutoencoder(64, 3, channels=(20, 30)))
-    random_(module, data(60, 64, 8), seeded())
+    random_(module, Rows(data(60, 64, 8)), seeded())
     layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
     assert len(layers) == 8
     for layer in layers:
@@ -264,7 +267,7 @@ OF_COLUMNS = Mixed([("log_loss", [0, 5]), ("cross_entropy", [1, 2, 7]), ("poisso
 )
 def test_outputs_start_as_the_tangent_at_the_mean(changes):
     X, module = torch.sigmoid(data(60, 8, 8)), network(8, 3, **changes)
-    pca_(module, X, seeded())
+    pca_(module, Rows(X), seeded())
     mean = X.mean(0)
     projected = torch.from_numpy(pca_reconstruction(X, 3)) - mean
     with torch.no_grad():
@@ -275,7 +278,7 @@ def test_outputs_start_as_the_tangent_at_the_mean(changes):
 @pytest.mark.parametrize("tied", [False, True])
 def test_sigmoid_output_starts_as_the_tangent_at_the_mean(tied):
     X, module = torch.sigmoid(data(60, 8, 8)), network(8, 3, output_activation="sigmoid", tied_weights=tied)
-    pca_(module, X, seeded())
+    pca_(module, Rows(X), seeded())
     mean = X.mean(0)
     slope = 1 if tied else 4  # a sigmoid's steepest slope is a quarter
     projected = torch.from_numpy(pca_reconstruction(X, 3)) - mean
@@ -286,7 +289,7 @@ def test_sigmoid_output_starts_as_the_tangent_at_the_mean(tied):
 @pytest.mark.parametrize("start", [pca_, transpose_])
 def test_sigmoid_output_starts_finite_where_pixels_never_change(start):
     X, module = torch.tensor([[0.0, 1.0, 0.2], [0.0, 1.0, 0.8]]).double(), network(3, 1, output_activation="sigmoid")
-    start(module, X, seeded())
+    start(module, Rows(X), seeded())
     with torch.no_grad():
         at_mean = module(X.mean(0, keepdim=True))
     torch.testing.assert_close(at_mean, torch.tensor([[0.01, 0.99, 0.5]]).double())
@@ -297,7 +300,7 @@ def test_sigmoid_output_starts_finite_where_pixels_never_change(start):
 @pytest.mark.parametrize("start", [pca_, transpose_])
 def test_the_mean_is_coded_as_zero_and_decoded_as_itself(start, code, changes):
     X, module = data(60, 8, 8), network(8, 3, code=code, **changes)
-    start(module, X, seeded())
+    start(module, Rows(X), seeded())
     mean, no_signal = X.mean(0, keepdim=True), torch.zeros(1, module.code.n_preactivations(3)).double()
     with torch.no_grad():
         torch.testing.assert_close(module.network_code(mean), module.code(no_signal))
@@ -307,7 +310,7 @@ def test_the_mean_is_coded_as_zero_and_decoded_as_itself(start, code, changes):
 @pytest.mark.parametrize("tied", [False, True])
 def test_transpose_start_has_decoder_columns_of_unit_length(tied):
     module = network(8, 30, tied_weights=tied)
-    transpose_(module, data(60, 8, 8), seeded())
+    transpose_(module, Rows(data(60, 8, 8)), seeded())
     W = module.network.decoder_weight.detach()
     torch.testing.assert_close(torch.linalg.vector_norm(W, dim=0), torch.ones(30).double(), rtol=1e-6, atol=0)
     assert torch.equal(module.network.encoder_affine.weight, W.T)
@@ -322,7 +325,7 @@ def assert_he(weight: torch.Tensor):
 
 def test_random_start_has_he_variances_and_no_bias():
     module = network(50, 20, hidden_layer_sizes=(40, 30))
-    random_(module, data(60, 50, 50), seeded())
+    random_(module, Rows(data(60, 50, 50)), seeded())
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     assert len(layers) == 8
     for layer in layers:
@@ -334,7 +337,7 @@ def test_random_start_has_he_variances_and_no_bias():
 @pytest.mark.parametrize("start", [pca_, transpose_])
 def test_hidden_paths_start_around_the_mean_and_end_in_zero(start):
     X, module = data(60, 50, 50), network(50, 20, hidden_layer_sizes=(40, 30))
-    start(module, X, seeded())
+    start(module, Rows(X), seeded())
     for mlp in (module.network.encoder_hidden, module.network.decoder_hidden):
         assert_he(mlp[0].weight)
         assert_he(mlp[2].weight)
@@ -347,13 +350,13 @@ def test_hidden_paths_start_around_the_mean_and_end_in_zero(start):
 
 def test_units_without_an_axis_have_he_variances():
     module = network(50, 90)
-    pca_(module, data(60, 50, 50), seeded())
+    pca_(module, Rows(data(60, 50, 50)), seeded())
     assert_he(module.network.encoder_affine.weight[50:])
 
 
 def state_after(start, X: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
     module = network(X.shape[1], 6, hidden_layer_sizes=(4,))
-    start(module, X, seeded(seed))
+    start(module, Rows(X), seeded(seed))
     return module.state_dict()
 
 
@@ -380,7 +383,7 @@ def test_global_generators_are_left_alone(start):
 @pytest.mark.usefixtures("lanczos")
 def test_lanczos_leaves_global_generators_alone_and_repeats_its_bits():
     X, before = data(60, 40, 3), global_states()
-    first, again = (principal_axes(X, 6, seeded())[1] for _ in range(2))
+    first, again = (principal_axes(Rows(X), 6, seeded())[1] for _ in range(2))
     assert global_states() == before
     assert torch.equal(first, again)
 
@@ -401,7 +404,7 @@ def test_a_start_forgets_all_earlier_weights(start, changes):
     for parameter in used.parameters():
         nn.init.normal_(parameter, generator=seeded(5))
     for module in (fresh, used):
-        start(module, X, seeded())
+        start(module, Rows(X), seeded())
     assert all(torch.equal(value, used.state_dict()[name]) for name, value in fresh.state_dict().items())
 
 
@@ -409,7 +412,7 @@ def test_a_start_forgets_all_earlier_weights(start, changes):
 def test_data_is_left_as_it_was(start):
     X = data(60, 8, 8)
     before = X.clone()
-    start(network(8, 3, hidden_layer_sizes=(4,)), X, seeded(), torch.arange(30))
+    start(network(8, 3, hidden_layer_sizes=(4,)), Rows(X, torch.arange(30)), seeded())
     assert torch.equal(X, before)
 
 
@@ -421,14 +424,14 @@ def test_wide_float32_data_keeps_its_small_axes():
     best = PCA(k, svd_solver="full").fit(X).inverse_transform(PCA(k, svd_solver="full").fit_transform(X))
     X32 = torch.from_numpy(X / X.std()).float()
     module = network(d, k).float()
-    pca_(module, X32, seeded())
+    pca_(module, Rows(X32), seeded())
     with torch.no_grad():
         error = (X32 - module(X32)).square().sum().item() * X.var()
     assert error == pytest.approx(np.square(X - best).sum(), rel=0.02)
 
 
 def test_lanczos_takes_data_without_variance(lanczos):
-    mean, axes = principal_axes(torch.ones(40, 30), 3, seeded())
+    mean, axes = principal_axes(Rows(torch.ones(40, 30)), 3, seeded())
     torch.testing.assert_close(mean, torch.ones(30).double())
     torch.testing.assert_close(axes @ axes.T, torch.eye(3).double())
 
@@ -436,5 +439,5 @@ def test_lanczos_takes_data_without_variance(lanczos):
 def test_a_random_start_of_a_tied_network_has_no_bias():
     module = network(4, 2, tied_weights=True)
     nn.init.ones_(module.network.bias)
-    random_(module, torch.ones(3, 4), seeded())
+    random_(module, Rows(torch.ones(3, 4)), seeded())
     assert not module.network.bias.any()

@@ -19,6 +19,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
+from sklearn_ae._rows import Rows
 from sklearn_ae.canonical import CodeMoments, canonicalize_
 from sklearn_ae.codes import CODES, Gaussian, Tanh, TopK
 from sklearn_ae.losses import LOSSES, Huber, Mixed
@@ -55,7 +56,7 @@ def attributes_of(**changes) -> dict:
     if architecture.output_activation == "clip":
         module.output.set_range(Z.amin(0), Z.amax(0))
     moments = CodeMoments(K, rotation_free=architecture.rotation_free)
-    add_moments(moments, module, Z, Z.mean(0), torch.ones(()))
+    add_moments(moments, module, Rows(Z), Z.mean(0), torch.ones(()))
     module64 = in_float64(module)
     canonicalize_(module64, moments, scale=2.5)
     module.code_map.load_state_dict(module64.code_map.state_dict())

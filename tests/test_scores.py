@@ -7,7 +7,7 @@ from helpers import quick
 from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import PCA
 
-from sklearn_ae._data import split_rows
+from sklearn_ae._data import held_out_rows
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES, Mixed
 from sklearn_ae.model_selection import reconstruction_score
@@ -118,7 +118,7 @@ class TestScores:
         X, loss = table
         start = quick(loss=loss, max_epochs=0).fit(X)
         (score,) = start.validation_scores_
-        valid = split_rows(len(X), 0.1, np.random.RandomState(0))[1]
+        valid = held_out_rows(len(X), 0.1, np.random.RandomState(0))
         assert score == pytest.approx(start.score(X[valid]), abs=1e-5)
 
     def test_components_of_a_table_are_in_the_datas_units(self, table):

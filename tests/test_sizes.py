@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._data import split_rows
+from sklearn_ae._data import held_out_rows
 from sklearn_ae._sizes import standard_error
 from sklearn_ae.codes import CODES, TopK
 from sklearn_ae.modules import prefixes
@@ -154,7 +154,7 @@ def test_a_share_keeps_the_fewest_units_that_reach_it(wanted, early_stopping):
 
 
 def validation_rows(model) -> np.ndarray:
-    return X[split_rows(len(X), model.validation_fraction, check_random_state(model.random_state))[1]]
+    return X[held_out_rows(len(X), model.validation_fraction, check_random_state(model.random_state))]
 
 
 def test_auto_keeps_the_fewest_within_one_standard_error_of_the_best():

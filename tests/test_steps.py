@@ -10,11 +10,10 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._rows import Rows
 from sklearn_ae._training import (
-    Batches,
     KeepBest,
     Objective,
-    Rows,
     Split,
     WeightAverage,
     train_one_pass,
@@ -35,7 +34,7 @@ def X() -> torch.Tensor:
 @pytest.fixture
 def split() -> Split:
     order = np.random.default_rng(0).permutation(N)
-    return Split(np.sort(order[13:]), np.sort(order[:13]))
+    return Split(np.sort(order[:13]))
 
 
 @pytest.fixture
@@ -101,9 +100,9 @@ def test_rows_are_their_own_target(index, X):
 @pytest.mark.parametrize("batch_size", [1, 8, 53, 1000])
 def test_an_epoch_sees_every_row_once(batch_size, index):
     data = torch.arange(53.0)[:, None]
-    batches = Batches(Rows(data, index), batch_size, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
     expected = torch.arange(53) if index is None else index
-    epochs = [[x for x, _ in batches] for _ in range(2)]
+    epochs = [list(Rows(data, index).batches(batch_size, generator)) for _ in range(2)]
     for epoch in epochs:
         assert torch.cat(epoch)[:, 0].sort().values.tolist() == expected.tolist()
         assert all(len(x) == batch_size for x in epoch[:-1])
@@ -114,7 +113,7 @@ def test_an_epoch_sees_every_row_once(batch_size, index):
 def test_the_seed_decides_the_order_and_without_one_there_is_none(X):
     index = torch.arange(0, 50, 2)
     orders = [
-        torch.cat([x for x, _ in Batches(Rows(X, index), 8, generator)])
+        torch.cat(list(Rows(X, index).batches(8, generator)))
         for generator in (*(torch.Generator().manual_seed(seed) for seed in (0, 0, 1)), None)
     ]
     assert torch.equal(orders[0], orders[1])
@@ -256,7 +255,7 @@ def test_epochs_before_the_objective_is_settled_do_not_count(settled, first, val
     watch, keep_best, module = Watch(), KeepBest(99, 0.0, settled), random_network()
     settings = {"max_epochs": 10, "train_split": split if validated else None, "average_window": average_window}
     net = net_of(module, lr=0.3, keep_best=keep_best, callbacks=[watch], **settings)
-    start, _ = net.evaluate(Rows(X, split.valid) if validated else Rows(X))
+    start, _ = net.evaluate(Rows(X).select(split.valid) if validated else Rows(X))
     net.partial_fit(Rows(X))
     objectives = [start, *net.history[:, "valid_loss" if validated else "train_loss"]]
     best = min([0, *range(first, 11)], key=objectives.__getitem__)

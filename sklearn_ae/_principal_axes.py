@@ -1,0 +1,149 @@
+"""The principal axes of training rows: exact where they are few or narrow, by iteration on products where not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
+from torch import Generator, Tensor
+
+from sklearn_ae._rows import Rows, SparseRows
+
+__all__ = ["column_mean", "principal_axes"]
+
+#: Up to this many rows or columns, whichever are fewer, principal axes come from a dense eigenproblem.
+DENSE_LIMIT = 4096
+CHUNK_ENTRIES = 2**20
+#: Of the iteration on a subspace: directions beside those asked for, and passes over the rows.
+OVERSAMPLING, PASSES = 10, 7
+
+
+def column_mean(rows: Rows) -> Tensor:
+    """Return the mean of each column in float64."""
+    if isinstance(rows, SparseRows):
+        sums = torch.from_numpy(np.asarray(rows.matrix().sum(axis=0, dtype=np.float64)).ravel())
+        if rows.fill is None:
+            return (sums / len(rows)).to(rows.device) + rows.background
+    total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
+    for z in rows.filled():
+        total += z.sum(0, dtype=torch.float64)
+    return total / len(rows)
+
+
+def principal_axes(rows: Rows, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return the mean (n_features,) and the first min(k, n_features) principal axes, as rows, both in float64.
+
+    Products run in the precision of the rows and are summed in float64, in chunks: no centred copy is made.
+    """
+    mean, (n_rows, d) = column_mean(rows), rows.shape
+    k = min(k, d)
+    n_least = min(n_rows, d)
+    exact = n_least <= DENSE_LIMIT or k >= n_least // 4
+    whole = rows.fill is None and isinstance(rows.data, Tensor)
+    if exact and (n_rows >= d or (d <= DENSE_LIMIT and not whole)):
+        axes = torch.linalg.eigh(_covariance(rows, mean))[1].T.flip(0)[:k]
+    elif exact and whole:
+        axes = _axes_by_gram(rows, mean, k)
+    elif whole or (rows.fill is None and isinstance(rows, SparseRows) and k < n_least):
+        axes = _axes_by_lanczos(rows, mean, k, generator)
+    else:
+        axes = _axes_by_subspace(rows, mean, k, generator)
+    return mean, _complete(axes, k, generator)
+
+
+def _covariance(rows: Rows, mean: Tensor) -> Tensor:
+    total = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
+    for z in rows.filled():
+        centred = z - mean.to(z)
+        total += centred.T @ centred
+    return total
+
+
+def _axes_by_gram(rows: Rows, mean: Tensor, k: int) -> Tensor:
+    def column_chunks() -> Iterator[Tensor]:
+        width = max(1, CHUNK_ENTRIES // len(rows))
+        for part, centre in zip(rows.data.split(width, 1), mean.split(width), strict=True):
+            chosen = part if rows.index is None else part.index_select(0, rows.index)
+            yield chosen.double() - centre
+
+    gram = torch.zeros((), dtype=torch.float64, device=rows.device)
+    for part in column_chunks():
+        gram = gram + part @ part.T
+    values, vectors = torch.linalg.eigh(gram)
+    keep = values > values[-1] * len(gram) * torch.finfo(gram.dtype).eps
+    left = vectors[:, keep].flip(1)[:, :k]  # (n, r)
+    axes = torch.cat([part.T @ left for part in column_chunks()]).T  # (r, d)
+    return axes / torch.linalg.vector_norm(axes, dim=1, keepdim=True)
+
+
+def _axes_by_lanczos(rows: Rows, mean: Tensor, k: int, generator: Generator) -> Tensor:
+    operator = _sparse_operator(rows, mean) if isinstance(rows, SparseRows) else _dense_operator(rows, mean)
+    start = torch.randn(min(rows.shape), generator=generator, dtype=torch.float64).numpy()
+    try:
+        axes = svds(operator, k=k, v0=start, return_singular_vectors="vh")[2]
+    except ArpackError:  # raised for data without variance
+        axes = np.empty((0, rows.shape[1]))
+    return torch.from_numpy(axes[::-1].copy()).to(rows.device)
+
+
+def _dense_operator(rows: Rows, mean: Tensor) -> LinearOperator:
+    X, chosen, centre = rows.data, slice(None) if rows.index is None else rows.index, mean.to(rows.data)
+
+    def times(v: np.ndarray) -> np.ndarray:
+        t = torch.from_numpy(np.ascontiguousarray(v)).to(X)
+        return (X @ t - centre @ t)[chosen].double().cpu().numpy()
+
+    def transposed_times(v: np.ndarray) -> np.ndarray:
+        t = torch.from_numpy(np.ascontiguousarray(v)).to(X)
+        spread = torch.zeros((len(X), *t.shape[1:])).to(X)
+        spread[chosen] = t
+        correction = centre.reshape(-1, *[1] * (t.ndim - 1)) * t.sum(0)
+        return (X.T @ spread - correction).double().cpu().numpy()
+
+    return _operator(rows.shape, times, transposed_times)
+
+
+def _sparse_operator(rows: SparseRows, mean: Tensor) -> LinearOperator:
+    X, shift = rows.matrix(), (mean - rows.background).cpu().numpy()
+    transposed = X.T.tocsr()
+
+    def times(v: np.ndarray) -> np.ndarray:
+        return X @ v - shift @ v
+
+    def transposed_times(v: np.ndarray) -> np.ndarray:
+        return transposed @ v - np.multiply.outer(shift, v.sum(axis=0))
+
+    return _operator(rows.shape, times, transposed_times)
+
+
+def _operator(shape: tuple[int, int], times: Any, transposed_times: Any) -> LinearOperator:
+    return LinearOperator(
+        shape, matvec=times, rmatvec=transposed_times, matmat=times, rmatmat=transposed_times, dtype=float
+    )
+
+
+def _axes_by_subspace(rows: Rows, mean: Tensor, k: int, generator: Generator) -> Tensor:
+    """Return axes from a random subspace (Halko, Martinsson and Tropp, 2011) to which each pass applies the scatter."""
+    width = min(k + OVERSAMPLING, rows.shape[1])
+    basis = torch.randn(rows.shape[1], width, generator=generator, dtype=torch.float64).to(rows.device)
+    for _ in range(PASSES):
+        basis = torch.linalg.qr(basis)[0]
+        image = torch.zeros_like(basis)
+        for z in rows.filled():
+            centred = z - mean.to(z)
+            image += centred.T @ (centred @ basis.to(z))
+        rotation = torch.linalg.eigh(basis.T @ image)[1]
+        basis, last, turn = image, basis, rotation.flip(1)
+    return (last @ turn[:, :k]).T
+
+
+def _complete(axes: Tensor, k: int, generator: Generator) -> Tensor:
+    """Add random rows, orthogonal to all others, until there are k."""
+    missing = k - len(axes)
+    if missing == 0:
+        return axes
+    drawn = torch.randn(missing, axes.shape[1], generator=generator, dtype=axes.dtype).to(axes.device)
+    for _ in range(2):
+        drawn -= drawn @ axes.T @ axes
+    return torch.cat([axes, torch.linalg.qr(drawn.T)[0].T])

@@ -1,0 +1,231 @@
+"""Sources: tables that may be larger than memory, and are read block by block."""
+
+import mmap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn import get_config
+from sklearn.utils import gen_batches
+
+from sklearn_ae._data import chunks
+from sklearn_ae._tables import DenseTable, Table
+
+__all__ = ["Source", "in_memory_where_small", "is_one_shot", "source_of"]
+
+#: Entries of a block of an array that is read by slices.
+BLOCK_ENTRIES = 2**19
+#: Entries of the validation rows of a source, at most: they stay in memory.
+HELD_OUT_ENTRIES = 2**26
+
+
+class Source(Table):
+    """Blocks of rows that can be read in any order.
+
+    Parameters
+    ----------
+    header : array-like of shape (0, n_features)
+        An empty array, or an empty frame where columns have names.
+    dtype : numpy.dtype
+        Of the entries; blocks of others are converted.
+    lengths : list of int
+        Numbers of rows of the blocks.
+    """
+
+    def __init__(self, header: Any, dtype: Any, lengths: list[int]):
+        self.header = header
+        self.dtype = np.dtype(dtype)
+        self.lengths = lengths
+        self.starts = list(accumulate(lengths, initial=0))
+        self.shape = self.starts[-1], header.shape[1]
+        self.most_held_out = max(1, HELD_OUT_ENTRIES // max(self.shape[1], 1))
+        if self.dtype.kind not in "biuf":
+            raise ValueError(f"X holds entries of type {self.dtype}, but only real numbers can be used.")
+
+    def read(self, i: int) -> np.ndarray:
+        """Return block i, dense."""
+        raise NotImplementedError
+
+    def blocks(self, order: Iterable[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the first row of each block and the block, in the given order of blocks or as they come."""
+        for i in range(len(self.lengths)) if order is None else order:
+            yield self.starts[i], self._checked(self.read(i), i)
+
+    def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows and what they hold, in order."""
+        for start, block in self.blocks():
+            for rows in chunks(*block.shape):
+                yield slice(start + rows.start, start + rows.stop), block[rows]
+
+    def whole(self) -> np.ndarray:
+        """Return all rows as one array."""
+        blocks = [block for _, block in self.blocks()]
+        return np.concatenate(blocks) if blocks else np.empty(self.shape, self.dtype)
+
+    def _checked(self, block: np.ndarray, i: int) -> np.ndarray:
+        expected = self.lengths[i] if i < len(self.lengths) else 0, self.shape[1]
+        if block.shape != expected:
+            raise ValueError(
+                f"Block {i} of X has shape {block.shape}, but {expected} was expected: all blocks must have the same "
+                "columns, and the same rows each time that they are read."
+            )
+        return block.astype(self.dtype, copy=False)
+
+
+class SlicedSource(Source):
+    """Anything with a shape, a dtype and slicing: ``numpy.memmap``, datasets of h5py, arrays of Zarr."""
+
+    def __init__(self, X: Any):
+        self.X = X
+        n_rows, n_features = X.shape
+        step = max(1, BLOCK_ENTRIES // max(n_features, 1))
+        stored = getattr(X, "chunks", None)  # rows that HDF5 and Zarr keep, and read, together
+        if isinstance(stored, tuple) and isinstance(stored[0], int):
+            step = max(1, round(step / stored[0])) * stored[0]
+        self._slices = list(gen_batches(n_rows, step))
+        lengths = [part.stop - part.start for part in self._slices]
+        super().__init__(np.empty((0, n_features)), X.dtype, lengths)
+
+    def read(self, i: int) -> np.ndarray:
+        """Return a copy of block i; the pages of a memory map are given back to the system."""
+        block = np.array(self.X[self._slices[i]])
+        mapped = getattr(self.X, "_mmap", None)
+        if isinstance(mapped, mmap.mmap) and self.X.mode != "c":  # there the pages may hold changes of the user's
+            mapped.madvise(mmap.MADV_DONTNEED)
+        return block
+
+    def whole(self) -> np.ndarray:
+        """Return all rows as one array, a memory map as it is."""
+        return np.asarray(self.X) if isinstance(self.X, np.ndarray) else super().whole()
+
+
+class ChunkSource(Source):
+    """A sequence of two-dimensional chunks, each an array or a frame."""
+
+    def __init__(self, parts: Sequence[Any]):
+        self._parts = parts
+        super().__init__(_header_of(parts[0]), np.result_type(*map(_dtype_of, parts)), [len(part) for part in parts])
+
+    def read(self, i: int) -> np.ndarray:
+        """Return chunk i."""
+        return np.asarray(self._parts[i])
+
+
+class IterableSource(Source):
+    """An iterable that yields the same two-dimensional chunks each time that it is iterated, in one order."""
+
+    def __init__(self, iterable: Iterable[Any]):
+        self._iterable = iterable
+        lengths, dtypes, header = [], set(), None
+        for part in iterable:
+            header = _header_of(part) if header is None else header
+            lengths.append(len(part))
+            dtypes.add(_dtype_of(part))
+        if header is None:
+            raise ValueError("X is an iterable without a chunk; it must yield arrays of shape (n_rows, n_features).")
+        super().__init__(header, np.result_type(*dtypes), lengths)
+
+    def blocks(self, order: Iterable[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the first row of each chunk and the chunk, always as they come."""
+        n_parts = 0
+        for i, part in enumerate(self._iterable):
+            block, n_parts = self._checked(np.asarray(part), i), i + 1
+            yield self.starts[i], block
+        if n_parts < len(self.lengths):
+            raise ValueError(
+                f"X yielded {len(self.lengths)} chunks the first time and {n_parts} now; it must yield the same each "
+                "time that it is iterated, as a list does."
+            )
+
+
+class ParquetSource(Source):
+    """A ``pyarrow.dataset.Dataset`` of numbers; row groups are its blocks, nulls are NaN."""
+
+    def __init__(self, dataset: Any):
+        self._schema = dataset.schema
+        self._groups = [group for fragment in dataset.get_fragments() for group in _row_groups(fragment)]
+        kinds = {str(field.type) for field in dataset.schema}
+        others = [field.name for field in dataset.schema if not _is_number(field.type)]
+        if others:
+            raise ValueError(f"X has columns that are no numbers: {others[:10]}. Leave them out, or encode them first.")
+        dtype = np.float32 if kinds <= {"float", "halffloat"} else np.float64
+        super().__init__(dataset.schema.empty_table(), dtype, [_n_rows(group) for group in self._groups])
+
+    def read(self, i: int) -> np.ndarray:
+        """Return row group i."""
+        table = self._groups[i].to_table(schema=self._schema)
+        block = np.empty(table.shape, dtype=self.dtype)
+        for j, column in enumerate(table.columns):
+            block[:, j] = column.to_numpy()
+        return block
+
+
+def source_of(X: Any) -> Source | None:
+    """Return X as a source; None where it is anything else, which scikit-learn's validation is to judge."""
+    if is_one_shot(X):
+        raise ValueError(
+            f"X is a {type(X).__name__}, which yields its chunks once only: pass an iterable that can be iterated "
+            "again, such as a list, or give it to partial_fit."
+        )
+    if type(X).__module__ == "pyarrow._dataset":
+        return ParquetSource(X)
+    if _is_sliced(X):
+        return SlicedSource(X)
+    if isinstance(X, (list, tuple)):
+        return ChunkSource(X) if len(X) and _is_chunk(X[0]) else None
+    return IterableSource(X) if _is_iterable_of_chunks(X) else None
+
+
+def in_memory_where_small(source: Source) -> Table:
+    """Return a table in memory where its float32 copy is within scikit-learn's ``working_memory``."""
+    n_bytes = 4 * source.shape[0] * source.shape[1]
+    return source if n_bytes > get_config()["working_memory"] * 2**20 else DenseTable(source.whole())
+
+
+def is_one_shot(X: Any) -> bool:
+    """Return whether X is an iterator, which yields its chunks once only."""
+    return isinstance(X, Iterator)
+
+
+def _is_sliced(X: Any) -> bool:
+    if isinstance(X, np.ndarray):
+        return isinstance(X, np.memmap) and X.ndim == 2
+    in_memory = issparse(X) or any(hasattr(X, name) for name in ("__dlpack__", "__array_namespace__", "iloc"))
+    return not in_memory and hasattr(X, "dtype") and hasattr(X, "__getitem__") and len(getattr(X, "shape", ())) == 2
+
+
+def _is_chunk(part: Any) -> bool:
+    return len(getattr(part, "shape", ())) == 2 and not issparse(part)
+
+
+def _is_iterable_of_chunks(X: Any) -> bool:
+    known = hasattr(X, "shape") or hasattr(X, "__array__") or isinstance(X, (str, bytes, dict, set, frozenset))
+    return isinstance(X, Iterable) and not known
+
+
+def _header_of(part: Any) -> Any:
+    """Return a chunk without rows: a frame keeps its names."""
+    if not _is_chunk(part):
+        raise ValueError(f"X yields {type(part).__name__} where dense chunks of shape (n_rows, n_features) are needed.")
+    return part[:0]
+
+
+def _dtype_of(part: Any) -> np.dtype:
+    return getattr(part, "dtype", None) or np.asarray(part).dtype
+
+
+def _row_groups(fragment: Any) -> list[Any]:
+    """Return the row groups of a fragment of a data set, or the fragment where its format has none."""
+    return fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
+
+
+def _n_rows(group: Any) -> int:
+    """Return the number of rows of a row group, or of a fragment without any; ``count_rows`` is that of its file."""
+    parts = getattr(group, "row_groups", None)
+    return group.count_rows() if parts is None else sum(part.num_rows for part in parts)
+
+
+def _is_number(kind: Any) -> bool:
+    return str(kind).startswith(("int", "uint", "float", "double", "half", "bool"))

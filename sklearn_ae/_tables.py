@@ -1,0 +1,188 @@
+"""Tables: rows of numbers as the user has them, dense or sparse, and what their columns hold."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+
+from sklearn_ae._data import Columns, Spread, chunks, column_list
+
+__all__ = ["DenseTable", "SparseTable", "Table"]
+
+
+class Table:
+    """Rows of numbers that can be read in order, in chunks that are small beside the whole.
+
+    A subclass has the attributes below and gives chunks.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Numbers of rows and of columns.
+    dtype : numpy.dtype
+        Of the entries.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    #: Number of rows that may be held out for validation, None for any.
+    most_held_out: int | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows, and what they hold as a dense array."""
+        raise NotImplementedError
+
+    def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> Columns:
+        """Return mean and bounds of the columns, after checking that entries are finite, or NaN where allowed.
+
+        Raises
+        ------
+        ValueError
+            If an entry is infinite, or NaN without `allow_nan`; the message names the columns.
+        """
+        d = self.shape[1]
+        origin: Any = None  # about it sums lose no digits, and the mean of a constant is exact
+        total, n_observed = np.zeros(d), np.zeros(d, dtype=np.int64)
+        low, high = np.full(d, np.inf), np.full(d, -np.inf)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _, x in self.chunks():
+                observed = ~np.isnan(x) if allow_nan and np.isnan(x.sum()) else None
+                origin = _first(x, observed) if origin is None else origin
+                total += _total(np.subtract(x, origin, dtype=np.float64), observed)
+                n_observed += len(x) if observed is None else observed.sum(axis=0)
+                low = np.fmin(low, x.min(axis=0) if observed is None else np.fmin.reduce(x, axis=0))
+                high = np.fmax(high, x.max(axis=0) if observed is None else np.fmax.reduce(x, axis=0))
+            finite = np.isfinite(total) & np.isfinite(np.where(n_observed > 0, high - low, 0.0))
+        if not finite.all():
+            self._refuse_nonfinite(~finite, names, allow_nan)
+        mean = origin + total / np.maximum(n_observed, 1)
+        return _observed_columns(mean, low, high, n_observed, len(self))
+
+    def spread(self, columns: Columns) -> Spread:
+        """Return how entries lie between the bounds of the columns."""
+        unit = _unit_of(columns)
+        squares, on_bounds = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
+        for _, x in self.chunks():
+            deviations = np.subtract(x, columns.mean, dtype=np.float64)
+            deviations /= unit
+            np.square(deviations, out=deviations)
+            sums = deviations.sum(axis=0)
+            squares += sums if np.isfinite(sums).all() else np.nansum(deviations, axis=0)
+            on_bounds += ((x == columns.low) | (x == columns.high)).sum(axis=0)
+        return Spread(unit, squares, columns.n_observed, on_bounds)
+
+    def _refuse_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
+        nan, infinite = np.zeros(self.shape[1], dtype=bool), np.zeros(self.shape[1], dtype=bool)
+        for _, x in self.chunks():
+            nan |= np.isnan(x).any(axis=0)
+            infinite |= np.isinf(x).any(axis=0)
+        _refuse(nan & (not allow_nan), infinite, suspects, names)
+
+
+class DenseTable(Table):
+    """A dense array in memory."""
+
+    def __init__(self, X: np.ndarray):
+        self.X = X
+        self.shape: Any = X.shape
+        self.dtype = X.dtype
+
+    def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows and views of them."""
+        for rows in chunks(*self.shape):
+            yield rows, self.X[rows]
+
+
+class SparseTable(Table):
+    """A matrix in CSR format, whose chunks alone are made dense."""
+
+    def __init__(self, X: Any):
+        self.X = X if X.has_canonical_format else _summed(X)
+        self.shape: Any = X.shape
+        self.dtype = X.dtype
+
+    def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows and dense copies of them."""
+        for rows in chunks(*self.shape):
+            yield rows, self.X[rows].toarray()
+
+    def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> Columns:
+        """Return mean and bounds of the columns from the stored entries alone; see :meth:`Table.columns`."""
+        X = self.X.astype(np.float64)
+        nan, infinite = np.isnan(X.data), np.isinf(X.data)
+        if infinite.any() or (nan.any() and not allow_nan):
+            flags = (np.bincount(X.indices[flag], minlength=self.shape[1]) > 0 for flag in (nan, infinite))
+            _refuse(next(flags), next(flags), np.zeros(self.shape[1], dtype=bool), names)
+        n_observed = len(self) - np.bincount(X.indices[nan], minlength=self.shape[1])
+        unit = float(np.abs(X.data[~nan]).max(initial=0)) or 1.0
+        X.data /= unit
+        with np.errstate(invalid="ignore"):
+            mean = np.where(n_observed > 0, mean_variance_axis(X, axis=0)[0] * unit, 0.0)
+            low, high = (bound * unit for bound in min_max_axis(X, axis=0, ignore_nan=True))
+        return _observed_columns(mean, low, high, n_observed, len(self))
+
+    def spread(self, columns: Columns) -> Spread:
+        """Return how entries lie between the bounds of the columns; see :meth:`Table.spread`."""
+        X, unit = self.X.astype(np.float64), _unit_of(columns)
+        low, high = (bound[X.indices] for bound in columns.bounds)
+        n_stored = np.bincount(X.indices, minlength=self.shape[1])
+        on_bounds = np.bincount(X.indices[(X.data == low) | (X.data == high)], minlength=self.shape[1])
+        on_bounds += np.where((columns.low == 0) | (columns.high == 0), len(self) - n_stored, 0)
+        X.data /= unit
+        with np.errstate(invalid="ignore"):
+            variances = np.where(columns.n_observed > 0, mean_variance_axis(X, axis=0)[1], 0.0)
+        return Spread(unit, variances * columns.n_observed, columns.n_observed, on_bounds)
+
+
+def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
+    """Raise the ValueError for columns with NaN, with infinity, or, without either, with sums that overflow."""
+    for kind, found in (("NaN", nan), ("infinity", infinite)):
+        if found.any():
+            advice = (
+                "drop or fill them first, for example with sklearn.impute.SimpleImputer"
+                if kind == "infinity"
+                else "set missing='mask' to leave missing values out, or drop or fill them first, for example with "
+                "sklearn.impute.SimpleImputer"
+            )
+            raise ValueError(
+                f"Input X contains {kind} in {column_list(np.flatnonzero(found), names)}. AutoencoderTransformer does "
+                f"not accept {'missing' if kind == 'NaN' else 'infinite'} values as it is set: {advice}."
+            )
+    raise ValueError(
+        f"Input X is too large for float64 arithmetic in {column_list(np.flatnonzero(suspects), names)}: the sum of a "
+        "column overflows. Divide the data by a constant."
+    )
+
+
+def _first(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Return the first observed entry of each column in float64, 0 where there is none."""
+    if observed is None:
+        return x[0].astype(np.float64)
+    return np.where(observed.any(axis=0), x[observed.argmax(axis=0), np.arange(x.shape[1])], 0).astype(np.float64)
+
+
+def _total(differences: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    return (differences if observed is None else np.where(observed, differences, 0)).sum(axis=0)
+
+
+def _observed_columns(
+    mean: np.ndarray, low: np.ndarray, high: np.ndarray, n_observed: np.ndarray, n_rows: int
+) -> Columns:
+    seen = n_observed > 0
+    mean, low, high = (np.where(seen, each, 0.0) for each in (mean, low, high))
+    return Columns(mean, low, high, n_observed, n_rows)
+
+
+def _unit_of(columns: Columns) -> float:
+    """Return a unit in which no deviation from the mean exceeds 1."""
+    return float(np.maximum(columns.high - columns.mean, columns.mean - columns.low).max(initial=0)) or 1.0
+
+
+def _summed(X: Any) -> Any:
+    X = X.copy()
+    X.sum_duplicates()
+    return X

@@ -547,16 +547,14 @@ class AutoencoderTransformer(FittedAutoencoder):
         self._tell(module, module64)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return pack(state) if "module_" in state else state
+        return pack(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "_weights" not in state:
-            super().__setstate__(state)
-            return
         attributes = unpack(state)
-        weights, code_map, history = (attributes.pop(name) for name in ("_weights", "_code_map", "_history"))
+        weights, code_map, history = (attributes.pop(name, None) for name in ("_weights", "_code_map", "_history"))
         super().__setstate__(attributes)
+        if weights is None:
+            return
         module, module64 = restored_modules(self._architecture, weights, code_map)
         self.module_ = module.to(find_device_or_cpu(self.device))
         self._set_inference(module, module64)

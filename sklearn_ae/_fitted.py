@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_ae._axes import member
+from sklearn_ae._compat import ADAPTERS_MANAGER, OUTPUT_CONFIG
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
@@ -44,6 +45,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     loss: Any
     mean_: np.ndarray
     module_: Autoencoder
+    n_features_in_: int
     _architecture: Architecture
     _coordinates: Coordinates
     _inference: Inference
@@ -73,7 +75,47 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X = self._check_X(X)
         return self._inference.encode(X)
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
+    def set_output(self, *, transform: str | None = None, inverse_transform: str | None = None) -> Self:
+        """Choose the containers that ``transform`` and ``inverse_transform`` return.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            What ``transform`` and ``fit_transform`` return, as for every transformer of scikit-learn; ``"default"`` is
+            an ndarray. None leaves it as it is.
+        inverse_transform : {"default", "pandas", "polars"}, default=None
+            What ``inverse_transform`` returns, likewise. Columns of a data frame have the names in
+            ``feature_names_in_``, where there are none x0, x1, ...; rows keep the index of a pandas frame of codes.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a container is none of these.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_ae import AutoencoderTransformer
+        >>> X = load_iris(as_frame=True).data
+        >>> model = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(X).set_output(inverse_transform="pandas")
+        >>> list(model.inverse_transform(model.transform(X)).columns[:2])
+        ['sepal length (cm)', 'sepal width (cm)']
+        """
+        given = {"transform": transform, "inverse_transform": inverse_transform}
+        for name, container in given.items():
+            if container is not None and container not in ADAPTERS_MANAGER.supported_outputs:
+                allowed = sorted(ADAPTERS_MANAGER.supported_outputs)
+                raise ValueError(f"set_output({name}={container!r}): {name} must be one of {allowed}, or None.")
+        chosen = {name: container for name, container in given.items() if container is not None}
+        setattr(self, OUTPUT_CONFIG, getattr(self, OUTPUT_CONFIG, {}) | chosen)
+        return self
+
+    def inverse_transform(self, X: Any) -> Any:
         """Return the data that the decoder makes of codes, the output activation included.
 
         Parameters
@@ -83,8 +125,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            In float32 for codes in float32, otherwise in float64.
+        X_original : ndarray or data frame of shape (n_samples, n_features)
+            In float32 for codes in float32, otherwise in float64; in the container that :meth:`set_output` chose.
 
         Raises
         ------
@@ -100,7 +142,12 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
                 f"{self.n_components_}: pass what transform returned."
             )
-        return self._inference.decode(codes)
+        decoded = self._inference.decode(codes)
+        adapter = ADAPTERS_MANAGER.adapters.get(getattr(self, OUTPUT_CONFIG, {}).get("inverse_transform"))
+        if adapter is None:
+            return decoded
+        names = [f"x{i}" for i in range(self.n_features_in_)] if self._names is None else self._names
+        return adapter.create_container(decoded, X, columns=names)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return R², the share of the variance of X that its reconstruction explains.

@@ -102,7 +102,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         >>> from sklearn.datasets import load_iris
         >>> from sklearn_ae import AutoencoderTransformer
         >>> X = load_iris(as_frame=True).data
-        >>> model = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(X).set_output(inverse_transform="pandas")
+        >>> model = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(X)
+        >>> model = model.set_output(inverse_transform="pandas")
         >>> list(model.inverse_transform(model.transform(X)).columns[:2])
         ['sepal length (cm)', 'sepal width (cm)']
         """

@@ -29,6 +29,7 @@ from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
+from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae._training import (
     AutoencoderNet,
     KeepBest,
@@ -345,7 +346,7 @@ class AutoencoderTransformer(FittedAutoencoder):
             If Ctrl-C broke training off; the best weights so far are kept. If no number of units reaches the R² that
             `n_components` asks for; all are kept.
         """
-        with _unchanged_on_failure(self):
+        with _unchanged_on_failure(self), one_thread_after_fork():
             device = find_device(self.device)
             earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
             X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2)
@@ -395,7 +396,7 @@ class AutoencoderTransformer(FittedAutoencoder):
             If X or a combination of parameters cannot be used, or if the loss stops being finite. The estimator is then
             left as it was.
         """
-        with _unchanged_on_failure(self):
+        with _unchanged_on_failure(self), one_thread_after_fork():
             first = not hasattr(self, "module_")
             X = validate_data(
                 self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2 if first else 1, reset=first
@@ -555,10 +556,11 @@ class AutoencoderTransformer(FittedAutoencoder):
         super().__setstate__(attributes)
         if weights is None:
             return
-        module, module64 = restored_modules(self._architecture, weights, code_map)
-        self.module_ = module.to(find_device_or_cpu(self.device))
-        self._set_inference(module, module64)
-        self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
+        with one_thread_after_fork():
+            module, module64 = restored_modules(self._architecture, weights, code_map)
+            self.module_ = module.to(find_device_or_cpu(self.device))
+            self._set_inference(module, module64)
+            self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
         self.net_.history.extend({**epoch, "batches": []} for epoch in history)
 
 

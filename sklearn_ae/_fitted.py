@@ -15,6 +15,7 @@ from sklearn_ae._compat import ADAPTERS_MANAGER, OUTPUT_CONFIG
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
+from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae.canonical import CodeMoments, explained_variance, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES
@@ -52,6 +53,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     _moments: CodeMoments
     _bounds: tuple[np.ndarray, np.ndarray]
 
+    @one_thread_after_fork()
     def transform(self, X: Any) -> Any:
         """Return the codes of X.
 
@@ -116,6 +118,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         setattr(self, OUTPUT_CONFIG, getattr(self, OUTPUT_CONFIG, {}) | chosen)
         return self
 
+    @one_thread_after_fork()
     def inverse_transform(self, X: Any) -> Any:
         """Return the data that the decoder makes of codes, the output activation included.
 
@@ -150,6 +153,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         names = [f"x{i}" for i in range(self.n_features_in_)] if self._names is None else self._names
         return adapter.create_container(decoded, X, columns=names)
 
+    @one_thread_after_fork()
     def score(self, X: Any, y: Any = None) -> float:
         """Return R², the share of the variance of X that its reconstruction explains.
 
@@ -192,6 +196,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         return -self.reconstruction_error(X)
 
+    @one_thread_after_fork()
     def reconstruction_error(self, X: Any, *, per_feature: bool = False) -> np.ndarray:
         """Return the squared reconstruction error of each row or of each entry.
 
@@ -215,6 +220,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return errors
 
     @available_if(_is_ordered)
+    @one_thread_after_fork()
     def reconstruction_curve(self, X: Any) -> np.ndarray:
         """Return the R² of X for each number of units of an ordered code. For ``ordered=True``.
 
@@ -233,6 +239,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return np.array([r_squared(error, variance) for error in errors])
 
     @available_if(_is_ordered)
+    @one_thread_after_fork()
     def truncate(self, n_components: int) -> Self:
         """Return a fitted estimator with the first units of an ordered code, without refitting. For ``ordered=True``.
 
@@ -264,6 +271,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return smaller
 
     @available_if(_code_has("draw"))
+    @one_thread_after_fork()
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Return new rows: the decoded means of codes drawn from the prior. For ``code="gaussian"``.
 
@@ -284,6 +292,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self._inference.decode(code.draw(n_samples, self.n_components_, check_random_state(random_state)))
 
     @available_if(_code_has("divergence"))
+    @one_thread_after_fork()
     def elbo(self, X: Any, random_state: Any = None) -> float:
         """Return the variational lower bound on the mean log-likelihood of the rows of X. For ``code="gaussian"``.
 

@@ -2,9 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from copy import deepcopy
-from functools import cache
 from math import ceil, exp
 from typing import Any
 
@@ -13,13 +12,13 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
-from threadpoolctl import ThreadpoolController
 from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
 from sklearn_ae._axes import Step
 from sklearn_ae._data import in_scale
+from sklearn_ae._threads import one_thread
 from sklearn_ae.canonical import r_squared
 from sklearn_ae.corruptions import Corruption, Frame
 from sklearn_ae.losses import Loss
@@ -473,16 +472,6 @@ class AutoencoderNet(NeuralNet):
         except KeyboardInterrupt as interrupt:
             self.interrupted_ = not _was_planned(interrupt)
             raise
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Limit OpenMP to one thread in the calling thread alone: other threads of the process keep theirs."""
-    return _thread_pools().limit(limits=1, user_api="openmp")
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _was_planned(interrupt: KeyboardInterrupt) -> bool:

@@ -31,6 +31,7 @@ from sklearn_ae._rows import Rows, rows_of
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._sources import is_one_shot
 from sklearn_ae._tables import Table
+from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae._training import (
     AutoencoderNet,
     KeepBest,
@@ -352,7 +353,7 @@ class AutoencoderTransformer(FittedAutoencoder):
             If Ctrl-C broke training off; the best weights so far are kept. If no number of units reaches the R² that
             `n_components` asks for; all are kept.
         """
-        with _unchanged_on_failure(self):
+        with _unchanged_on_failure(self), one_thread_after_fork():
             device = find_device(self.device)
             earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
             table = self._table(X, reset=True, least=2)
@@ -408,7 +409,7 @@ class AutoencoderTransformer(FittedAutoencoder):
             for chunk in X:
                 self.partial_fit(chunk)
             return self
-        with _unchanged_on_failure(self):
+        with _unchanged_on_failure(self), one_thread_after_fork():
             first = not hasattr(self, "module_")
             table = self._table(X, reset=first, least=2 if first else 1)
             if first:
@@ -579,20 +580,19 @@ class AutoencoderTransformer(FittedAutoencoder):
         self._tell(module, module64)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return pack(state) if "module_" in state else state
+        return pack(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "_weights" not in state:
-            super().__setstate__(state)
-            return
         attributes = unpack(state)
-        weights, code_map, history = (attributes.pop(name) for name in ("_weights", "_code_map", "_history"))
+        weights, code_map, history = (attributes.pop(name, None) for name in ("_weights", "_code_map", "_history"))
         super().__setstate__(attributes)
-        module, module64 = restored_modules(self._architecture, weights, code_map)
-        self.module_ = module.to(find_device_or_cpu(self.device))
-        self._set_inference(module, module64)
-        self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
+        if weights is None:
+            return
+        with one_thread_after_fork():
+            module, module64 = restored_modules(self._architecture, weights, code_map)
+            self.module_ = module.to(find_device_or_cpu(self.device))
+            self._set_inference(module, module64)
+            self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
         self.net_.history.extend({**epoch, "batches": []} for epoch in history)
 
 

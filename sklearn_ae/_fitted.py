@@ -14,11 +14,13 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from sklearn_ae._axes import member
+from sklearn_ae._compat import ADAPTERS_MANAGER, OUTPUT_CONFIG
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
 from sklearn_ae._sources import in_memory_where_small, source_of
 from sklearn_ae._tables import DenseTable, SparseTable, Table
+from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae.canonical import CodeMoments, explained_variance, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES
@@ -54,12 +56,14 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     missing: str
     mean_: np.ndarray
     module_: Autoencoder
+    n_features_in_: int
     _architecture: Architecture
     _coordinates: Coordinates
     _inference: Inference
     _moments: CodeMoments
     _bounds: tuple[np.ndarray, np.ndarray]
 
+    @one_thread_after_fork()
     def transform(self, X: Any) -> Any:
         """Return the codes of X.
 
@@ -82,7 +86,49 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         return self._inference.encode(self._check_X(X))
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
+    def set_output(self, *, transform: str | None = None, inverse_transform: str | None = None) -> Self:
+        """Choose the containers that ``transform`` and ``inverse_transform`` return.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            What ``transform`` and ``fit_transform`` return, as for every transformer of scikit-learn; ``"default"`` is
+            an ndarray. None leaves it as it is.
+        inverse_transform : {"default", "pandas", "polars"}, default=None
+            What ``inverse_transform`` returns, likewise. Columns of a data frame have the names in
+            ``feature_names_in_``, where there are none x0, x1, ...; rows keep the index of a pandas frame of codes.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a container is none of these.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_ae import AutoencoderTransformer
+        >>> X = load_iris(as_frame=True).data
+        >>> model = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(X)
+        >>> model = model.set_output(inverse_transform="pandas")
+        >>> list(model.inverse_transform(model.transform(X)).columns[:2])
+        ['sepal length (cm)', 'sepal width (cm)']
+        """
+        given = {"transform": transform, "inverse_transform": inverse_transform}
+        for name, container in given.items():
+            if container is not None and container not in ADAPTERS_MANAGER.supported_outputs:
+                allowed = sorted(ADAPTERS_MANAGER.supported_outputs)
+                raise ValueError(f"set_output({name}={container!r}): {name} must be one of {allowed}, or None.")
+        chosen = {name: container for name, container in given.items() if container is not None}
+        setattr(self, OUTPUT_CONFIG, getattr(self, OUTPUT_CONFIG, {}) | chosen)
+        return self
+
+    @one_thread_after_fork()
+    def inverse_transform(self, X: Any) -> Any:
         """Return the data that the decoder makes of codes, the output activation included.
 
         Parameters
@@ -92,8 +138,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            In float32 for codes in float32, otherwise in float64.
+        X_original : ndarray or data frame of shape (n_samples, n_features)
+            In float32 for codes in float32, otherwise in float64; in the container that :meth:`set_output` chose.
 
         Raises
         ------
@@ -109,8 +155,14 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
                 f"{self.n_components_}: pass what transform returned."
             )
-        return self._inference.decode(codes)
+        decoded = self._inference.decode(codes)
+        adapter = ADAPTERS_MANAGER.adapters.get(getattr(self, OUTPUT_CONFIG, {}).get("inverse_transform"))
+        if adapter is None:
+            return decoded
+        names = [f"x{i}" for i in range(self.n_features_in_)] if self._names is None else self._names
+        return adapter.create_container(decoded, X, columns=names)
 
+    @one_thread_after_fork()
     def score(self, X: Any, y: Any = None) -> float:
         """Return R², the share of the variance of X that its reconstruction explains.
 
@@ -148,6 +200,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         return -self.reconstruction_error(X)
 
+    @one_thread_after_fork()
     def reconstruction_error(self, X: Any, *, per_feature: bool = False) -> np.ndarray:
         """Return the squared reconstruction error of each row or of each entry.
 
@@ -171,6 +224,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return errors
 
     @available_if(_masks_missing)
+    @one_thread_after_fork()
     def impute(self, X: Any) -> np.ndarray:
         """Return X with missing entries filled by their reconstruction. For ``missing="mask"``.
 
@@ -188,6 +242,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self._inference.impute(validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False))
 
     @available_if(_is_ordered)
+    @one_thread_after_fork()
     def reconstruction_curve(self, X: Any) -> np.ndarray:
         """Return the R² of X for each number of units of an ordered code. For ``ordered=True``.
 
@@ -205,6 +260,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return np.array([r_squared(error, variance) for error in errors])
 
     @available_if(_is_ordered)
+    @one_thread_after_fork()
     def truncate(self, n_components: int) -> Self:
         """Return a fitted estimator with the first units of an ordered code, without refitting. For ``ordered=True``.
 
@@ -236,6 +292,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return smaller
 
     @available_if(_code_has("draw"))
+    @one_thread_after_fork()
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Return new rows: the decoded means of codes drawn from the prior. For ``code="gaussian"``.
 
@@ -256,6 +313,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self._inference.decode(code.draw(n_samples, self.n_components_, check_random_state(random_state)))
 
     @available_if(_code_has("divergence"))
+    @one_thread_after_fork()
     def elbo(self, X: Any, random_state: Any = None) -> float:
         """Return the variational lower bound on the mean log-likelihood of the rows of X. For ``code="gaussian"``.
 

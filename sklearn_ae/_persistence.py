@@ -1,42 +1,49 @@
-"""The state that pickle, joblib, deepcopy and skops see: plain values and numpy arrays, no torch storage."""
+"""The state that pickle, joblib, deepcopy and skops see: plain values and numpy arrays, no torch storage.
 
+Members of the axes that the package defines are stored by name, so that a state asks for no class to be loaded.
+"""
+
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import sklearn
 import torch
 from torch import nn
 
-from sklearn_ae._axes import member
+from sklearn_ae._axes import Member
 from sklearn_ae._data import Coordinates
+from sklearn_ae._version import __version__
 from sklearn_ae.canonical import CodeMoments
-from sklearn_ae.codes import CODES
-from sklearn_ae.losses import LOSSES
 from sklearn_ae.modules import Architecture, Autoencoder, build
 
 __all__ = ["pack", "restored_modules", "unpack"]
 
-#: The members that an architecture holds.
-REGISTRIES: dict[str, dict[str, Any]] = {"code": CODES, "loss": LOSSES}
+#: Number of the state's layout: raise it with every change that this file could not read before.
+FORMAT = 1
+#: What writes a state. torch's version is a class of its own, and a state holds nothing of torch.
+VERSIONS = {
+    "sklearn-ae": __version__,
+    "torch": str(torch.__version__),
+    "numpy": np.__version__,
+    "scikit-learn": sklearn.__version__,
+}
 #: Attributes that are rebuilt on load instead of being stored.
 REBUILT = ("module_", "net_", "_inference")
-
-
-def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """Return copies of a module's parameters and buffers as numpy arrays."""
-    return {name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
-
-
-def load_arrays_(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
-    """Copy arrays into a module's parameters and buffers."""
-    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+#: The key of a member's name, beside its parameters.
+MEMBER = "member of sklearn_ae"
 
 
 def pack(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the state for a fitted estimator's attributes."""
-    state = {name: value for name, value in attributes.items() if name not in REBUILT}
+    """Return the state for an estimator's attributes."""
+    state = {name: _named(value) for name, value in attributes.items() if name not in REBUILT}
+    state |= {"_format": FORMAT, "_versions": dict(VERSIONS)}
+    if "module_" not in attributes:
+        return state
     network, coordinates, moments = attributes["module_"], attributes["_coordinates"], attributes["_moments"]
-    state |= {
-        "_architecture": _with_names(attributes["_architecture"]._asdict()),
+    return state | {
+        "_architecture": {name: _named(value) for name, value in attributes["_architecture"]._asdict().items()},
         "_coordinates": {name: getattr(coordinates, name) for name in ("offset", "scale", "raw", "spread")},
         "_moments": dict(vars(moments)),
         "_weights": arrays_of(network),
@@ -45,28 +52,103 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
             {name: value for name, value in epoch.items() if name != "batches"} for epoch in attributes["net_"].history
         ],
     }
-    return state
 
 
 def unpack(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes for a state; ``_weights``, ``_code_map`` and ``_history`` await the rebuilding."""
+    """Return the attributes for a state; ``_weights``, ``_code_map`` and ``_history`` await the rebuilding.
+
+    Raises
+    ------
+    ValueError
+        If this version cannot read the state's format.
+
+    Warns
+    -----
+    UserWarning
+        If another version of this package, or another major version of those it stands on, wrote the state.
+    """
     attributes = dict(state)
-    architecture = state["_architecture"]
-    members = {axis: member(architecture[axis], registry) for axis, registry in REGISTRIES.items()}
-    attributes["_architecture"] = Architecture(**architecture | members)
-    attributes["_coordinates"] = Coordinates(**state["_coordinates"])
-    moments = CodeMoments.__new__(CodeMoments)
-    vars(moments).update(state["_moments"])
-    attributes["_moments"] = moments
-    return attributes
+    _check_origin(attributes.pop("_format", None), attributes.pop("_versions", {}))
+    if "_weights" in state:
+        moments = CodeMoments.__new__(CodeMoments)
+        vars(moments).update(state["_moments"])
+        architecture = {name: _restored(value) for name, value in state["_architecture"].items()}
+        attributes |= {
+            "_architecture": Architecture(**architecture),
+            "_coordinates": Coordinates(**state["_coordinates"]),
+            "_moments": moments,
+        }
+    return {name: _restored(value) for name, value in attributes.items()}
 
 
-def _with_names(architecture: dict[str, Any]) -> dict[str, Any]:
-    """Return an architecture with short names, which need no class to load, for members with their defaults."""
-    for axis, registry in REGISTRIES.items():
-        names = [name for name, kind in registry.items() if architecture[axis] == kind()]
-        architecture[axis] = names[0] if names else architecture[axis]
-    return architecture
+def _check_origin(number: int | None, versions: dict[str, str]) -> None:
+    wrote = versions.get("sklearn-ae", "older than 0.1.0")
+    remedy = f"Load it with sklearn-ae {wrote}, or fit again with this version and save that."
+    if number is None:
+        raise ValueError(
+            "This AutoencoderTransformer was saved without a format number, by a development version of sklearn-ae "
+            f"{wrote}; sklearn-ae {__version__} cannot read it. {remedy}"
+        )
+    if number > FORMAT:
+        raise ValueError(
+            f"This AutoencoderTransformer was saved by sklearn-ae {wrote} in format {number}; the sklearn-ae "
+            f"{__version__} installed here reads formats up to {FORMAT}. Upgrade sklearn-ae to {wrote} or later."
+        )
+    if wrote != __version__:
+        warnings.warn(
+            f"This AutoencoderTransformer was saved by sklearn-ae {wrote} and is loaded by sklearn-ae {__version__}: "
+            f"its results may differ. {remedy}",
+            stacklevel=4,
+        )
+    # What is stored of these packages' is plain arrays: between their minor versions at most last digits change, and a
+    # warning at each upgrade would soon go unread.
+    for package, present in VERSIONS.items():
+        before = versions.get(package, present)
+        if package != "sklearn-ae" and before.split(".")[0] != present.split(".")[0]:
+            warnings.warn(
+                f"This AutoencoderTransformer was saved with {package} {before} and is loaded with {package} "
+                f"{present}: another major version. Compare some results with those of before, or fit again.",
+                stacklevel=4,
+            )
+
+
+def _named(value: Any) -> Any:
+    """Return a value with the names of this package's members and their parameters in the members' places."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_named, value)) if type(value) in (list, tuple) else value
+    if isinstance(value, Member) and type(value) in _own_members().values():
+        return {MEMBER: type(value).__name__, **{name: _named(part) for name, part in vars(value).items()}}
+    return value
+
+
+def _restored(value: Any) -> Any:
+    """Return a value with members in the places of their names."""
+    if type(value) in (list, tuple):
+        return type(value)(map(_restored, value))
+    if isinstance(value, dict) and MEMBER in value:
+        members, name = _own_members(), value[MEMBER]
+        if name not in members:
+            raise ValueError(
+                f"This AutoencoderTransformer was saved with {name!r}, which sklearn-ae {__version__} lacks."
+            )
+        return members[name](**{key: _restored(part) for key, part in value.items() if key != MEMBER})
+    return value
+
+
+def _own_members() -> dict[str, type[Member]]:
+    """Return the classes of this package's members by name: all that a state may ask for."""
+
+    def below(kind: type[Member]) -> Iterator[type[Member]]:
+        yield kind
+        for subclass in kind.__subclasses__():
+            yield from below(subclass)
+
+    return {kind.__name__: kind for kind in below(Member) if kind.__module__.split(".")[0] == "sklearn_ae"}
+
+
+def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
+    """Return copies of a module's parameters and buffers as numpy arrays."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
 
 
 def restored_modules(
@@ -79,3 +161,8 @@ def restored_modules(
     load_arrays_(module64, weights)
     load_arrays_(module64.code_map, code_map)
     return module, module64
+
+
+def load_arrays_(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
+    """Copy arrays into a module's parameters and buffers."""
+    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})

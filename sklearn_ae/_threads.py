@@ -1,19 +1,69 @@
-"""Limits on the threads of the package's own work; those of the user's process stay as they are."""
+"""How many threads the package computes with: it limits those of the thread that calls it, never the process's."""
 
-from contextlib import AbstractContextManager
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from pathlib import Path
 
+import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread"]
+__all__ = ["one_thread", "one_thread_after_fork"]
+
+_forked = False
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Limit OpenMP to one thread in the calling thread alone: other threads of the process keep theirs."""
-    return _thread_pools().limit(limits=1, user_api="openmp")
+def _note_fork() -> None:
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):  # where processes fork
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit OpenMP and MKL to one thread in the calling thread alone: other threads of the process keep theirs."""
+    set_mkl_threads = _mkl_setter()
+    with _thread_pools().limit(limits=1, user_api="openmp"):
+        before = set_mkl_threads(1)
+        try:
+            yield
+        finally:
+            set_mkl_threads(before)
+
+
+@contextmanager
+def one_thread_after_fork() -> Iterator[None]:
+    """Limit OpenMP and MKL to one thread in a process that was forked after the package was imported.
+
+    A forked process has its parent's teams of OpenMP threads in its memory, but not the threads: with GNU's OpenMP the
+    first parallel region waits for them for ever. With one thread there is no parallel region.
+    """
+    if _forked:
+        with one_thread():
+            yield
+    else:
+        yield
 
 
 @cache
 def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+@cache
+def _mkl_setter() -> Callable[[int], int]:
+    """Return the function that sets the calling thread's number of threads in torch's MKL, and returns the last one.
+
+    0 stands for the process's. MKL follows OpenMP but where the variable MKL_NUM_THREADS is set, and is a part of torch
+    that threadpoolctl does not see.
+    """
+    try:
+        torch_library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        return torch_library.MKL_Set_Num_Threads_Local
+    except (OSError, AttributeError):  # another platform, or a torch without MKL
+        return lambda n_threads: 0

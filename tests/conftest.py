@@ -1,6 +1,7 @@
 """One thread for each test process, no window for plots, and the data sets that the tests share."""
 
 import os
+import sys
 
 # Read when numpy and torch are first imported, which nothing has done yet.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -36,6 +37,15 @@ def close_figures():
     import matplotlib.pyplot as plt
 
     plt.close("all")
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """Run the test in an empty folder, and close its figures."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

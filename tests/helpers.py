@@ -1,4 +1,7 @@
-"""What several test files make: estimators that fit in moments, small networks and nets that train them."""
+"""What several test files make: estimators that fit in moments, small networks and nets; what documents run."""
+
+import re
+from pathlib import Path
 
 from torch import Generator, nn
 
@@ -32,3 +35,13 @@ def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
     if "optimizer" not in settings:
         defaults |= optimizer_settings("adamw", 0.0)
     return AutoencoderNet(module, **defaults | settings).initialize()
+
+
+def run_blocks(document: Path) -> dict:
+    """Run the Python blocks of a Markdown document in order and return their namespace."""
+    text = document.read_text(encoding="utf-8")
+    namespace = {"__name__": "__main__"}
+    for block in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        lines_above = text[: block.start(1)].count("\n")
+        exec(compile("\n" * lines_above + block[1], str(document), "exec"), namespace)
+    return namespace

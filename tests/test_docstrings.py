@@ -4,13 +4,12 @@ import doctest
 import importlib
 import inspect
 import pkgutil
-import re
-import sys
 from pathlib import Path
 
 import numpydoc.validate
 import pandas as pd
 import pytest
+from helpers import run_blocks
 from numpydoc.docscrape import ClassDoc
 
 import sklearn_ae
@@ -120,15 +119,6 @@ def doctests() -> list[doctest.DocTest]:
     return sorted(test for test in found if test.examples)
 
 
-@pytest.fixture
-def scratch(tmp_path, monkeypatch):
-    """Run the test in an empty folder, and close its figures."""
-    monkeypatch.chdir(tmp_path)
-    yield
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
-
-
 def failures(example: doctest.DocTest) -> str:
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
@@ -144,11 +134,7 @@ def test_example_prints_what_it_says(example):
 
 @pytest.mark.usefixtures("scratch")
 def test_readme_runs():
-    text = README.read_text(encoding="utf-8")
-    namespace = {"__name__": "__main__"}
-    for block in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        lines_above = text[: block.start(1)].count("\n")
-        exec(compile("\n" * lines_above + block[1], str(README), "exec"), namespace)
+    run_blocks(README)
 
 
 def test_a_poor_docstring_is_seen(monkeypatch):

@@ -122,3 +122,17 @@ def test_traversal(tmp_path):
     assert len(scores) == 4
     assert scores[1] < scores[0]
     assert scores[3] < scores[2]
+
+
+@pytest.mark.slow
+def test_mixed_frame(tmp_path):
+    printed = run("plot_mixed_frame.py", tmp_path)
+    right = {
+        kind: [float(score) for score in re.findall(r"(0\.\d{3})", re.search(f"^{kind}: (.*)$", printed, re.M)[1])]
+        for kind in ("numbers", "binaries", "categories")
+    }
+    pca, squared, mixed = right["binaries"]
+    assert pca < squared < mixed
+    assert right["categories"][0] < min(right["categories"][1:]) - 0.1
+    assert min(right["numbers"]) > 0.85
+    assert "mixed: 0% of binaries outside [0, 1], levels sum to 1.00 to 1.00" in printed

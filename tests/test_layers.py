@@ -10,13 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sklearn_ae"
 LAYERS = [
-    ["_compat"],
+    ["_compat", "_threads", "_version"],
     ["_axes", "outputs"],
     ["losses", "codes", "penalties", "corruptions"],
     ["networks"],
     ["modules"],
     ["canonical"],
-    ["_data", "_threads"],
+    ["_data"],
     ["_tables"],
     ["_sources"],
     ["_rows"],

@@ -1,0 +1,24 @@
+"""The pages of the guide run: their Python blocks, in order, in an empty folder."""
+
+from pathlib import Path
+
+import pytest
+from helpers import run_blocks
+
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "guide").glob("*.md"))
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_runs(page):
+    assert len(run_blocks(page)) > 2  # names beside __name__ and __builtins__: a page without blocks would pass as well
+
+
+def test_blocks_share_a_namespace_and_errors_have_the_lines_of_the_page(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("A line.\n\n```python\nx = 1\n```\n\n```console\nno python\n```\n\n```python\nx += 1\n```\n")
+    assert run_blocks(page)["x"] == 2
+    page.write_text("A line.\n\n```python\nraise KeyError('here')\n```\n")
+    with pytest.raises(KeyError) as error:
+        run_blocks(page)
+    assert error.traceback[-1].lineno == 3  # counted from 0

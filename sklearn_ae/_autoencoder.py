@@ -25,6 +25,7 @@ from sklearn_ae._configuration import (
     find_device_or_cpu,
 )
 from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
+from sklearn_ae._distributed import Alone, workers_for
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
@@ -148,6 +149,14 @@ class AutoencoderTransformer(FittedAutoencoder):
         same shape.
     device : str or torch.device, default="cpu"
         Where to train and transform. ``"auto"`` is CUDA where torch sees it, otherwise the CPU.
+    distributed : bool, default=False
+        Whether ``fit`` trains in all processes that ``torchrun`` or ``accelerate launch`` started, on one machine or
+        several. Each must call it with the same X and parameters; seed and split are those of process 0. Every batch
+        of `batch_size` rows is shared out among them, and one step is taken with the gradients of all: without noise
+        the result is that of one process, apart from rounding, and it is the same in all of them. Each process draws
+        its own noise, and statistics over a batch, as of ``KLSparsity`` or ``WinnerTakeAll``, are those of its share.
+        Without a launcher it is an ordinary fit. Needs Hugging Face Accelerate, the extra ``distributed``.
+        Everything else, ``partial_fit`` included, works in its own process alone.
     callbacks : sequence of skorch callbacks, default=None
         Instances or (name, instance) pairs that see every epoch and step of `net_`. They are used as they are, not
         copied.
@@ -284,6 +293,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         tol: float = 1e-4,
         warm_start: bool = False,
         device: str | torch.device = "cpu",
+        distributed: bool = False,
         callbacks: Sequence[Any] | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -313,6 +323,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         self.tol = tol
         self.warm_start = warm_start
         self.device = device
+        self.distributed = distributed
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -347,9 +358,10 @@ class AutoencoderTransformer(FittedAutoencoder):
         """
         with _unchanged_on_failure(self):
             device = find_device(self.device)
+            workers = workers_for(self.distributed, device)
             earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
             X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, ensure_min_samples=2)
-            random_state = check_random_state(self.random_state)
+            random_state = workers.from_first(check_random_state(self.random_state))
             mean, bounds = column_means(X, self._names), column_bounds(X)
             self._architecture = self._choose_architecture(X, bounds)
             going_on = earlier.get("_architecture") == self._architecture
@@ -362,7 +374,8 @@ class AutoencoderTransformer(FittedAutoencoder):
             else:
                 Z = self._start(module, X, mean, bounds, None if split is None else split.train, seed)
             self._widen(module, bounds)
-            self._train(module, Z, split, seed)
+            workers.check_same(self._facts(Z) | {"the fit to go on from": going_on})
+            self._train(module, Z, split, seed, workers)
             self._moments = self._new_moments(module)
             self._publish(module, Z, set_code_map=True)
             self._keep_enough(Z, split)
@@ -486,7 +499,15 @@ class AutoencoderTransformer(FittedAutoencoder):
         )
         return net.initialize()
 
-    def _train(self, module: Autoencoder, Z: Tensor, split: Split | None, seed: int) -> None:
+    def _facts(self, Z: Tensor) -> dict[str, Any]:
+        """Return what must be the same in all processes that train together, by name."""
+        own = ("callbacks", "device", "random_state", "verbose")
+        params = {name: value for name, value in self.get_params(deep=False).items() if name not in own}
+        plain = {name: value for name, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
+        data = {"mean of X": self.mean_.tobytes(), "first rows of X": Z[:8].cpu().numpy().tobytes()}
+        return {"shape of X": tuple(Z.shape), **data, **plain}
+
+    def _train(self, module: Autoencoder, Z: Tensor, split: Split | None, seed: int, workers: Alone) -> None:
         """Train on Z and set what ``fit`` tells of the training."""
         members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
         keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
@@ -501,9 +522,12 @@ class AutoencoderTransformer(FittedAutoencoder):
             keep_best=keep_best,
             validation_mean=self._mean_like(Z),
             relative_widths=self._coordinates.relative_widths_like(Z),
+            workers=workers,
         )
+        workers.agree_(module)
         net.partial_fit(Rows(Z))
-        net.train_split = None  # its indices are for these rows alone
+        workers.agree_(module)  # machines may round differently
+        net.train_split, net.workers = None, Alone()  # the indices are for these rows alone, the net for anyone
         if net.interrupted_:
             warnings.warn(
                 f"Training was interrupted; the best weights so far, of epoch {keep_best.epoch_}, are kept.",

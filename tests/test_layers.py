@@ -21,6 +21,7 @@ LAYERS = [
     ["_inference"],
     ["_sizes"],
     ["_fitted"],
+    ["_distributed"],
     ["_training"],
     ["_persistence"],
     ["_configuration"],

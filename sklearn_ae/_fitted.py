@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_ae._axes import member
+from sklearn_ae._dask import on_dask_collections
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
@@ -35,6 +36,7 @@ def _is_ordered(estimator: "FittedAutoencoder") -> bool:
     return estimator.ordered or is_chosen_by_fit(estimator.n_components)
 
 
+@on_dask_collections
 class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The part of :class:`~sklearn_ae.AutoencoderTransformer` that needs no training."""
 
@@ -121,13 +123,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         r2 : float
             At most 1. For X equal to ``mean_`` in every row: 1 if it is reconstructed exactly, otherwise 0.
         """
-        X = self._check_X(X)
-        mean = (self.mean_ - self._coordinates.offset) / self._coordinates.scale
-        error = variance = 0.0
-        for _, z, residual in self._inference.residuals(X):
-            error += float(np.square(residual).sum())
-            variance += float(np.square(z - mean).sum())
-        return r_squared(error, variance)
+        return r_squared(*self._error_and_variance(X))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the negative squared reconstruction error of each row; the lowest are outliers.
@@ -258,6 +254,16 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X = self._check_X(X)
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         return self._inference.elbo(X, self._architecture.loss, seed)
+
+    def _error_and_variance(self, X: Any) -> tuple[float, float]:
+        """Return the squared error of X and its variance about the mean, summed over entries, in units of the scale."""
+        X = self._check_X(X)
+        mean = (self.mean_ - self._coordinates.offset) / self._coordinates.scale
+        error = variance = 0.0
+        for _, z, residual in self._inference.residuals(X):
+            error += float(np.square(residual).sum())
+            variance += float(np.square(z - mean).sum())
+        return error, variance
 
     def _check_X(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -20,6 +20,7 @@ LAYERS = [
     ["_data"],
     ["_inference"],
     ["_sizes"],
+    ["_dask"],
     ["_fitted"],
     ["_distributed"],
     ["_training"],

@@ -10,6 +10,7 @@ sum of all gradients in one buffer after the backward pass has none of these, an
 gradients fit one or two of DistributedDataParallel's buckets of 25 MB, which most autoencoders' do.
 """
 
+import atexit
 from typing import Any
 
 import numpy as np
@@ -156,5 +157,10 @@ def workers_for(distributed: bool, device: torch.device) -> Alone:
             "distributed=True needs Hugging Face Accelerate: install it, for example with "
             "pip install 'sklearn-ae[distributed]', or set distributed=False."
         ) from error
+    was_open = dist.is_initialized()
     state = PartialState(cpu=device.type == "cpu")
-    return Group(state.process_index, state.num_processes) if state.num_processes > 1 else Alone()
+    if state.num_processes == 1:
+        return Alone()
+    if not was_open:  # left to the end of the interpreter, gloo's threads may abort the process
+        atexit.register(state.destroy_process_group)
+    return Group(state.process_index, state.num_processes)

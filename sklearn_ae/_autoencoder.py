@@ -221,6 +221,10 @@ class AutoencoderTransformer(FittedAutoencoder):
     with the signs of PCA; other codes are ordered by explained variance. With `ordered` the order is that of training:
     an identity code only gets the signs and rows of `components_` of length 1.
 
+    Of a dask array or data frame :meth:`transform`, :meth:`inverse_transform`, :meth:`score_samples` and
+    :meth:`reconstruction_error` give a lazy one, block by block, as the estimator is at that time; :meth:`score` adds
+    up blocks.
+
     References
     ----------
     .. [1] Eckart, C. and Young, G. (1936). The approximation of one matrix by another of lower rank. Psychometrika 1.

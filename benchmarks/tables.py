@@ -9,12 +9,12 @@ import sklearn
 import torch
 
 
-def print_header(title: str, seeds: Sequence[int]) -> None:
+def print_header(title: str, seeds: Sequence[int], figures: str = "mean ± half the range") -> None:
     """Print what is measured, when, on what and from which seeds."""
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, scikit-learn {sklearn.__version__}"
     print(f"{title}\n\n{time.strftime('%Y-%m-%d')}; {machine}; {versions};")
-    print(f"seeds {', '.join(map(str, seeds))}; mean ± half the range\n")
+    print(f"seeds {', '.join(map(str, seeds))}; {figures}\n")
 
 
 def print_row(*cells: object) -> None:

@@ -24,6 +24,7 @@ from sklearn_ae._configuration import (
     find_device_or_cpu,
 )
 from sklearn_ae._data import Columns, Coordinates, Spread, check_range, held_out_rows
+from sklearn_ae._distributed import Alone, workers_for
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
@@ -154,6 +155,14 @@ class AutoencoderTransformer(FittedAutoencoder):
         same shape.
     device : str or torch.device, default="cpu"
         Where to train and transform. ``"auto"`` is CUDA where torch sees it, otherwise the CPU.
+    distributed : bool, default=False
+        Whether ``fit`` trains in all processes that ``torchrun`` or ``accelerate launch`` started, on one machine or
+        several. Each must call it with the same X and parameters; seed and split are those of process 0. Every batch
+        of `batch_size` rows is shared out among them, and one step is taken with the gradients of all: without noise
+        the result is that of one process, apart from rounding, and it is the same in all of them. Each process draws
+        its own noise, and statistics over a batch, as of ``KLSparsity`` or ``WinnerTakeAll``, are those of its share.
+        Without a launcher it is an ordinary fit. Needs Hugging Face Accelerate, the extra ``distributed``.
+        Everything else, ``partial_fit`` included, works in its own process alone.
     callbacks : sequence of skorch callbacks, default=None
         Instances or (name, instance) pairs that see every epoch and step of `net_`. They are used as they are, not
         copied.
@@ -217,6 +226,10 @@ class AutoencoderTransformer(FittedAutoencoder):
     without dropout, or a penalty on codes, is rotated so that units are uncorrelated and `components_` orthonormal,
     with the signs of PCA; other codes are ordered by explained variance. With `ordered` the order is that of training:
     an identity code only gets the signs and rows of `components_` of length 1.
+
+    Of a dask array or data frame :meth:`transform`, :meth:`inverse_transform`, :meth:`score_samples` and
+    :meth:`reconstruction_error` give a lazy one, block by block, as the estimator is at that time; :meth:`score` adds
+    up blocks.
 
     References
     ----------
@@ -291,6 +304,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         tol: float = 1e-4,
         warm_start: bool = False,
         device: str | torch.device = "cpu",
+        distributed: bool = False,
         callbacks: Sequence[Any] | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -321,6 +335,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         self.tol = tol
         self.warm_start = warm_start
         self.device = device
+        self.distributed = distributed
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -355,9 +370,10 @@ class AutoencoderTransformer(FittedAutoencoder):
         """
         with _unchanged_on_failure(self), one_thread_after_fork():
             device = find_device(self.device)
+            workers = workers_for(self.distributed, device)
             earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
             table = self._table(X, reset=True, least=2)
-            random_state = check_random_state(self.random_state)
+            random_state = workers.from_first(check_random_state(self.random_state))
             columns, spread = self._look_at(table)
             going_on = earlier.get("_architecture") == self._architecture
             split = self._new_split(table, random_state)
@@ -372,7 +388,8 @@ class AutoencoderTransformer(FittedAutoencoder):
             if not going_on:
                 start_(module, self.init, train, torch.Generator().manual_seed(seed))
             self._widen(module, columns)
-            self._train(module, rows, split, seed)
+            workers.check_same(self._facts(rows) | {"the fit to go on from": going_on})
+            self._train(module, rows, split, seed, workers)
             self._moments = self._new_moments(module)
             self._publish(module, rows, set_code_map=True)
             self._keep_enough(rows, valid)
@@ -514,7 +531,16 @@ class AutoencoderTransformer(FittedAutoencoder):
         )
         return net.initialize()
 
-    def _train(self, module: Autoencoder, rows: Rows, split: Split | None, seed: int) -> None:
+    def _facts(self, rows: Rows) -> dict[str, Any]:
+        """Return what must be the same in all processes that train together, by name."""
+        own = ("callbacks", "device", "random_state", "verbose")
+        params = {name: value for name, value in self.get_params(deep=False).items() if name not in own}
+        plain = {name: value for name, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
+        first = next(rows.chunks())[:8].cpu().numpy()
+        data = {"mean of X": self.mean_.tobytes(), "first rows of X": first.tobytes()}
+        return {"shape of X": rows.shape, **data, **plain}
+
+    def _train(self, module: Autoencoder, rows: Rows, split: Split | None, seed: int, workers: Alone) -> None:
         """Train on rows and set what ``fit`` tells of the training."""
         members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
         keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
@@ -530,9 +556,12 @@ class AutoencoderTransformer(FittedAutoencoder):
             validation_mean=self._mean_on(rows.device),
             relative_widths=self._widths_on(rows.device),
             fill=rows.fill,
+            workers=workers,
         )
+        workers.agree_(module)
         net.partial_fit(rows)
-        net.train_split = None  # its indices are for these rows alone
+        workers.agree_(module)  # machines may round differently
+        net.train_split, net.workers = None, Alone()  # the indices are for these rows alone, the net for anyone
         if net.interrupted_:
             warnings.warn(
                 f"Training was interrupted; the best weights so far, of epoch {keep_best.epoch_}, are kept.",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sklearn_ae._axes import member
 from sklearn_ae._compat import ADAPTERS_MANAGER, OUTPUT_CONFIG
+from sklearn_ae._dask import on_dask_collections
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
@@ -46,6 +47,7 @@ def _is_ordered(estimator: "FittedAutoencoder") -> bool:
     return estimator.ordered or is_chosen_by_fit(estimator.n_components)
 
 
+@on_dask_collections
 class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The part of :class:`~sklearn_ae.AutoencoderTransformer` that needs no training."""
 
@@ -182,8 +184,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         r2 : float
             At most 1. For X equal to ``mean_`` in every row: 1 if it is reconstructed exactly, otherwise 0.
         """
-        errors, variance = self._inference.errors(self._check_X(X), self.mean_)
-        return r_squared(errors[0], variance)
+        return r_squared(*self._error_and_variance(X))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the negative squared reconstruction error of each row; the lowest are outliers.
@@ -335,6 +336,11 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         return self._inference.elbo(self._check_X(X), self._architecture.loss, seed)
+
+    def _error_and_variance(self, X: Any) -> tuple[float, float]:
+        """Return the squared error of X and its variance about the mean, summed over entries, in units of the scale."""
+        (error,), variance = self._inference.errors(self._check_X(X), self.mean_)
+        return float(error), variance
 
     def _check_X(self, X: Any) -> Table:
         check_is_fitted(self)

@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils import gen_batches
 
+from sklearn_ae._dask import DaskBlocks, is_dask
 from sklearn_ae._data import chunks
 from sklearn_ae._tables import DenseTable, Table
 
@@ -162,6 +163,18 @@ class ParquetSource(Source):
         return block
 
 
+class DaskSource(Source):
+    """A dask array or data frame; its blocks are computed one by one."""
+
+    def __init__(self, X: Any):
+        self._blocks = DaskBlocks(X)
+        super().__init__(self._blocks.header, self._blocks.dtype, self._blocks.lengths)
+
+    def read(self, i: int) -> np.ndarray:
+        """Return block i."""
+        return self._blocks.read(i)
+
+
 def source_of(X: Any) -> Source | None:
     """Return X as a source; None where it is anything else, which scikit-learn's validation is to judge."""
     if is_one_shot(X):
@@ -169,6 +182,8 @@ def source_of(X: Any) -> Source | None:
             f"X is a {type(X).__name__}, which yields its chunks once only: pass an iterable that can be iterated "
             "again, such as a list, or give it to partial_fit."
         )
+    if is_dask(X):
+        return DaskSource(X)
     if type(X).__module__ == "pyarrow._dataset":
         return ParquetSource(X)
     if _is_sliced(X):

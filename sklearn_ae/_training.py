@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_ae._axes import Step
 from sklearn_ae._data import in_scale, observe
+from sklearn_ae._distributed import Alone
 from sklearn_ae._rows import Rows
 from sklearn_ae._threads import one_thread
 from sklearn_ae.canonical import r_squared
@@ -281,6 +282,8 @@ class AutoencoderNet(NeuralNet):
         Steps that the average of the weights reaches back, 0 for none.
     keep_best : KeepBest or None
         Chooses and restores weights; None leaves the last.
+    workers : Alone
+        The processes that train together, or none but this one.
     """
 
     def __init__(
@@ -295,6 +298,7 @@ class AutoencoderNet(NeuralNet):
         relative_widths: Tensor | None = None,
         average_window: int = 0,
         keep_best: KeepBest | None = None,
+        workers: Alone = Alone(),  # noqa: B008, it has no state
         **kwargs: Any,
     ):
         self.seed = seed
@@ -306,6 +310,7 @@ class AutoencoderNet(NeuralNet):
         self.relative_widths = relative_widths
         self.average_window = average_window
         self.keep_best = keep_best
+        self.workers = workers
         super().__init__(*args, **kwargs)
 
     @property
@@ -318,13 +323,14 @@ class AutoencoderNet(NeuralNet):
         defaults += [(self.lr_schedule, schedule()) for schedule in SCHEDULES[self.lr_schedule]]
         if self.keep_best is not None:
             defaults.append(("keep_best", self.keep_best))
-            if self.verbose:
+            if self.verbose and self.workers.is_first:
                 defaults.append(("progress", Progress()))
         return defaults
 
     def initialize(self) -> "AutoencoderNet":
         """Initialize the components and the generators of noise."""
         self.noise_ = Generator(self.device).manual_seed(self.seed)
+        self.own_noise_ = self.workers.noise(self.noise_, self.seed)
         self.validation_noise_ = Generator(self.device)
         self.stop_ = self.interrupted_ = False
         self.progress_, self.n_steps_ = 1.0, 1
@@ -376,26 +382,30 @@ class AutoencoderNet(NeuralNet):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise, and its gradients."""
         self._set_training(True)
-        x, observed = observe(self._input(batch[0]), self.fill)
-        step = self._noisy_step(self.module_, x, observed, self.progress_, self.noise_)
+        x, share = self.workers.share(self._input(batch[0]))
+        x, observed = observe(x, self.fill)
+        step = self._noisy_step(self.module_, x, observed, self.progress_, self.own_noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
-        return {"loss": loss, "y_pred": step.output}
+        return {"loss": self.workers.average_(self.module_, loss, share), "y_pred": step.output}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise from a fixed seed, and add up the error without noise."""
         self._set_training(False)
-        x, observed = observe(self._input(batch[0]), self.fill)
+        x, share = self.workers.share(self._input(batch[0]))
+        x, observed = observe(x, self.fill)
         with torch.no_grad():
             step = self._noisy_step(self.candidate, x, observed, 1.0, self.validation_noise_)
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
             baseline = x if self.validation_mean is None else x - self.validation_mean
-            for name, difference in (("squared_error_", x - output), ("squares_", baseline)):
-                known = difference if observed is None else difference * observed
-                total = float(in_scale(known, self.relative_widths).square().sum())
-                setattr(self, name, getattr(self, name) + total)
+            differences = (x - output, baseline)
+            known = differences if observed is None else (difference * observed for difference in differences)
+            error, squares = (float(in_scale(each, self.relative_widths).square().sum()) for each in known)
+        loss, error, squares = self.workers.combined(share, loss, error, squares)
+        self.squared_error_ += error
+        self.squares_ += squares
         return {"loss": loss, "y_pred": output}
 
     def _noisy_step(
@@ -413,7 +423,7 @@ class AutoencoderNet(NeuralNet):
             self.average_.take()
 
     def _begin_validation(self) -> None:
-        self.validation_noise_.manual_seed(self.seed)
+        self.validation_noise_.manual_seed(self.workers.seed(self.seed))
         self.squared_error_ = self.squares_ = 0.0
 
     def validation_score(self) -> float:
@@ -458,6 +468,8 @@ class AutoencoderNet(NeuralNet):
                 return super().fit_loop(X, y, epochs, **kwargs)
         except KeyboardInterrupt as interrupt:
             self.interrupted_ = not _was_planned(interrupt)
+            if self.interrupted_:
+                self.workers.refuse_interrupt()
             raise
 
 

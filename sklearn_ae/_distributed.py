@@ -1,0 +1,166 @@
+"""Training in several processes: each computes its share of every batch, and all take the same step.
+
+Accelerate reads the launcher's environment and opens the process group; what is exchanged, is exchanged here.
+
+skorch's ``AccelerateMixin`` is not used. It wraps the module in DistributedDataParallel, whose hooks see ``forward``
+alone: our step calls ``module.step``, and penalties call halves of the network. DistributedDataParallel averages over
+processes, not rows, so that a last batch that does not divide evenly would weigh wrongly, and a process without rows
+would hang the others; and the mixin hands the rows to a loader of Accelerate's, where ours are batches already. One
+sum of all gradients in one buffer after the backward pass has none of these, and is as fast for networks whose
+gradients fit one or two of DistributedDataParallel's buckets of 25 MB, which most autoencoders' do.
+"""
+
+import atexit
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Generator, Tensor
+
+from sklearn_ae.modules import Autoencoder
+
+__all__ = ["Alone", "Group", "workers_for"]
+
+
+class Alone:
+    """The only process of an ordinary fit: all rows are its own, and there is nobody to agree with."""
+
+    is_first = True
+
+    def from_first(self, value: Any) -> Any:
+        """Return the value that the first process has."""
+        return value
+
+    def check_same(self, facts: dict[str, Any]) -> None:
+        """Raise a ValueError in every process, with the name of the fact, where one differs between processes."""
+
+    def agree_(self, module: Autoencoder) -> None:
+        """Give a module the weights and buffers that it has in the first process."""
+
+    def share(self, batch: Tensor) -> tuple[Tensor, float]:
+        """Return this process's rows of a batch, and their share of its rows.
+
+        A process that is left without rows gets the first one, with a share of 0.
+        """
+        return batch, 1.0
+
+    def average_(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
+        """Give a module the gradients of the whole batch in place of those of the share, and return the loss of it."""
+        return loss
+
+    def combined(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
+        """Return a mean and sums over the rows of the whole batch, for those over the rows of each share."""
+        return mean, *sums
+
+    def seed(self, seed: int) -> int:
+        """Return the seed of this process's own noise."""
+        return seed
+
+    def noise(self, generator: Generator, seed: int) -> Generator:
+        """Return what this process draws its own noise from, beside the generator that orders rows in all."""
+        return generator
+
+    def refuse_interrupt(self) -> None:
+        """Raise an error where a process that was interrupted cannot go on with what it has."""
+
+
+class Group(Alone):
+    """One of several processes that train together, over torch's process group.
+
+    It holds no handle of the group, so that what keeps it can be pickled.
+
+    Parameters
+    ----------
+    rank : int
+        Number of this process, from 0.
+    size : int
+        Number of processes.
+    """
+
+    def __init__(self, rank: int, size: int):
+        self.rank = rank
+        self.size = size
+        self.is_first = rank == 0
+
+    def from_first(self, value: Any) -> Any:
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return value if self.is_first else box[0]
+
+    def check_same(self, facts: dict[str, Any]) -> None:
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, facts)
+        for name, first in found[0].items():
+            others = [rank for rank in range(1, self.size) if found[rank].get(name) != first]
+            if others:
+                shown = "" if isinstance(first, bytes) else f" ({found[others[0]].get(name)!r} and {first!r})"
+                raise ValueError(
+                    f"With distributed=True every process must call fit with the same X and parameters, but {name} "
+                    f"differs between process {others[0]} and process 0{shown}. Give all of them the same rows in the "
+                    "same order: fit shares each batch out itself."
+                )
+
+    def agree_(self, module: Autoencoder) -> None:
+        for value in module.state_dict().values():
+            dist.broadcast(value, src=0)
+
+    def share(self, batch: Tensor) -> tuple[Tensor, float]:
+        own = batch.tensor_split(self.size)[self.rank]
+        return (own if len(own) else batch[:1]), len(own) / len(batch)
+
+    def average_(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
+        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        flat = torch.cat([loss.detach().reshape(1), *(gradient.reshape(-1) for gradient in gradients)]).mul_(share)
+        dist.all_reduce(flat)
+        total, *parts = flat.split([1, *(gradient.numel() for gradient in gradients)])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
+        for buffer in module.network.buffers():  # running statistics of a network of the user's own
+            dist.broadcast(buffer, src=0)
+        return total[0]
+
+    def combined(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
+        parts = [float(mean) * share, *(part if share else 0.0 for part in sums)]
+        totals = torch.tensor(parts, dtype=torch.float64, device=mean.device)
+        dist.all_reduce(totals)
+        return totals[0], *totals[1:].tolist()
+
+    def seed(self, seed: int) -> int:
+        return int(np.random.SeedSequence((seed, self.rank)).generate_state(1)[0])
+
+    def noise(self, generator: Generator, seed: int) -> Generator:
+        return Generator(generator.device).manual_seed(self.seed(seed))
+
+    def refuse_interrupt(self) -> None:
+        raise RuntimeError(
+            "Training in several processes was interrupted: they would go on with different weights. Fit again, or "
+            "set max_epochs or callbacks to end sooner."
+        )
+
+
+def workers_for(distributed: bool, device: torch.device) -> Alone:
+    """Return this process among those that the launcher started, or alone where it started none.
+
+    Raises
+    ------
+    ImportError
+        If Accelerate is needed and missing.
+    """
+    if not distributed:
+        return Alone()
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        raise ImportError(
+            "distributed=True needs Hugging Face Accelerate: install it, for example with "
+            "pip install 'sklearn-ae[distributed]', or set distributed=False."
+        ) from error
+    was_open = dist.is_initialized()
+    state = PartialState(cpu=device.type == "cpu")
+    if state.num_processes == 1:
+        return Alone()
+    if not was_open:  # left to the end of the interpreter, gloo's threads may abort the process
+        atexit.register(state.destroy_process_group)
+    return Group(state.process_index, state.num_processes)

@@ -24,7 +24,15 @@ from sklearn_ae._configuration import (
     find_device,
     find_device_or_cpu,
 )
-from sklearn_ae._data import Coordinates, check_range, column_bounds, column_means, split_rows, training_tensor
+from sklearn_ae._data import (
+    Coordinates,
+    check_range,
+    check_scale,
+    column_bounds,
+    column_means,
+    split_rows,
+    training_tensor,
+)
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
@@ -457,6 +465,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         """Set the coordinates, start the module from some rows of X or all, and return X in the coordinates."""
         self.mean_, self._bounds = mean, bounds
         self._coordinates = Coordinates.of(X, mean, module.output.raw)
+        check_scale(self._coordinates.scale)
         Z = training_tensor(X, self._coordinates, module.device)
         start_(module, self.init, Z, torch.Generator().manual_seed(seed), rows)
         return Z

@@ -14,6 +14,7 @@ __all__ = [
     "Coordinates",
     "as_tensor",
     "check_range",
+    "check_scale",
     "chunks",
     "column_bounds",
     "column_means",
@@ -26,6 +27,8 @@ __all__ = [
 CHUNK_ENTRIES = 2**19
 #: Share of a range by which data may exceed it.
 ROUNDING = 1e-6
+#: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
+LEAST_SCALE = 1e-130
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
@@ -124,6 +127,15 @@ def root_mean_square(X: np.ndarray, mean: np.ndarray, columns: Any) -> float:
         return 0.0
     squares = (np.square((X[rows][:, columns] - mean[columns]) / unit) for rows in chunks(*X.shape))
     return unit * float(np.sqrt(sum(float(part.sum()) for part in squares) / (len(X) * len(mean[columns]))))
+
+
+def check_scale(scale: float) -> None:
+    """Raise a ValueError where squares of data of such a scale, or their sums, leave the range of float64."""
+    if not LEAST_SCALE <= scale <= 1 / LEAST_SCALE:
+        raise ValueError(
+            f"X varies on a scale of {scale:.3g}, and its squares leave the range of float64: the scale must be from "
+            f"{LEAST_SCALE:g} to {1 / LEAST_SCALE:g}. Multiply X by a constant."
+        )
 
 
 def as_tensor(X: np.ndarray) -> Tensor:

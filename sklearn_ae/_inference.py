@@ -68,6 +68,7 @@ class Inference:
         codes = torch.empty((len(X), module.n_components), dtype=module.dtype)
         for rows, z in self._inputs(X, device):
             codes[rows] = module.encode(z)
+            self._refuse_overflow(codes[rows], X)
         return codes.numpy()
 
     @torch.no_grad()
@@ -78,6 +79,7 @@ class Inference:
         for rows in chunks(*X.shape):
             h = as_tensor(codes[rows]).to(device, X.dtype)
             X[rows] = self.coordinates.to_data(module.decode(h).cpu())
+            self._refuse_overflow(X[rows], codes)
         if self.bounds is not None:  # the network's are rounded to float32
             X.clamp_(*(as_tensor(bound).to(X) for bound in self.bounds))
         return X.numpy()
@@ -89,7 +91,10 @@ class Inference:
         for rows, z in self._inputs(X, device):
             given, residual = z.double().cpu(), (z - module(z)).double().cpu()
             widths = self.coordinates.relative_widths_like(given)
-            yield rows, in_scale(given, widths).numpy(), in_scale(residual, widths).numpy()
+            given, residual = in_scale(given, widths), in_scale(residual, widths)
+            norm = torch.maximum(torch.linalg.vector_norm(given), torch.linalg.vector_norm(residual))
+            self._refuse_overflow((norm * max(1.0, self.coordinates.scale)).square(), X)
+            yield rows, given.numpy(), residual.numpy()
 
     @torch.no_grad()
     def prefix_errors(self, X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, float]:
@@ -103,6 +108,7 @@ class Inference:
             widths = self.coordinates.relative_widths_like(z)
             centre = torch.from_numpy(self.coordinates.of_point(mean)).to(z)
             of_rows, variances = row_errors(module, z, module.network_code(z), centre, widths)
+            self._refuse_overflow(of_rows.sum() + variances.sum(), X)
             errors += of_rows.sum(0).cpu().numpy()
             variance += float(variances.sum())
         return errors, variance
@@ -118,6 +124,7 @@ class Inference:
             nats = (loss.entries(step) + loss.log_partition(z)).sum(dtype=torch.float64)
             divergence = module.code.divergence(step.preactivation, module.n_components)
             total -= float(nats + divergence.sum(dtype=torch.float64))
+            self._refuse_overflow(torch.tensor(total), X)
         stretch = np.log(np.broadcast_to(self.coordinates.widths, module.n_features)).sum()
         return total / len(X) - float(stretch)
 
@@ -130,11 +137,16 @@ class Inference:
             z = self.coordinates.to_network(X[rows], dtype)
             if not torch.isfinite(z.sum()):
                 column_means(X, self.feature_names)
-                raise ValueError(
-                    f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
-                    f"{self.coordinates.scale:g}. Pass float64, or leave them out."
-                )
+            self._refuse_overflow(z, X)
             yield rows, z.to(device)
+
+    def _refuse_overflow(self, computed: Tensor, X: np.ndarray) -> None:
+        """Raise a ValueError where what was computed from finite X is not finite."""
+        if not torch.isfinite(computed.sum()) and not torch.isfinite(computed).all():  # a sum of finite may overflow
+            raise ValueError(
+                f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
+                f"{self.coordinates.scale:g}. Pass float64, or leave them out."
+            )
 
 
 def row_errors(

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-all lint bench bench-quality clean
+.PHONY: help env demo test test-all lint bench bench-quality soak clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -37,6 +37,9 @@ bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); 
 	  echo "$$table"; \
 	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \
 	done
+
+soak: $(STAMP) ## fit 2,000 times in one process: memory, files and threads must not pile up
+	@$(PY) -m benchmarks.soak
 
 clean: ## remove what the other targets made, .venv excepted
 	@rm -rf build dist output .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache

@@ -23,7 +23,7 @@ from sklearn_ae._configuration import (
     find_device,
     find_device_or_cpu,
 )
-from sklearn_ae._data import Columns, Coordinates, Spread, check_range, held_out_rows
+from sklearn_ae._data import Columns, Coordinates, Spread, check_range, check_scale, held_out_rows
 from sklearn_ae._distributed import Alone, workers_for
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
@@ -488,6 +488,7 @@ class AutoencoderTransformer(FittedAutoencoder):
     def _set_coordinates(self, module: Autoencoder, columns: Columns, spread: Spread) -> None:
         self.mean_, self._bounds = columns.mean, columns.bounds
         self._coordinates = Coordinates.of(columns.mean, spread, module.output.raw)
+        check_scale(self._coordinates.scale)
 
     def _rows(self, table: Table, columns: Columns, device: torch.device) -> Rows:
         """Return training rows in the coordinates."""

@@ -17,6 +17,7 @@ __all__ = [
     "Spread",
     "as_tensor",
     "check_range",
+    "check_scale",
     "chunks",
     "column_list",
     "held_out_rows",
@@ -28,6 +29,8 @@ __all__ = [
 CHUNK_ENTRIES = 2**19
 #: Share of a range by which data may exceed it.
 ROUNDING = 1e-6
+#: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
+LEAST_SCALE = 1e-130
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
@@ -185,6 +188,15 @@ def held_out_rows(
     if at_most is None:
         return np.sort(random_state.permutation(n_samples)[:n_valid])
     return np.sort(sample_without_replacement(n_samples, min(n_valid, at_most), random_state=random_state))
+
+
+def check_scale(scale: float) -> None:
+    """Raise a ValueError where squares of data of such a scale, or their sums, leave the range of float64."""
+    if not LEAST_SCALE <= scale <= 1 / LEAST_SCALE:
+        raise ValueError(
+            f"X varies on a scale of {scale:.3g}, and its squares leave the range of float64: the scale must be from "
+            f"{LEAST_SCALE:g} to {1 / LEAST_SCALE:g}. Multiply X by a constant."
+        )
 
 
 def as_tensor(X: np.ndarray) -> Tensor:

@@ -74,6 +74,7 @@ class Inference:
         codes = torch.empty((len(X), module.n_components), dtype=module.dtype)
         for rows, z, _ in self._inputs(X, device):
             codes[rows] = module.encode(z)
+            self._refuse_overflow(codes[rows], X)
         return codes.numpy()
 
     @torch.no_grad()
@@ -84,6 +85,7 @@ class Inference:
         for rows in chunks(*X.shape):
             h = as_tensor(codes[rows]).to(device, X.dtype)
             X[rows] = self.coordinates.to_data(module.decode(h).cpu())
+            self._refuse_overflow(X[rows], codes)
         if self.bounds is not None:  # the network's are rounded to float32
             X.clamp_(*(as_tensor(bound).to(X) for bound in self.bounds))
         return X.numpy()
@@ -95,7 +97,10 @@ class Inference:
         for rows, z, observed in self._inputs(X, device):
             residual = z - module(z) if observed is None else torch.where(observed, z - module(z), torch.nan)
             residual = residual.double().cpu()
-            yield rows, in_scale(residual, self.coordinates.relative_widths_like(residual)).numpy()
+            residual = in_scale(residual, self.coordinates.relative_widths_like(residual))
+            norm = torch.linalg.vector_norm(residual.nan_to_num(nan=0.0))
+            self._refuse_overflow((norm * max(1.0, self.coordinates.scale)).square(), X)
+            yield rows, residual.numpy()
 
     @torch.no_grad()
     def impute(self, X: np.ndarray) -> np.ndarray:
@@ -121,6 +126,7 @@ class Inference:
             centre = torch.from_numpy(self.coordinates.of_point(mean)).to(z)
             code = module.network_code(z)
             of_rows, variances = row_errors(module, z, code, observed, centre, widths, of_prefixes=of_prefixes)
+            self._refuse_overflow(of_rows.sum() + variances.sum(), X)
             errors += of_rows.sum(0).cpu().numpy()
             variance += float(variances.sum())
         return errors, variance
@@ -139,6 +145,7 @@ class Inference:
             nats = torch.where(loss.known(known), nats, 0.0).sum(dtype=torch.float64) + (known * stretch).sum()
             divergence = module.code.divergence(step.preactivation, module.n_components)
             total -= float(nats + divergence.sum(dtype=torch.float64))
+            self._refuse_overflow(torch.tensor(total), X)
         return total / len(X)
 
     def _network_for(self, dtype: np.dtype) -> tuple[Autoencoder, torch.device]:
@@ -151,11 +158,16 @@ class Inference:
             z, observed = observe(self.coordinates.to_network(x, dtype), self.fill)
             if not torch.isfinite(z.sum()):
                 X.columns(self.feature_names, allow_nan=self.fill is not None)
-                raise ValueError(
-                    f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
-                    f"{self.coordinates.scale:g}. Pass float64, or leave them out."
-                )
+            self._refuse_overflow(z, X)
             yield rows, z.to(device), None if observed is None else observed.to(device)
+
+    def _refuse_overflow(self, computed: Tensor, X: Table | np.ndarray) -> None:
+        """Raise a ValueError where what was computed from finite X is not finite."""
+        if not torch.isfinite(computed.sum()) and not torch.isfinite(computed).all():  # a sum of finite may overflow
+            raise ValueError(
+                f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
+                f"{self.coordinates.scale:g}. Pass float64, or leave them out."
+            )
 
 
 def row_errors(

@@ -29,6 +29,8 @@ CHUNK_ENTRIES = 2**19
 ROUNDING = 1e-6
 #: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
 LEAST_SCALE = 1e-130
+#: Greatest entry in the network's coordinates: the squares of many fit into float32.
+GREATEST_ENTRY = 1e15
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
@@ -220,10 +222,21 @@ def share_on_bounds(X: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
 
 
 def training_tensor(X: np.ndarray, coordinates: Coordinates, device: torch.device) -> Tensor:
-    """Return X in the network's coordinates as one float32 tensor, filled in chunks."""
+    """Return X in the network's coordinates as one float32 tensor, filled in chunks.
+
+    Raises
+    ------
+    ValueError
+        If entries are too large there for float32 to hold their squares.
+    """
     Z = torch.empty(X.shape, dtype=torch.float32)
     for rows in chunks(*X.shape):
         Z[rows] = coordinates.to_network(X[rows], torch.float32)
+        if not Z[rows].abs().max() <= GREATEST_ENTRY:
+            raise ValueError(
+                f"X has entries too large for training in float32: over {GREATEST_ENTRY:g} times the scale, "
+                f"{coordinates.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
+            )
     return Z.to(device)
 
 

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-all lint bench bench-quality soak clean
+.PHONY: help env demo test test-all lint bench bench-quality bench-data soak clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -34,6 +34,13 @@ bench: $(STAMP) ## measure speed and memory against peers
 bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
 	@for table in "deep error" "deep neighbours" probe dead_units variational features tabular \
 	  "ordered curve" "ordered search" "ordered linear" "ordered stability" "compare digits" "compare halving"; do \
+	  echo "$$table"; \
+	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \
+	done
+
+bench-data: $(STAMP) ## measure missing, sparse, streamed and distributed data, and kills; tables go to benchmarks/results/
+	@for table in "data imputation" "data text" "data sparse" "data streaming" "data kinds" "cluster ddp" "cluster dask" \
+	  kills; do \
 	  echo "$$table"; \
 	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \
 	done

@@ -52,7 +52,7 @@ CONFIGURATIONS = [
 FAILURES = [
     {"lr": 1e30, "init": "random"},
     {"code": "no code"},
-    {"penalty": KLSparsity(0.1)},
+    {"tied_weights": True, "hidden_layer_sizes": (4,)},
     {"loss": Mixed([("huber", 99)])},
 ]
 

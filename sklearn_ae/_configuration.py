@@ -134,7 +134,7 @@ def checked_module(architecture: Architecture, members: Sequence[Member | None],
 
 
 def check_members(architecture: Architecture, module: Autoencoder, members: Sequence[Member | None]) -> None:
-    """Raise a ValueError where code, loss or the other members do not fit the module."""
+    """Raise a ValueError or TypeError where code, loss or the other members do not fit the module."""
     setting = Setting(
         n_features=architecture.n_features,
         n_components=architecture.n_components,
@@ -144,7 +144,10 @@ def check_members(architecture: Architecture, module: Autoencoder, members: Sequ
     )
     for one in (architecture.code, architecture.loss, *members):
         if one is not None:
-            one.check(setting)
+            try:
+                one.check(setting)
+            except TypeError as error:  # of a comparison that the parameter's type does not know
+                raise TypeError(f"{one!r} has a parameter of a wrong type: {error}.") from error
 
 
 def sizes_of(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:

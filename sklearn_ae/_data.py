@@ -31,6 +31,8 @@ CHUNK_ENTRIES = 2**19
 ROUNDING = 1e-6
 #: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
 LEAST_SCALE = 1e-130
+#: Greatest entry in the network's coordinates: the squares of many fit into float32.
+GREATEST_ENTRY = 1e15
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
@@ -231,3 +233,52 @@ def column_list(indices: np.ndarray, names: np.ndarray | None) -> str:
     shown = ", ".join(repr(str(names[i])) if names is not None else str(i) for i in indices[:10])
     more = f" and {len(indices) - 10} more" if len(indices) > 10 else ""
     return f"column{'s' if len(indices) > 1 else ''} {shown}{more}"
+<<<<<<< HEAD
+=======
+
+
+def column_bounds(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest entry of each column, each (n_features,), in float64."""
+    return X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
+
+
+def share_on_bounds(X: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """Return the share of entries that repeat their column's least or greatest entry; constant columns do not count."""
+    varying = low < high
+    if not varying.any():
+        return 0.0
+    on_bound = sum(int(((X[rows] == low) | (X[rows] == high))[:, varying].sum()) for rows in chunks(*X.shape))
+    n_varying = int(varying.sum())
+    return (on_bound - 2 * n_varying) / (len(X) * n_varying)
+
+
+def training_tensor(X: np.ndarray, coordinates: Coordinates, device: torch.device) -> Tensor:
+    """Return X in the network's coordinates as one float32 tensor, filled in chunks.
+
+    Raises
+    ------
+    ValueError
+        If entries are too large there for float32 to hold their squares.
+    """
+    Z = torch.empty(X.shape, dtype=torch.float32)
+    for rows in chunks(*X.shape):
+        Z[rows] = coordinates.to_network(X[rows], torch.float32)
+        if not Z[rows].abs().max() <= GREATEST_ENTRY:
+            raise ValueError(
+                f"X has entries too large for training in float32: over {GREATEST_ENTRY:g} times the scale, "
+                f"{coordinates.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
+            )
+    return Z.to(device)
+
+
+def split_rows(n_samples: int, validation_fraction: float, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sorted indices of training and of validation rows, the latter ceil(fraction * n_samples)."""
+    n_valid = ceil(validation_fraction * n_samples)
+    if n_valid >= n_samples:
+        raise ValueError(
+            f"validation_fraction={validation_fraction!r} leaves no training row of the {n_samples} given; "
+            "lower it, give more rows, or set early_stopping=False."
+        )
+    order = random_state.permutation(n_samples)
+    return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+>>>>>>> ops

@@ -357,6 +357,10 @@ class Mixed(Loss):
 
     def for_columns(self, n_features: int, names: np.ndarray | None) -> "Mixed":
         parts, taken = [], np.zeros(n_features, dtype=int)
+        pairs = isinstance(self.losses, (list, tuple)) and all(
+            isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in self.losses
+        )
+        self._require("losses", pairs, "a list of pairs of a loss and its columns")
         for loss, columns in self.losses:
             indices = _indices(columns, n_features, names)
             np.add.at(taken, indices, 1)

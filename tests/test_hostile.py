@@ -224,7 +224,9 @@ def assert_names_the_culprit(error: Exception, model: AutoencoderTransformer) ->
     parts = Path(trace.tb_frame.f_code.co_filename).parts
     assert not {"torch", "skorch"} & set(parts), f"raised in {parts[-1]}: {error}"
     message = str(error)
-    named = any(re.search(rf"\b{name}\b", message) for name in model.get_params())
+    members = {kind.__name__ for registry in (CODES, LOSSES, PENALTIES, CORRUPTIONS) for kind in registry.values()}
+    names = {*model.get_params(deep=False), *members, "Mixed"}
+    named = any(re.search(rf"\b{name}\b", message) for name in names)
     assert named or re.search(DATA_WORDS, message), message
 
 
@@ -316,7 +318,7 @@ FITTED = [
 ]
 SMALL, LARGE = (
     settings(max_examples=n, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    for n in (150, 4000)
+    for n in (150, 2000)
 )
 TESTS = {
     "fit": (check_fit_of, st.just("fit"), parameters(), data(hostile=0.15)),

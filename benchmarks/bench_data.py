@@ -1,4 +1,4 @@
-"""Data as it comes: `python -m benchmarks.bench_data imputation|text|sparse|streaming|kinds`; `make bench-data`: all."""
+"""Data as it comes: `make bench-data`, or python -m benchmarks.bench_data imputation|text|sparse|streaming|kinds."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 """The principal axes of training rows: exact where they are few or narrow, by iteration on products where not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ __all__ = ["column_mean", "principal_axes"]
 #: Up to this many rows or columns, whichever are fewer, principal axes come from a dense eigenproblem.
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
-#: Of the iteration on a subspace: directions beside those asked for, and passes over the rows.
-OVERSAMPLING, PASSES = 10, 7
+#: Of the axes from random blocks: directions beside those asked for, and passes over the rows.
+OVERSAMPLING, PASSES = 10, 6
 
 
 def column_mean(rows: Rows) -> Tensor:
@@ -45,10 +45,10 @@ def principal_axes(rows: Rows, k: int, generator: Generator) -> tuple[Tensor, Te
         axes = torch.linalg.eigh(_covariance(rows, mean))[1].T.flip(0)[:k]
     elif exact and whole:
         axes = _axes_by_gram(rows, mean, k)
-    elif whole or (rows.fill is None and isinstance(rows, SparseRows) and k < n_least):
+    elif whole:
         axes = _axes_by_lanczos(rows, mean, k, generator)
     else:
-        axes = _axes_by_subspace(rows, mean, k, generator)
+        axes = _axes_by_krylov(rows, mean, k, generator)
     return mean, _complete(axes, k, generator)
 
 
@@ -78,7 +78,7 @@ def _axes_by_gram(rows: Rows, mean: Tensor, k: int) -> Tensor:
 
 
 def _axes_by_lanczos(rows: Rows, mean: Tensor, k: int, generator: Generator) -> Tensor:
-    operator = _sparse_operator(rows, mean) if isinstance(rows, SparseRows) else _dense_operator(rows, mean)
+    operator = _dense_operator(rows, mean)
     start = torch.randn(min(rows.shape), generator=generator, dtype=torch.float64).numpy()
     try:
         axes = svds(operator, k=k, v0=start, return_singular_vectors="vh")[2]
@@ -104,38 +104,54 @@ def _dense_operator(rows: Rows, mean: Tensor) -> LinearOperator:
     return _operator(rows.shape, times, transposed_times)
 
 
-def _sparse_operator(rows: SparseRows, mean: Tensor) -> LinearOperator:
-    X, shift = rows.matrix(), (mean - rows.background).cpu().numpy()
-    transposed = X.T.tocsr()
-
-    def times(v: np.ndarray) -> np.ndarray:
-        return X @ v - shift @ v
-
-    def transposed_times(v: np.ndarray) -> np.ndarray:
-        return transposed @ v - np.multiply.outer(shift, v.sum(axis=0))
-
-    return _operator(rows.shape, times, transposed_times)
-
-
 def _operator(shape: tuple[int, int], times: Any, transposed_times: Any) -> LinearOperator:
     return LinearOperator(
         shape, matvec=times, rmatvec=transposed_times, matmat=times, rmatmat=transposed_times, dtype=float
     )
 
 
-def _axes_by_subspace(rows: Rows, mean: Tensor, k: int, generator: Generator) -> Tensor:
-    """Return axes from a random subspace (Halko, Martinsson and Tropp, 2011) to which each pass applies the scatter."""
+def _axes_by_krylov(rows: Rows, mean: Tensor, k: int, generator: Generator) -> Tensor:
+    """Return axes from a random block and its images under the scatter (Musco and Musco, 2015), few passes over rows.
+
+    Each block is made orthogonal to those before it, and the axes are the best in the span of all.
+    """
+    scatter = (
+        _sparse_scatter(rows, mean) if isinstance(rows, SparseRows) and rows.fill is None else _scatter(rows, mean)
+    )
     width = min(k + OVERSAMPLING, rows.shape[1])
-    basis = torch.randn(rows.shape[1], width, generator=generator, dtype=torch.float64).to(rows.device)
-    for _ in range(PASSES):
-        basis = torch.linalg.qr(basis)[0]
-        image = torch.zeros_like(basis)
+    block = torch.randn(rows.shape[1], width, generator=generator, dtype=torch.float64).to(rows.device)
+    basis = images = block[:, :0]
+    for _ in range(min(PASSES, rows.shape[1] // width)):
+        for _ in range(2):  # once leaves rounding
+            block = torch.linalg.qr(block - basis @ (basis.T @ block))[0]
+        image = scatter(block)
+        basis, images, block = torch.cat([basis, block], 1), torch.cat([images, image], 1), image
+    rotation = torch.linalg.eigh(basis.T @ images)[1].flip(1)
+    return (basis @ rotation[:, :k]).T
+
+
+def _scatter(rows: Rows, mean: Tensor) -> Callable[[Tensor], Tensor]:
+    def scatter(block: Tensor) -> Tensor:
+        image = torch.zeros_like(block)
         for z in rows.filled():
             centred = z - mean.to(z)
-            image += centred.T @ (centred @ basis.to(z))
-        rotation = torch.linalg.eigh(basis.T @ image)[1]
-        basis, last, turn = image, basis, rotation.flip(1)
-    return (last @ turn[:, :k]).T
+            image += centred.T @ (centred @ block.to(z))
+        return image
+
+    return scatter
+
+
+def _sparse_scatter(rows: SparseRows, mean: Tensor) -> Callable[[Tensor], Tensor]:
+    X, shift = rows.matrix(), (mean - rows.background).cpu().numpy()
+    transposed = X.T.tocsr()
+
+    def scatter(block: Tensor) -> Tensor:
+        q = block.cpu().numpy()
+        products = X @ q - shift @ q
+        image = transposed @ products - np.outer(shift, products.sum(axis=0))
+        return torch.from_numpy(image).to(block.device)
+
+    return scatter
 
 
 def _complete(axes: Tensor, k: int, generator: Generator) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from sklearn_ae._data import Coordinates, chunks, observe
+from sklearn_ae._data import GREATEST_ENTRY, Coordinates, chunks, observe
 from sklearn_ae._sources import Source
 from sklearn_ae._tables import SparseTable, Table
 from sklearn_ae._threads import one_thread
@@ -233,8 +233,19 @@ class StreamedRows(Rows):
     def _to_network(self, x: np.ndarray) -> Tensor:
         z = torch.empty(x.shape)
         for rows in chunks(*x.shape):
-            z[rows] = self.coordinates.to_network(x[rows], torch.float32)
+            z[rows] = in_float32(self.coordinates, x[rows])
         return z
+
+
+def in_float32(coordinates: Coordinates, x: np.ndarray) -> Tensor:
+    """Return rows in the network's coordinates, after checking that float32 can hold their squares."""
+    z = coordinates.to_network(x, torch.float32)
+    if (z.abs() > GREATEST_ENTRY).any():
+        raise ValueError(
+            f"X has entries too large for training in float32: over {GREATEST_ENTRY:g} times the scale, "
+            f"{coordinates.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
+        )
+    return z
 
 
 def _shuffled(parts: list[Tensor], generator: Generator | None) -> Tensor:
@@ -284,5 +295,5 @@ def rows_of(table: Table, coordinates: Coordinates, device: torch.device, fill: 
         return SparseRows(X.astype(np.float32), background, fill=fill)
     Z = torch.empty(table.shape, dtype=torch.float32)
     for rows, x in table.chunks():
-        Z[rows] = coordinates.to_network(x, torch.float32)
+        Z[rows] = in_float32(coordinates, x)
     return Rows(Z.to(device), fill=fill)

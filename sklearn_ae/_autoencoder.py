@@ -425,6 +425,10 @@ class AutoencoderTransformer(FittedAutoencoder):
         if is_one_shot(X):
             for chunk in X:
                 self.partial_fit(chunk)
+            if not hasattr(self, "module_"):
+                raise ValueError(
+                    "X is an iterator without a chunk; it must yield arrays of shape (n_rows, n_features)."
+                )
             return self
         with _unchanged_on_failure(self), one_thread_after_fork():
             first = not hasattr(self, "module_")
@@ -486,7 +490,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         check_range(columns.bounds, module.output.data_range, self._names, what)
 
     def _set_coordinates(self, module: Autoencoder, columns: Columns, spread: Spread) -> None:
-        self.mean_, self._bounds = columns.mean, columns.bounds
+        self.mean_, self._bounds, self._observed = columns.mean, columns.bounds, columns.n_observed > 0
         self._coordinates = Coordinates.of(columns.mean, spread, module.output.raw)
 
     def _rows(self, table: Table, columns: Columns, device: torch.device) -> Rows:
@@ -502,12 +506,13 @@ class AutoencoderTransformer(FittedAutoencoder):
         return frame if fill is None else frame._replace(zero=fill)
 
     def _widen(self, module: Autoencoder, columns: Columns) -> None:
-        """Let the range of the data seen hold that of the columns."""
-        seen, (low, high) = columns.n_observed > 0, self._bounds
-        self._bounds = (
-            np.where(seen, np.minimum(columns.low, low), low),
-            np.where(seen, np.maximum(columns.high, high), high),
+        """Let the range of the data seen hold that of the columns; one without an observed entry has none."""
+        here, before = columns.n_observed > 0, self._observed
+        self._bounds = tuple(  # type: ignore[assignment]
+            np.where(here & before, widest(new, old), np.where(here, new, old))
+            for widest, new, old in zip((np.minimum, np.maximum), columns.bounds, self._bounds, strict=True)
         )
+        self._observed = here | before
         module.output.set_range(*(torch.from_numpy(self._coordinates.of_point(bound)) for bound in self._bounds))
 
     def _net(self, module: Autoencoder, n_rows: int, seed: int, **settings: Any) -> AutoencoderNet:

@@ -64,6 +64,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     _inference: Inference
     _moments: CodeMoments
     _bounds: tuple[np.ndarray, np.ndarray]
+    _observed: np.ndarray
 
     @one_thread_after_fork()
     def transform(self, X: Any) -> Any:
@@ -354,11 +355,12 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             X = validate_data(self, X, accept_sparse="csr", reset=reset, **checks)
             return SparseTable(X) if issparse(X) else DenseTable(X)
         validate_data(self, source.header, skip_check_array=True, reset=reset)
-        if len(source) < least:
-            raise ValueError(
-                f"Found array with {len(source)} sample(s) (shape={source.shape}) while a minimum of {least} is "
-                "required by AutoencoderTransformer."
-            )
+        for what, n, at_least in zip(("sample", "feature"), source.shape, (least, 1), strict=True):
+            if n < at_least:
+                raise ValueError(
+                    f"Found array with {n} {what}(s) (shape={source.shape}) while a minimum of {at_least} is required "
+                    "by AutoencoderTransformer."
+                )
         return in_memory_where_small(source)
 
     @property

@@ -214,11 +214,13 @@ class StreamedRows(Rows):
         """Yield rows in buffers, those of each shuffled where a seed is given."""
         generator = None if seed is None else Generator().manual_seed(seed)
         parts: list[Tensor] = []
+        n_entries = 0
         for block in self._blocks(order):
             parts.append(block)
-            if sum(part.numel() for part in parts) >= BUFFER_ENTRIES:
+            n_entries += block.numel()
+            if n_entries >= BUFFER_ENTRIES:
                 yield _shuffled(parts, generator)
-                parts = []
+                parts, n_entries = [], 0
         if parts:
             yield _shuffled(parts, generator)
 

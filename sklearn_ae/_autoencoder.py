@@ -227,6 +227,14 @@ class AutoencoderTransformer(FittedAutoencoder):
     with the signs of PCA; other codes are ordered by explained variance. With `ordered` the order is that of training:
     an identity code only gets the signs and rows of `components_` of length 1.
 
+    X may be a sparse matrix or array, of which only batches are made dense, or a source of rows that need not fit into
+    memory: a ``numpy.memmap``, a dataset of h5py, an array of Zarr, a dask array or data frame, a
+    ``pyarrow.dataset.Dataset`` of numbers, a list of arrays or data frames, or an iterable that yields the same chunks
+    of rows each time that it is iterated. Where the float32 copy of a source is within scikit-learn's
+    ``working_memory``, 1 GiB unless it is configured, the source is loaded. Where not it is read block by block,
+    several times before the first epoch and once in each; an epoch takes blocks in random order and shuffles the rows
+    of a few of them at a time.
+
     Of a dask array or data frame :meth:`transform`, :meth:`inverse_transform`, :meth:`score_samples` and
     :meth:`reconstruction_error` give a lazy one, block by block, as the estimator is at that time; :meth:`score` adds
     up blocks.
@@ -346,8 +354,9 @@ class AutoencoderTransformer(FittedAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            At least two rows of finite numbers. Not modified, and not copied but for one float32 tensor.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            At least two rows of finite numbers, or NaN with ``missing="mask"``. Not modified, and not copied but for
+            one float32 tensor. For sources see the notes of the class.
         y : Ignored
             Present for API consistency by convention.
 
@@ -406,8 +415,9 @@ class AutoencoderTransformer(FittedAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows of finite numbers, at least two in the first call.
+        X : array-like, sparse matrix, source or iterator of shape (n_samples, n_features)
+            Rows of finite numbers, or NaN with ``missing="mask"``; at least two in the first call. An iterator, such as
+            a generator, yields chunks of rows, and each of these is a call.
         y : Ignored
             Present for API consistency by convention.
 

@@ -158,7 +158,9 @@ def numbers(block: Any, dtype: Any = None) -> np.ndarray:
         return np.asarray(block, dtype)
     kinds = {kind.kind for kind in block.dtypes}
     numeric = all(isinstance(kind, np.dtype) for kind in block.dtypes) and kinds <= set("biuf")
-    return block.to_numpy(dtype) if numeric else block.to_numpy(np.float64, na_value=np.nan)
+    if not numeric:
+        return block.to_numpy(np.float64, na_value=np.nan)
+    return block.to_numpy(np.result_type(np.bool_, *block.dtypes) if dtype is None else dtype)
 
 
 def _example(X: Any) -> Any:

@@ -72,8 +72,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
 
         Returns
         -------
@@ -175,8 +175,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
         y : Ignored
             Present for API consistency by convention.
 
@@ -192,8 +192,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
 
         Returns
         -------
@@ -208,15 +208,15 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
         per_feature : bool, default=False
             Whether to return the error of each entry instead of its sum over each row.
 
         Returns
         -------
         errors : ndarray of shape (n_samples,) or (n_samples, n_features), float64
-            At least 0, in squared units of the data.
+            At least 0, in squared units of the data. Missing entries add nothing to a row; their own are NaN.
         """
         table = self._check_X(X)
         errors = np.empty(table.shape if per_feature else len(table))
@@ -250,8 +250,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
 
         Returns
         -------
@@ -324,8 +324,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
         random_state : int, RandomState instance or None, default=None
             What the codes are drawn from.
 

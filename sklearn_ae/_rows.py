@@ -199,8 +199,8 @@ class StreamedRows(Rows):
             rows = torch.cat([rest, buffer]) if len(rest) else buffer
             n_whole = len(rows) // size * size
             rest = rows[n_whole:]
-            for batch in rows[:n_whole].split(size):
-                yield batch.to(self.device)
+            for start in range(0, n_whole, size):
+                yield rows[start : start + size].to(self.device)
         if len(rest):
             yield rest.to(self.device)
 

@@ -116,7 +116,7 @@ class SparseTable(Table):
         nan, infinite = np.isnan(X.data), np.isinf(X.data)
         if infinite.any() or (nan.any() and not allow_nan):
             flags = (np.bincount(X.indices[flag], minlength=self.shape[1]) > 0 for flag in (nan, infinite))
-            _refuse(next(flags), next(flags), np.zeros(self.shape[1], dtype=bool), names)
+            _refuse(next(flags) & (not allow_nan), next(flags), np.zeros(self.shape[1], dtype=bool), names)
         n_observed = len(self) - np.bincount(X.indices[nan], minlength=self.shape[1])
         unit = float(np.abs(X.data[~nan]).max(initial=0)) or 1.0
         with np.errstate(over="ignore", invalid="ignore"):

@@ -176,12 +176,11 @@ def test_in_a_pipeline_after_another_decomposition(X):
 
 @pytest.mark.parametrize("settings", [{}, {"missing": "mask"}, {"ordered": True}, {"early_stopping": False}], ids=str)
 def test_never_made_dense_as_a_whole(settings, monkeypatch):
-    """Of 3,000 rows no more than a chunk's are dense at a time, in a fit and after."""
-    most = 2**19 // 1000
+    """Of 3,000 rows no more than those of a chunk are dense at a time, in a fit and after."""
 
     def limited(dense):
         def toarray(self, *args, **kwargs):
-            assert self.shape[0] <= most
+            assert np.prod(self.shape) <= 2**19
             return dense(self, *args, **kwargs)
 
         return toarray
@@ -216,8 +215,9 @@ print((kib("VmHWM") - before) / 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory is Linux's")
 def test_memory_stays_far_below_that_of_the_dense_array():
-    """400 MB as dense float32."""
+    """800 MB as a dense array of its type."""
     result = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
-    assert float(result.stdout) < 120
+    assert float(result.stdout) < 200

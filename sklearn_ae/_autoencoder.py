@@ -227,6 +227,14 @@ class AutoencoderTransformer(FittedAutoencoder):
     with the signs of PCA; other codes are ordered by explained variance. With `ordered` the order is that of training:
     an identity code only gets the signs and rows of `components_` of length 1.
 
+    X may be a sparse matrix or array, of which only batches are made dense, or a source of rows that need not fit into
+    memory: a ``numpy.memmap``, a dataset of h5py, an array of Zarr, a dask array or data frame, a
+    ``pyarrow.dataset.Dataset`` of numbers, a list of arrays or data frames, or an iterable that yields the same chunks
+    of rows each time that it is iterated. Where the float32 copy of a source is within scikit-learn's
+    ``working_memory``, 1 GiB unless it is configured, the source is loaded. Where not it is read block by block,
+    several times before the first epoch and once in each; an epoch takes blocks in random order and shuffles the rows
+    of a few of them at a time.
+
     Of a dask array or data frame :meth:`transform`, :meth:`inverse_transform`, :meth:`score_samples` and
     :meth:`reconstruction_error` give a lazy one, block by block, as the estimator is at that time; :meth:`score` adds
     up blocks.
@@ -346,8 +354,9 @@ class AutoencoderTransformer(FittedAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            At least two rows of finite numbers. Not modified, and not copied but for one float32 tensor.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            At least two rows of finite numbers, or NaN with ``missing="mask"``. Not modified, and not copied but for
+            one float32 tensor. For sources see the notes of the class.
         y : Ignored
             Present for API consistency by convention.
 
@@ -406,8 +415,9 @@ class AutoencoderTransformer(FittedAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows of finite numbers, at least two in the first call.
+        X : array-like, sparse matrix, source or iterator of shape (n_samples, n_features)
+            Rows of finite numbers, or NaN with ``missing="mask"``; at least two in the first call. An iterator, such as
+            a generator, yields chunks of rows, and each of these is a call.
         y : Ignored
             Present for API consistency by convention.
 
@@ -425,6 +435,10 @@ class AutoencoderTransformer(FittedAutoencoder):
         if is_one_shot(X):
             for chunk in X:
                 self.partial_fit(chunk)
+            if not hasattr(self, "module_"):
+                raise ValueError(
+                    "X is an iterator without a chunk; it must yield arrays of shape (n_rows, n_features)."
+                )
             return self
         with _unchanged_on_failure(self), one_thread_after_fork():
             first = not hasattr(self, "module_")
@@ -486,7 +500,7 @@ class AutoencoderTransformer(FittedAutoencoder):
         check_range(columns.bounds, module.output.data_range, self._names, what)
 
     def _set_coordinates(self, module: Autoencoder, columns: Columns, spread: Spread) -> None:
-        self.mean_, self._bounds = columns.mean, columns.bounds
+        self.mean_, self._bounds, self._observed = columns.mean, columns.bounds, columns.n_observed > 0
         self._coordinates = Coordinates.of(columns.mean, spread, module.output.raw)
         check_scale(self._coordinates.scale)
 
@@ -503,12 +517,13 @@ class AutoencoderTransformer(FittedAutoencoder):
         return frame if fill is None else frame._replace(zero=fill)
 
     def _widen(self, module: Autoencoder, columns: Columns) -> None:
-        """Let the range of the data seen hold that of the columns."""
-        seen, (low, high) = columns.n_observed > 0, self._bounds
-        self._bounds = (
-            np.where(seen, np.minimum(columns.low, low), low),
-            np.where(seen, np.maximum(columns.high, high), high),
+        """Let the range of the data seen hold that of the columns; one without an observed entry has none."""
+        here, before = columns.n_observed > 0, self._observed
+        self._bounds = tuple(  # type: ignore[assignment]
+            np.where(here & before, widest(new, old), np.where(here, new, old))
+            for widest, new, old in zip((np.minimum, np.maximum), columns.bounds, self._bounds, strict=True)
         )
+        self._observed = here | before
         module.output.set_range(*(torch.from_numpy(self._coordinates.of_point(bound)) for bound in self._bounds))
 
     def _net(self, module: Autoencoder, n_rows: int, seed: int, **settings: Any) -> AutoencoderNet:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["DaskBlocks", "is_dask", "on_dask_collections"]
+__all__ = ["DaskBlocks", "is_dask", "numbers", "on_dask_collections"]
 
 #: Methods that give a row, or a number, for each row.
 LAZY = ("transform", "inverse_transform", "score_samples", "reconstruction_error")
@@ -60,7 +60,7 @@ class DaskBlocks:
 
     def read(self, i: int) -> np.ndarray:
         """Return block i."""
-        return _numbers(self._blocks[i].compute(), self.dtype)
+        return numbers(self._blocks[i].compute(), self.dtype)
 
     def _counted(self) -> list[int]:
         from dask import compute, delayed
@@ -119,7 +119,7 @@ def _summed(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _of_block(block: Any, estimator: Any, method: str, like: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
     """Return what a method gives for a block; filtered collections may have some without rows."""
-    return np.asarray(getattr(estimator, method)(_numbers(block), **parameters)) if len(block) else like
+    return np.asarray(getattr(estimator, method)(numbers(block), **parameters)) if len(block) else like
 
 
 def _of_partition(partition: Any, *, columns: list[Any] | None, **call: Any) -> Any:
@@ -152,18 +152,20 @@ def _frozen(estimator: Any) -> Any:
     return delayed(frozen, pure=True)
 
 
-def _numbers(block: Any, dtype: Any = None) -> np.ndarray:
+def numbers(block: Any, dtype: Any = None) -> np.ndarray:
     """Return a block as an array; missing values of a data frame's own kind are NaN."""
     if not hasattr(block, "iloc"):
         return np.asarray(block, dtype)
     kinds = {kind.kind for kind in block.dtypes}
     numeric = all(isinstance(kind, np.dtype) for kind in block.dtypes) and kinds <= set("biuf")
-    return block.to_numpy(dtype) if numeric else block.to_numpy(np.float64, na_value=np.nan)
+    if not numeric:
+        return block.to_numpy(np.float64, na_value=np.nan)
+    return block.to_numpy(np.result_type(np.bool_, *block.dtypes) if dtype is None else dtype)
 
 
 def _example(X: Any) -> Any:
     """Return one row of zeros with the columns and the type of the entries of a collection."""
-    empty = _numbers(X._meta)
+    empty = numbers(X._meta)
     zeros = np.zeros((1, X.shape[1]), empty.dtype)
     return zeros if _is_array(X) else _framed(zeros, list(X.columns), None)
 

@@ -64,6 +64,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     _inference: Inference
     _moments: CodeMoments
     _bounds: tuple[np.ndarray, np.ndarray]
+    _observed: np.ndarray
 
     @one_thread_after_fork()
     def transform(self, X: Any) -> Any:
@@ -71,8 +72,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
 
         Returns
         -------
@@ -175,8 +176,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
         y : Ignored
             Present for API consistency by convention.
 
@@ -192,8 +193,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
 
         Returns
         -------
@@ -208,15 +209,15 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
         per_feature : bool, default=False
             Whether to return the error of each entry instead of its sum over each row.
 
         Returns
         -------
         errors : ndarray of shape (n_samples,) or (n_samples, n_features), float64
-            At least 0, in squared units of the data.
+            At least 0, in squared units of the data. Missing entries add nothing to a row; their own are NaN.
         """
         table = self._check_X(X)
         errors = np.empty(table.shape if per_feature else len(table))
@@ -250,8 +251,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
 
         Returns
         -------
@@ -324,8 +325,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+            Finite numbers, or NaN with ``missing="mask"``.
         random_state : int, RandomState instance or None, default=None
             What the codes are drawn from.
 
@@ -355,11 +356,12 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             X = validate_data(self, X, accept_sparse="csr", reset=reset, **checks)
             return SparseTable(X) if issparse(X) else DenseTable(X)
         validate_data(self, source.header, skip_check_array=True, reset=reset)
-        if len(source) < least:
-            raise ValueError(
-                f"Found array with {len(source)} sample(s) (shape={source.shape}) while a minimum of {least} is "
-                "required by AutoencoderTransformer."
-            )
+        for what, n, at_least in zip(("sample", "feature"), source.shape, (least, 1), strict=True):
+            if n < at_least:
+                raise ValueError(
+                    f"Found array with {n} {what}(s) (shape={source.shape}) while a minimum of {at_least} is required "
+                    "by AutoencoderTransformer."
+                )
         return in_memory_where_small(source)
 
     @property

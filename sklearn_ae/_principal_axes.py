@@ -16,7 +16,7 @@ __all__ = ["column_mean", "principal_axes"]
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
 #: Of the axes from random blocks: directions beside those asked for, and passes over the rows.
-OVERSAMPLING, PASSES = 10, 6
+OVERSAMPLING, PASSES = 10, 8
 
 
 def column_mean(rows: Rows) -> Tensor:

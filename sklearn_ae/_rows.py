@@ -1,10 +1,8 @@
 """Training rows in the network's coordinates: a tensor, a sparse matrix, or blocks read ahead of training."""
 
 from collections.abc import Iterator
-from contextlib import suppress
-from itertools import takewhile
-from queue import Empty, Queue
-from threading import Thread
+from queue import SimpleQueue
+from threading import Semaphore, Thread
 from typing import Any
 
 import numpy as np
@@ -194,15 +192,16 @@ class StreamedRows(Rows):
         if generator is not None:
             order = torch.randperm(len(self.data.lengths), generator=generator, device=generator.device).tolist()
             seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-        rest = torch.empty(0, self.data.shape[1])
+        batch = torch.empty(0, self.data.shape[1])
         for buffer in read_ahead(self._buffers(order, seed)):
-            rows = torch.cat([rest, buffer]) if len(rest) else buffer
-            n_whole = len(rows) // size * size
-            rest = rows[n_whole:]
-            for batch in rows[:n_whole].split(size):
-                yield batch.to(self.device)
-        if len(rest):
-            yield rest.to(self.device)
+            for part in buffer.tensor_split([*range(size - len(batch), len(buffer), size)]):
+                batch = torch.cat([batch, part]) if len(batch) else part
+                if len(batch) == size:
+                    yield batch.to(self.device)
+                    batch = batch[:0]
+            batch = batch.clone()  # a view would keep the buffer
+        if len(batch):
+            yield batch.to(self.device)
 
     def chunks(self) -> Iterator[Tensor]:
         """Yield the rows in order, in chunks that are small beside them."""
@@ -214,11 +213,13 @@ class StreamedRows(Rows):
         """Yield rows in buffers, those of each shuffled where a seed is given."""
         generator = None if seed is None else Generator().manual_seed(seed)
         parts: list[Tensor] = []
+        n_entries = 0
         for block in self._blocks(order):
             parts.append(block)
-            if sum(part.numel() for part in parts) >= BUFFER_ENTRIES:
+            n_entries += block.numel()
+            if n_entries >= BUFFER_ENTRIES:
                 yield _shuffled(parts, generator)
-                parts = []
+                parts, n_entries = [], 0
         if parts:
             yield _shuffled(parts, generator)
 
@@ -249,24 +250,31 @@ def in_float32(coordinates: Coordinates, x: np.ndarray) -> Tensor:
 
 
 def _shuffled(parts: list[Tensor], generator: Generator | None) -> Tensor:
-    rows = torch.cat(parts)
-    return rows if generator is None else rows[torch.randperm(len(rows), generator=generator)]
+    """Join parts, and shuffle their rows where a generator is given; the list is emptied, to free memory on the way."""
+    n_rows = sum(map(len, parts))
+    places = torch.arange(n_rows) if generator is None else torch.randperm(n_rows, generator=generator)
+    rows = torch.empty(n_rows, parts[0].shape[1])
+    while parts:
+        part = parts.pop()
+        places, here = places.tensor_split([len(places) - len(part)])
+        rows[here] = part
+    return rows
 
 
 def read_ahead(buffers: Iterator[Tensor]) -> Iterator[Tensor]:
     """Yield what an iterator gives, which runs one item ahead in a thread of its own."""
-    queue: Queue[Any] = Queue(maxsize=1)
+    queue: SimpleQueue[Any] = SimpleQueue()
+    may_read = Semaphore(1)
     wanted = True
 
     def read() -> None:
         with one_thread():  # the cores are for training
-            for buffer in takewhile(lambda _: wanted, buffers):
-                queue.put(buffer)
+            while may_read.acquire() and wanted:
+                queue.put(next(buffers, None))
 
     def read_to_the_end() -> None:
         try:
             read()
-            queue.put(None)
         except BaseException as error:  # raised again where it is awaited
             queue.put(error)
 
@@ -276,12 +284,13 @@ def read_ahead(buffers: Iterator[Tensor]) -> Iterator[Tensor]:
         while (item := queue.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
+            may_read.release()
             yield item
+            del item
     finally:
         wanted = False
-        while reader.is_alive():
-            with suppress(Empty):
-                queue.get(timeout=0.01)
+        may_read.release()
+        reader.join()
 
 
 def rows_of(table: Table, coordinates: Coordinates, device: torch.device, fill: Tensor | None = None) -> Rows:

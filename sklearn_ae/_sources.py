@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils import gen_batches
 
-from sklearn_ae._dask import DaskBlocks, is_dask
+from sklearn_ae._dask import DaskBlocks, is_dask, numbers
 from sklearn_ae._data import chunks
 from sklearn_ae._tables import DenseTable, Table
 
@@ -72,7 +72,7 @@ class Source(Table):
                 f"Block {i} of X has shape {block.shape}, but {expected} was expected: all blocks must have the same "
                 "columns, and the same rows each time that they are read."
             )
-        return block.astype(self.dtype, copy=False)
+        return block.astype(self.dtype, casting="same_kind", copy=False)
 
 
 class SlicedSource(Source):
@@ -93,7 +93,8 @@ class SlicedSource(Source):
         """Return a copy of block i; the pages of a memory map are given back to the system."""
         block = np.array(self.X[self._slices[i]])
         mapped = getattr(self.X, "_mmap", None)
-        if isinstance(mapped, mmap.mmap) and self.X.mode != "c":  # there the pages may hold changes of the user's
+        private = getattr(self.X, "mode", None) == "c"  # the pages may hold changes of the user's
+        if isinstance(mapped, mmap.mmap) and not private and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
         return block
 
@@ -111,7 +112,7 @@ class ChunkSource(Source):
 
     def read(self, i: int) -> np.ndarray:
         """Return chunk i."""
-        return np.asarray(self._parts[i])
+        return _entries(self._parts[i], self.header, i)
 
 
 class IterableSource(Source):
@@ -132,7 +133,7 @@ class IterableSource(Source):
         """Yield the first row of each chunk and the chunk, always as they come."""
         n_parts = 0
         for i, part in enumerate(self._iterable):
-            block, n_parts = self._checked(np.asarray(part), i), i + 1
+            block, n_parts = self._checked(_entries(part, self.header, i), i), i + 1
             yield self.starts[i], block
         if n_parts < len(self.lengths):
             raise ValueError(
@@ -159,7 +160,7 @@ class ParquetSource(Source):
         table = self._groups[i].to_table(schema=self._schema)
         block = np.empty(table.shape, dtype=self.dtype)
         for j, column in enumerate(table.columns):
-            block[:, j] = column.to_numpy()
+            block[:, j] = (column.cast("uint8") if str(column.type) == "bool" else column).to_numpy()
         return block
 
 
@@ -228,7 +229,24 @@ def _header_of(part: Any) -> Any:
 
 
 def _dtype_of(part: Any) -> np.dtype:
-    return getattr(part, "dtype", None) or np.asarray(part).dtype
+    dtype = getattr(part, "dtype", None)
+    return dtype if isinstance(dtype, np.dtype) else numbers(part).dtype
+
+
+def _entries(part: Any, header: Any, i: int) -> np.ndarray:
+    """Return chunk i as an array, after checking that its columns have the names of the first one's."""
+    names, expected = _names_of(part), _names_of(header)
+    if names and expected and names != expected:
+        raise ValueError(
+            f"Chunk {i} of X has the columns {names[:10]}, but chunk 0 has {expected[:10]}: all chunks must have the "
+            "same columns in the same order."
+        )
+    return numbers(part)
+
+
+def _names_of(part: Any) -> list[Any]:
+    attribute = next((name for name in ("column_names", "columns") if hasattr(type(part), name)), None)
+    return [] if attribute is None else list(getattr(part, attribute))
 
 
 def _row_groups(fragment: Any) -> list[Any]:

@@ -116,13 +116,16 @@ class SparseTable(Table):
         nan, infinite = np.isnan(X.data), np.isinf(X.data)
         if infinite.any() or (nan.any() and not allow_nan):
             flags = (np.bincount(X.indices[flag], minlength=self.shape[1]) > 0 for flag in (nan, infinite))
-            _refuse(next(flags), next(flags), np.zeros(self.shape[1], dtype=bool), names)
+            _refuse(next(flags) & (not allow_nan), next(flags), np.zeros(self.shape[1], dtype=bool), names)
         n_observed = len(self) - np.bincount(X.indices[nan], minlength=self.shape[1])
         unit = float(np.abs(X.data[~nan]).max(initial=0)) or 1.0
-        X.data /= unit
-        with np.errstate(invalid="ignore"):
-            mean = np.where(n_observed > 0, mean_variance_axis(X, axis=0)[0] * unit, 0.0)
-            low, high = (bound * unit for bound in min_max_axis(X, axis=0, ignore_nan=True))
+        with np.errstate(over="ignore", invalid="ignore"):
+            low, high = min_max_axis(X, axis=0, ignore_nan=True)
+            too_large = np.isinf(high - low)
+            X.data /= unit
+            mean = np.clip(mean_variance_axis(X, axis=0)[0] * unit, low, high)  # that of a constant is exact
+        if too_large.any():
+            _refuse(infinite[:0], infinite[:0], too_large, names)
         return _observed_columns(mean, low, high, n_observed, len(self))
 
     def spread(self, columns: Columns) -> Spread:

@@ -38,6 +38,8 @@ __all__ = [
     "weights_of",
 ]
 
+#: Entries of a batch without training, at most, but for those of a batch in training; and at most 1,024 rows.
+EVALUATED_ENTRIES = 2**20
 #: Weights times rows of a training step below which a second thread costs more than it brings.
 SMALL_STEP = 5_000_000
 
@@ -362,7 +364,7 @@ class AutoencoderNet(NeuralNet):
             return super().get_iterator(dataset, training=training)
         if training:
             return Batches(dataset, self.batch_size, self.noise_)
-        return Batches(dataset, max(self.batch_size, 1024))
+        return Batches(dataset, max(self.batch_size, min(1024, EVALUATED_ENTRIES // dataset.shape[1])))
 
     def _set_training(self, training: bool = True) -> None:
         if self.module_.training != training:

@@ -43,6 +43,8 @@ CONFIGURATIONS = [
     "ordered=True",
     "n_components=0.3",
     "n_components='auto'",
+    "missing='mask'",
+    "missing='mask', corruption=0.2",
 ]
 
 SCRIPT = """

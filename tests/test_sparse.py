@@ -1,0 +1,223 @@
+"""A sparse matrix is taken as the dense array that it stands for, of which only batches are ever made."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sklearn
+from helpers import quick
+from scipy import sparse
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.pipeline import make_pipeline
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.losses import Mixed
+
+FORMATS = {
+    "CSR matrix": sparse.csr_matrix,
+    "CSR array": sparse.csr_array,
+    "CSC array": sparse.csc_array,
+    "COO matrix": sparse.coo_matrix,
+    "LIL array": sparse.lil_array,
+}
+
+
+@pytest.fixture(scope="module")
+def X(digits) -> np.ndarray:
+    return digits[:500].copy()
+
+
+@pytest.fixture(scope="module")
+def dense(X) -> AutoencoderTransformer:
+    return quick(8).fit(X)
+
+
+@pytest.mark.parametrize("make", FORMATS.values(), ids=FORMATS)
+def test_a_fit_is_that_of_the_dense_array(make, X, dense):
+    model = quick(8).fit(make(X))
+    assert model.score(X) == pytest.approx(dense.score(X), abs=0.01)
+    np.testing.assert_allclose(model.mean_, dense.mean_, rtol=1e-12)
+    assert model._architecture.output_activation == dense._architecture.output_activation == "clip"
+    np.testing.assert_allclose(model.validation_scores_, dense.validation_scores_, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.int64, np.float32, np.float64])
+def test_every_type_of_numbers(dtype, X):
+    given = (X > 8 if dtype is bool else X).astype(dtype)
+    thin = quick(8).fit(sparse.csr_array(given))
+    assert thin.score(given) == pytest.approx(quick(8).fit(given).score(given), abs=0.01)
+    codes = thin.transform(sparse.csr_array(given))
+    assert codes.dtype == (np.float32 if dtype is np.float32 else np.float64)
+    np.testing.assert_allclose(codes, thin.transform(given), atol=1e-4 if dtype is np.float32 else 1e-10)
+
+
+def test_indices_may_have_64_bits(X, dense):
+    given = sparse.csr_array(X)
+    given.indices, given.indptr = given.indices.astype(np.int64), given.indptr.astype(np.int64)
+    np.testing.assert_allclose(dense.transform(given), dense.transform(X), atol=1e-10)
+    np.testing.assert_array_equal(quick(8).fit(given).components_, quick(8).fit(sparse.csr_array(X)).components_)
+
+
+@pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csc_array])
+def test_the_start_is_pca(make, X):
+    model = quick(8, max_epochs=0, early_stopping=False, output_activation="identity").fit(make(X))
+    pca = PCA(8).fit(X)
+    np.testing.assert_allclose(np.abs(model.components_ @ pca.components_.T), np.eye(8), atol=1e-4)
+    assert model.score(X) == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-4)
+    np.testing.assert_allclose(model.explained_variance_ratio_, pca.explained_variance_ratio_, atol=1e-4)
+
+
+def test_the_start_of_a_wide_matrix_is_pca():
+    """More columns than the dense eigenproblem is for, and than rows."""
+    rng = np.random.default_rng(0)
+    given = sparse.random_array((300, 6000), density=0.002, rng=rng)
+    given = sparse.csr_array(
+        given + sparse.csr_array(rng.random((300, 1)) < 0.5) @ sparse.csr_array(rng.random((1, 6000)) < 0.02)
+    )
+    settings = {"max_epochs": 0, "early_stopping": False, "hidden_layer_sizes": (), "output_activation": "identity"}
+    model = quick(2, **settings).fit(given)
+    pca = PCA(2, svd_solver="full").fit(given.toarray())
+    assert model.score(given) == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-4)
+
+
+class TestFitted:
+    """All that a fitted estimator gives for the array it gives for the matrix."""
+
+    @pytest.mark.parametrize("make", FORMATS.values(), ids=FORMATS)
+    def test_transform_and_scores(self, make, X, dense):
+        given = make(X)
+        np.testing.assert_allclose(dense.transform(given), dense.transform(X), atol=1e-12)
+        assert dense.score(given) == pytest.approx(dense.score(X), rel=1e-12)
+        np.testing.assert_allclose(dense.score_samples(given), dense.score_samples(X), rtol=1e-10)
+        errors = dense.reconstruction_error(given, per_feature=True)
+        np.testing.assert_allclose(errors, dense.reconstruction_error(X, per_feature=True), atol=1e-9)
+
+    def test_curve_of_an_ordered_code(self, X):
+        model = quick(4, ordered=True).fit(sparse.csr_array(X))
+        curve = model.reconstruction_curve(sparse.csr_array(X))
+        np.testing.assert_allclose(curve, model.reconstruction_curve(X))
+        assert curve[-1] == pytest.approx(quick(4, ordered=True).fit(X).score(X), abs=0.01)
+
+    def test_bound(self, X):
+        model = quick(4, code="gaussian").fit(sparse.csr_array(X))
+        assert model.elbo(sparse.csr_array(X), 0) == pytest.approx(model.elbo(X, 0))
+
+    def test_passes(self, X):
+        thin, full = quick(8), quick(8)
+        for part in (X[:300], X[300:]):
+            thin.partial_fit(sparse.csr_array(part))
+            full.partial_fit(part)
+        assert thin.score(X) == pytest.approx(full.score(X), abs=0.01)
+        np.testing.assert_allclose(thin._bounds, full._bounds)
+
+    @pytest.mark.parametrize("method", ["fit", "transform", "score"])
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_what_is_not_finite_is_refused_by_column(self, method, value, X):
+        model = quick(2, max_epochs=1).fit(X)
+        given = sparse.lil_array(X)
+        given[3, 5] = value
+        with pytest.raises(ValueError, match=r"contains (NaN|infinity) in column 5\."):
+            getattr(model, method)(given)
+
+    def test_another_number_of_columns_is_refused(self, X, dense):
+        with pytest.raises(ValueError, match="63 features"):
+            dense.transform(sparse.csr_array(X[:, 1:]))
+
+    def test_the_tag_tells(self):
+        assert sklearn.utils.get_tags(quick()).input_tags.sparse
+
+
+LOSSES = {
+    "log_loss": lambda X: (X > 8).astype(float),
+    "poisson": lambda X: X,
+    "cross_entropy": lambda X: X / X.sum(axis=1, keepdims=True),
+    "absolute_error": lambda X: X,
+    "mixed": lambda X: X / 16,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name, X):
+    given = LOSSES[name](X)
+    loss = Mixed([("log_loss", slice(0, 30))]) if name == "mixed" else name
+    thin, full = (quick(4, loss=loss).fit(each) for each in (sparse.csr_array(given), given))
+    assert thin.score(given) == pytest.approx(full.score(given), abs=0.01)
+    np.testing.assert_allclose(thin.loss_curve_, full.loss_curve_, rtol=0.02)
+
+
+def test_rows_and_columns_of_zeros(X):
+    given = X.copy()
+    given[10:20] = 0
+    thin = quick(4).fit(sparse.csr_array(given))
+    assert thin.score(given) == pytest.approx(quick(4).fit(given).score(given), abs=0.01)
+    nothing = sparse.csr_array((50, 7))
+    np.testing.assert_array_equal(quick(2).fit(nothing).inverse_transform(np.zeros((1, 2))), 0)
+
+
+def test_explicit_zeros_and_duplicates_mean_what_they_say(X, dense):
+    doubled = sparse.coo_array(X)
+    rows, columns = (np.concatenate([each, each]) for each in doubled.coords)
+    halves = np.concatenate([doubled.data, doubled.data]) / 2
+    order = np.argsort(rows, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(X)))])
+    given = sparse.csr_array((halves[order], columns[order], indptr), shape=X.shape)
+    assert given.nnz == 2 * doubled.nnz
+    np.testing.assert_allclose(dense.transform(given), dense.transform(X), atol=1e-12)
+    assert quick(8).fit(given).score(X) == pytest.approx(dense.score(X), abs=0.01)
+    assert given.nnz == 2 * doubled.nnz
+
+
+def test_in_a_pipeline_after_another_decomposition(X):
+    pipeline = make_pipeline(TruncatedSVD(20, random_state=0), quick(4)).fit(sparse.csr_array(X))
+    assert pipeline.transform(sparse.csr_array(X)).shape == (500, 4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"missing": "mask"}, {"ordered": True}, {"early_stopping": False}], ids=str)
+def test_never_made_dense_as_a_whole(settings, monkeypatch):
+    """Of 3,000 rows no more than those of a chunk are dense at a time, in a fit and after."""
+
+    def limited(dense):
+        def toarray(self, *args, **kwargs):
+            assert np.prod(self.shape) <= 2**19
+            return dense(self, *args, **kwargs)
+
+        return toarray
+
+    given = sparse.random_array((3000, 1000), density=0.01, format="csr", rng=np.random.default_rng(0))
+    if settings.get("missing") == "mask":
+        given.data[::7] = np.nan
+    for kind in (sparse.csr_array, sparse.csc_array, sparse.coo_array):
+        for name in ("toarray", "todense"):
+            monkeypatch.setattr(kind, name, limited(getattr(kind, name)))
+    model = quick(2, max_epochs=1, hidden_layer_sizes=(), **settings).fit(given)
+    assert model.transform(given).shape == (3000, 2)
+    assert np.isfinite(model.score(given))
+    model.partial_fit(given)
+
+
+MEMORY = """
+import numpy as np
+from scipy import sparse
+from sklearn_ae import AutoencoderTransformer
+
+def kib(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
+
+X = sparse.random_array((20_000, 5_000), density=0.001, format="csr", rng=np.random.default_rng(0))
+model = AutoencoderTransformer(4, hidden_layer_sizes=(), max_epochs=1, random_state=0)
+model.fit(X[:2000])
+open("/proc/self/clear_refs", "w").write("5")
+before = kib("VmRSS")
+model.fit(X).transform(X)
+print((kib("VmHWM") - before) / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory is Linux's")
+def test_memory_stays_far_below_that_of_the_dense_array():
+    """800 MB as a dense array of its type."""
+    result = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
+    assert float(result.stdout) < 200

@@ -115,17 +115,18 @@ def _axes_by_krylov(rows: Rows, mean: Tensor, k: int, generator: Generator) -> T
 
     Each block is made orthogonal to those before it, and the axes are the best in the span of all.
     """
-    scatter = (
-        _sparse_scatter(rows, mean) if isinstance(rows, SparseRows) and rows.fill is None else _scatter(rows, mean)
-    )
-    width = min(k + OVERSAMPLING, rows.shape[1])
-    block = torch.randn(rows.shape[1], width, generator=generator, dtype=torch.float64).to(rows.device)
+    scatter = _sparse_scatter if isinstance(rows, SparseRows) and rows.fill is None else _scatter
+    times_scatter, d = scatter(rows, mean), rows.shape[1]  # type: ignore[operator]
+    block = torch.randn(d, min(k + OVERSAMPLING, d), generator=generator, dtype=torch.float64).to(rows.device)
     basis = images = block[:, :0]
-    for _ in range(min(PASSES, rows.shape[1] // width)):
+    for _ in range(PASSES):
+        block = block[:, : d - basis.shape[1]]
         for _ in range(2):  # once leaves rounding
             block = torch.linalg.qr(block - basis @ (basis.T @ block))[0]
-        image = scatter(block)
+        image = times_scatter(block)
         basis, images, block = torch.cat([basis, block], 1), torch.cat([images, image], 1), image
+        if basis.shape[1] == d:
+            break
     rotation = torch.linalg.eigh(basis.T @ images)[1].flip(1)
     return (basis @ rotation[:, :k]).T
 

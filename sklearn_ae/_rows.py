@@ -192,15 +192,7 @@ class StreamedRows(Rows):
         if generator is not None:
             order = torch.randperm(len(self.data.lengths), generator=generator, device=generator.device).tolist()
             seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-        batch = torch.empty(0, self.data.shape[1])
-        for buffer in read_ahead(self._buffers(order, seed)):
-            for part in buffer.tensor_split([*range(size - len(batch), len(buffer), size)]):
-                batch = torch.cat([batch, part]) if len(batch) else part
-                if len(batch) == size:
-                    yield batch.to(self.device)
-                    batch = batch[:0]
-            batch = batch.clone()  # a view would keep the buffer
-        if len(batch):
+        for batch in _in_batches(read_ahead(self._buffers(order, seed)), size):
             yield batch.to(self.device)
 
     def chunks(self) -> Iterator[Tensor]:
@@ -247,6 +239,20 @@ def in_float32(coordinates: Coordinates, x: np.ndarray) -> Tensor:
             f"{coordinates.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
         )
     return z
+
+
+def _in_batches(buffers: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """Yield the rows of buffers in batches, the last of which may be shorter."""
+    batch = torch.empty(0)
+    for buffer in buffers:
+        for part in buffer.tensor_split([*range(size - len(batch), len(buffer), size)]):
+            batch = torch.cat([batch, part]) if len(batch) else part
+            if len(batch) == size:
+                yield batch
+                batch = batch[:0]
+        batch = batch.clone()  # a view would keep the buffer
+    if len(batch):
+        yield batch
 
 
 def _shuffled(parts: list[Tensor], generator: Generator | None) -> Tensor:

@@ -295,9 +295,9 @@ def rows_like(kind: str, X: np.ndarray) -> Rows:
 @pytest.mark.parametrize("limit", [4096, 1])
 @pytest.mark.parametrize("kind", ["dense", "sparse", "streamed", "gaps"])
 def test_principal_axes_are_those_of_pca(kind, limit, shape, monkeypatch):
-    """Through the dense eigenproblems, and with a limit of 1 through Lanczos' iteration and that on a subspace."""
+    """Through the dense eigenproblems, and with a limit of 1 through Lanczos' iteration and random blocks."""
     used = []
-    for name in ("_axes_by_lanczos", "_axes_by_subspace"):
+    for name in ("_axes_by_lanczos", "_axes_by_krylov"):
         path = getattr(_principal_axes, name)
         monkeypatch.setattr(_principal_axes, name, lambda *args, n=name, p=path: used.append(n) or p(*args))
     monkeypatch.setattr(_principal_axes, "DENSE_LIMIT", limit)
@@ -313,7 +313,7 @@ def test_principal_axes_are_those_of_pca(kind, limit, shape, monkeypatch):
     np.testing.assert_allclose(np.abs(axes @ pca.components_.T), np.eye(3), atol=2e-4)
     np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-6)
     if limit == 1:
-        assert used == ["_axes_by_lanczos" if kind in ("dense", "sparse") else "_axes_by_subspace"]
+        assert used == ["_axes_by_lanczos" if kind == "dense" else "_axes_by_krylov"]
 
 
 @pytest.mark.parametrize("kind", ["sparse", "streamed"])

@@ -290,6 +290,10 @@ def dense_network(a: Architecture) -> AffineNetwork:
     if a.tied_weights:
         return TiedAutoencoder(*sizes)
     activation = ACTIVATIONS[a.activation] if isinstance(a.activation, str) else a.activation
+    try:
+        activation()
+    except TypeError as error:
+        raise ValueError(f"activation={a.activation!r} must need no arguments: {error}.") from error
     return DenseAutoencoder(*sizes, a.hidden_layer_sizes, activation)
 
 
@@ -333,5 +337,6 @@ def _made(a: Architecture, seed: int) -> nn.Module:
     }
     asked = inspect.signature(a.module).parameters
     with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # torch.manual_seed would seed GPUs too, and where none is set up yet keep a note of each call for ever
+        torch.default_generator.manual_seed(seed)
         return a.module(**{name: size() for name, size in known.items() if name in asked})

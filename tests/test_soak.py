@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("psutil", reason="of the extra 'bench'")
 
@@ -37,3 +38,10 @@ def test_a_fit_that_should_fail_and_does_not_is_seen():
     model = soak.AutoencoderTransformer(1, max_epochs=0)
     with pytest.raises(AssertionError, match="did not fail"):
         soak.fails(model, [[0.0, 1.0], [1.0, 0.0]], {"lr": 0.1})
+
+
+def test_networks_of_classes_leave_no_notes_of_their_seeds(monkeypatch):
+    """torch.manual_seed keeps one for each call, for a GPU that may never come: some kilobytes a fit."""
+    monkeypatch.setattr(torch, "manual_seed", None)
+    for i in range(len(soak.CONFIGURATIONS)):
+        soak.one_fit(i)

@@ -33,6 +33,10 @@ STALE = 3600
 REMEDY = "Choose another path, or delete the file to start afresh; it is never overwritten as it is."
 
 
+class DamagedError(ValueError):
+    """A file that was a checkpoint once."""
+
+
 class Saved(NamedTuple):
     """What a checkpoint holds."""
 
@@ -52,15 +56,17 @@ def seal(saved: Saved) -> bytes:
 
 def unseal(content: bytes) -> Saved:
     """Return what the content of a file holds; a ValueError says what is wrong with it."""
+    if MAGIC.startswith(content):
+        raise DamagedError("it is truncated")
     if not content.startswith(MAGIC):
         raise ValueError("it is no checkpoint of sklearn-ae")
     head, rest = content[len(MAGIC) :][: VERSION_BYTES + DIGEST_BYTES], content[len(MAGIC) + VERSION_BYTES :]
     version, digest, payload = head[:VERSION_BYTES], head[VERSION_BYTES:], rest[DIGEST_BYTES:]
     if hashlib.sha256(version + payload).digest() != digest:
-        raise ValueError("it is truncated or damaged: its digest is not that of its content")
+        raise DamagedError("it is truncated or damaged: its digest is not that of its content")
     if int.from_bytes(version, "big") != FORMAT:
         raise ValueError(
-            f"it is in format {int.from_bytes(version, 'big')}, and this version of sklearn-ae reads format {FORMAT}"
+            f"it is in format {int.from_bytes(version, 'big')}, of a newer sklearn-ae; this one reads format {FORMAT}"
         )
     try:
         return _parse(payload)
@@ -115,10 +121,7 @@ def load(path: Path) -> tuple[Saved | None, bool]:
     Where it is damaged, what the one before it holds; a ValueError where that cannot be read either.
     """
     previous = previous_of(path)
-    if previous.exists() and not previous.read_bytes().startswith(MAGIC):
-        raise ValueError(
-            f"{previous} is no checkpoint of sklearn-ae and is not overwritten: move it or choose another path."
-        )
+    _check_ours(previous)
     try:
         return unseal(path.read_bytes()), True
     except FileNotFoundError:
@@ -126,7 +129,7 @@ def load(path: Path) -> tuple[Saved | None, bool]:
     except ValueError as error:
         damaged = error
     refusal = f"checkpoint={str(path)!r} is refused: {damaged}."
-    if "damaged" not in str(damaged) or not previous.exists():
+    if not (isinstance(damaged, DamagedError) and previous.exists()):
         raise ValueError(f"{refusal} {REMEDY}") from damaged
     try:
         saved = unseal(previous.read_bytes())
@@ -134,6 +137,13 @@ def load(path: Path) -> tuple[Saved | None, bool]:
         raise ValueError(f"{refusal} So is {previous}: {error}. {REMEDY}") from error
     warnings.warn(f"{path} is truncated or damaged; the one before it, {previous}, takes its place.", stacklevel=2)
     return saved, False
+
+
+def _check_ours(previous: Path) -> None:
+    if previous.exists():
+        with open(previous, "rb") as stream:
+            if not MAGIC.startswith(stream.read(len(MAGIC))):
+                raise ValueError(f"{previous} is no checkpoint of sklearn-ae and is not overwritten: move it.")
 
 
 def previous_of(path: Path) -> Path:
@@ -170,12 +180,11 @@ def _sync_folder(folder: Path) -> None:
 
 def _remove_stale(path: Path) -> None:
     """Remove what kills in the middle of writing left behind."""
-    for name in os.listdir(path.parent):
-        if name.startswith(path.name + ".") and name.endswith(".tmp"):
-            with suppress(OSError):
-                left = path.with_name(name)
-                if time.time() - left.stat().st_mtime > STALE:
-                    left.unlink()
+    names = [name for name in os.listdir(path.parent) if name.startswith(path.name + ".") and name.endswith(".tmp")]
+    for left in map(path.with_name, names):
+        with suppress(OSError):  # it may be gone by now
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
 
 
 def create(path: Path, content: bytes) -> None:
@@ -333,7 +342,7 @@ class Checkpoint:
             return
         there, here = self._found.plain[what], self.plain[what]
         differing = [
-            f"{name}={there.get(name, 'absent')} there and {name}={here.get(name, 'absent')} here"
+            f"{name} is {there.get(name, 'absent')[:80]} there and {here.get(name, 'absent')[:80]} here"
             for name in sorted(there.keys() | here.keys())
             if there.get(name) != here.get(name)
         ]

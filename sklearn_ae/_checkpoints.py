@@ -110,8 +110,8 @@ def _check_draws(plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         raise ValueError("its seed is out of range")
     valid = arrays.get("validation_rows")
     if valid is not None:
-        inside = valid.dtype == np.int64 and valid.ndim == 1 and len(valid) and valid[0] >= 0 and valid[-1] < n_rows
-        if not inside or (np.diff(valid) <= 0).any():
+        whole = valid.dtype == np.int64 and valid.ndim == 1 and 0 < len(valid) < n_rows
+        if not whole or valid[0] < 0 or valid[-1] >= n_rows or (np.diff(valid) <= 0).any():
             raise ValueError("its validation rows are none")
 
 

@@ -82,12 +82,16 @@ def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
         _fill(weights, "annealed", arrays)
         best.annealed_ = int(plain["annealed"]), weights
     if net.average_ is not None:
-        net.average_.n_steps, net.average_.n_steps_taken = map(int, plain["average"])
+        net.average_.n_steps, net.average_.n_steps_taken = n_steps, n_taken = [int(n) for n in plain["average"]]
+        if not 0 <= n_taken <= n_steps:
+            raise ValueError(f"its average is of {n_taken} of {n_steps} steps")
         _fill(_tensors_of(net.average_.module), "average", arrays)
     net.progress_, net.stop_ = float(plain["progress"]), bool(plain["stop"])
     net.history.extend({**_numbers_of(epoch), "batches": []} for epoch in plain["history"])
     state = net.optimizer_.state_dict()
     groups = zip(state["param_groups"], plain["groups"], strict=True)
+    if any(value is None for group in plain["groups"] for value in group.values()):
+        raise ValueError("a setting of the optimizer is none")
     state["param_groups"] = [now | {name: _unpack(v, arrays) for name, v in then.items()} for now, then in groups]
     state["state"] = {
         int(index): {name: _unpack(value, arrays) for name, value in values.items()}

@@ -43,7 +43,7 @@ def mutated(content, rng):
 
 def other_value(value, rng):
     """Return something else in the place of a plain value, deep within it now and then."""
-    if isinstance(value, dict) and value and rng.random() < 0.8:
+    if isinstance(value, dict) and value and ("seed" in value or rng.random() < 0.8):
         name = str(rng.choice(list(value)))
         return value | {name: other_value(value[name], rng)}
     if isinstance(value, list) and value and rng.random() < 0.8:
@@ -62,12 +62,13 @@ def other_array(array, rng):
 def rearranged(content, rng):
     """Return a whole file with some of what it holds changed."""
     plain, arrays = unseal(content)
+    kept = {"optimizer": plain.pop("optimizer")}  # what it should hold, only the optimizer knows, and not before a step
     if rng.random() < 0.5:
-        return seal(Saved(other_value(plain, rng), arrays))
-    name = str(rng.choice(list(arrays)))
+        return seal(Saved(other_value(plain, rng) | kept, arrays))
+    name = str(rng.choice([name for name in arrays if not name.startswith("optimizer/")]))
     if rng.random() < 0.2:
-        return seal(Saved(plain, {key: value for key, value in arrays.items() if key != name}))
-    return seal(Saved(plain, arrays | {name: other_array(arrays[name], rng)}))
+        return seal(Saved(plain | kept, {key: value for key, value in arrays.items() if key != name}))
+    return seal(Saved(plain | kept, arrays | {name: other_array(arrays[name], rng)}))
 
 
 MUTATIONS = {

@@ -1,5 +1,6 @@
 """AutoencoderTransformer, an autoencoder with the interface of PCA."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from sklearn_ae._axes import Member, Step
+from sklearn_ae._checkpoints import Checkpoint, checkpoint_of
 from sklearn_ae._compat import fit_context
 from sklearn_ae._configuration import (
     PARAMETER_CONSTRAINTS,
@@ -36,6 +38,7 @@ from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae._training import (
     AutoencoderNet,
     KeepBest,
+    KeepCheckpoint,
     Objective,
     Split,
     optimizer_settings,
@@ -166,6 +169,14 @@ class AutoencoderTransformer(FittedAutoencoder):
     callbacks : sequence of skorch callbacks, default=None
         Instances or (name, instance) pairs that see every epoch and step of `net_`. They are used as they are, not
         copied.
+    checkpoint : str or os.PathLike, default=None
+        A file to which each epoch of ``fit`` writes what it needs to go on after a kill, whole or not at all; the one
+        before stays beside it, with ``.previous`` after its name. A file of other data or other parameters, or one that
+        is no checkpoint, is refused with a ValueError. It remains after the fit. Not for several processes.
+    resume : bool, default=False
+        Whether ``fit`` goes on from `checkpoint`, where that exists, and ends in the same bits as one that was never
+        killed: on the same machine with as many threads, and with the same data and parameters. What is stored of a
+        `random_state` that is not an int wins. State of your own `callbacks` is not kept.
     random_state : int, RandomState instance or None, default=None
         Seed of the validation split, the start, the order of rows, dropout and noise. An int gives the same bits each
         time on the same machine with as many threads. The global generator of torch is never used, but by layers of a
@@ -314,6 +325,8 @@ class AutoencoderTransformer(FittedAutoencoder):
         device: str | torch.device = "cpu",
         distributed: bool = False,
         callbacks: Sequence[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -345,6 +358,8 @@ class AutoencoderTransformer(FittedAutoencoder):
         self.device = device
         self.distributed = distributed
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.random_state = random_state
         self.verbose = verbose
 
@@ -368,13 +383,17 @@ class AutoencoderTransformer(FittedAutoencoder):
         Raises
         ------
         ValueError
-            If X or a combination of parameters cannot be used, or if the loss stops being finite twice. An earlier fit
-            is then left as it was.
+            If X or a combination of parameters cannot be used, if `checkpoint` is a file of another fit or none of
+            ours, or if the loss stops being finite twice. An earlier fit is then left as it was.
+        OSError
+            If `checkpoint` cannot be written, as on a full disk. Training then ends early, and the estimator is fitted,
+            with the best weights so far.
 
         Warns
         -----
         UserWarning
-            If Ctrl-C broke training off; the best weights so far are kept. If no number of units reaches the R² that
+            If Ctrl-C broke training off; the best weights so far are kept. If `checkpoint` is damaged and the one
+            before it is taken. If no number of units reaches the R² that
             `n_components` asks for; all are kept.
         """
         with _unchanged_on_failure(self), one_thread_after_fork():
@@ -385,23 +404,31 @@ class AutoencoderTransformer(FittedAutoencoder):
             random_state = workers.from_first(check_random_state(self.random_state))
             columns, spread = self._look_at(table)
             going_on = earlier.get("_architecture") == self._architecture
-            split = self._new_split(table, random_state)
+            checkpoint = checkpoint_of(self, warm=going_on, alone=type(workers) is Alone)
+            valid_rows = self._held_out(table, random_state)
             seed = int(random_state.randint(np.iinfo(np.int32).max))
+            if checkpoint is not None:
+                seed, valid_rows = checkpoint.drawn(seed, valid_rows)
+            split = None if valid_rows is None else Split(valid_rows)
             module = self._new_module(columns, seed).to(device)
             if going_on:
                 module.load_state_dict(earlier["module_"].state_dict())
             else:
                 self._set_coordinates(module, columns, spread)
             rows = self._rows(table, columns, device)
+            if checkpoint is not None:
+                checkpoint.check_data(table.shape, self._what_tells(rows))
             train, valid = (rows, None) if split is None else split(rows)
             if not going_on:
                 start_(module, self.init, train, torch.Generator().manual_seed(seed))
             self._widen(module, columns)
             workers.check_same(self._facts(rows) | {"the fit to go on from": going_on})
-            self._train(module, rows, split, seed, workers)
+            self._train(module, rows, split, seed, workers, checkpoint)
             self._moments = self._new_moments(module)
             self._publish(module, rows, set_code_map=True)
             self._keep_enough(rows, valid)
+        if checkpoint is not None and checkpoint.failure is not None:
+            raise checkpoint.failure
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -484,10 +511,17 @@ class AutoencoderTransformer(FittedAutoencoder):
         self._architecture = choose_architecture(self, penalties, table.shape, columns, spread, self._names)
         return columns, spread
 
-    def _new_split(self, table: Table, random_state: Any) -> Split | None:
+    def _held_out(self, table: Table, random_state: Any) -> np.ndarray | None:
+        """Return the validation rows, None where there are to be none."""
         if not self.early_stopping:
             return None
-        return Split(held_out_rows(len(table), self.validation_fraction, random_state, table.most_held_out))
+        return held_out_rows(len(table), self.validation_fraction, random_state, table.most_held_out)
+
+    def _what_tells(self, rows: Rows) -> Iterator[np.ndarray]:
+        """Yield the arrays that tell training data from other."""
+        yield from (self.mean_, np.array([self._coordinates.scale]))
+        for chunk in rows.chunks():
+            yield chunk.cpu().numpy()
 
     def _new_module(self, columns: Columns, seed: int) -> Autoencoder:
         """Return a module without a start, after checking that data and all members of the axes fit it."""
@@ -535,7 +569,6 @@ class AutoencoderTransformer(FittedAutoencoder):
             criterion=Objective(loss, terms, loss.n_entries(self._architecture.n_features)),
             lr=self.lr,
             batch_size=batch_size_for(n_rows) if self.batch_size == "auto" else self.batch_size,
-            callbacks=list(self.callbacks or []),
             predict_nonlinearity=None,
             verbose=self.verbose,
             device=module.device,
@@ -543,7 +576,7 @@ class AutoencoderTransformer(FittedAutoencoder):
             corruption=corruption_of(self.corruption),
             frame=self._frame(module.device),
             **optimizer_settings(self.optimizer, self.weight_decay),
-            **settings,
+            **{"callbacks": list(self.callbacks or [])} | settings,
         )
         return net.initialize()
 
@@ -556,7 +589,15 @@ class AutoencoderTransformer(FittedAutoencoder):
         data = {"mean of X": self.mean_.tobytes(), "first rows of X": first.tobytes()}
         return {"shape of X": rows.shape, **data, **plain}
 
-    def _train(self, module: Autoencoder, rows: Rows, split: Split | None, seed: int, workers: Alone) -> None:
+    def _train(
+        self,
+        module: Autoencoder,
+        rows: Rows,
+        split: Split | None,
+        seed: int,
+        workers: Alone,
+        checkpoint: Checkpoint | None,
+    ) -> None:
         """Train on rows and set what ``fit`` tells of the training."""
         members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
         keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
@@ -564,6 +605,7 @@ class AutoencoderTransformer(FittedAutoencoder):
             module,
             len(rows) - (0 if split is None else len(split.valid)),
             seed,
+            callbacks=[*(self.callbacks or []), *([] if checkpoint is None else [KeepCheckpoint(checkpoint)])],
             max_epochs=self.max_epochs,
             lr_schedule=self.lr_schedule,
             train_split=split,

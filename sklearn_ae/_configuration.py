@@ -1,5 +1,6 @@
 """What the estimator's parameters mean for given data: names become members, and all must agree with each other."""
 
+import os
 from collections.abc import Sequence
 from math import floor, log2
 from numbers import Integral, Real
@@ -67,6 +68,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "device": [str, torch.device],
     "distributed": ["boolean"],
     "callbacks": [list, tuple, None],
+    "checkpoint": [str, os.PathLike, None],
+    "resume": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

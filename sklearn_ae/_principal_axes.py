@@ -116,7 +116,7 @@ def _axes_by_krylov(rows: Rows, mean: Tensor, k: int, generator: Generator) -> T
     Each block is made orthogonal to those before it, and the axes are the best in the span of all.
     """
     scatter = _sparse_scatter if isinstance(rows, SparseRows) and rows.fill is None else _scatter
-    times_scatter, d = scatter(rows, mean), rows.shape[1]  # type: ignore[operator]
+    times_scatter, d = scatter(rows, mean), rows.shape[1]  # type: ignore[arg-type, operator]
     block = torch.randn(d, min(k + OVERSAMPLING, d), generator=generator, dtype=torch.float64).to(rows.device)
     basis = images = block[:, :0]
     for _ in range(PASSES):

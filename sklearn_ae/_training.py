@@ -16,10 +16,12 @@ from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_ae._axes import Step
+from sklearn_ae._checkpoints import Checkpoint
 from sklearn_ae._data import in_scale, observe
 from sklearn_ae._distributed import Alone
 from sklearn_ae._rows import Rows
 from sklearn_ae._threads import one_thread
+from sklearn_ae._training_state import restore_, state_of
 from sklearn_ae.canonical import r_squared
 from sklearn_ae.corruptions import Corruption, Frame
 from sklearn_ae.losses import Loss
@@ -30,6 +32,7 @@ __all__ = [
     "SCHEDULES",
     "AutoencoderNet",
     "KeepBest",
+    "KeepCheckpoint",
     "Objective",
     "Split",
     "StopTraining",
@@ -217,6 +220,33 @@ class KeepBest(Callback):
             group["initial_lr"] = 0.1 * group.get("initial_lr", net.lr)
 
 
+class KeepCheckpoint(Callback):
+    """Writes a checkpoint at the start and after each epoch, or goes on from one; to come after all other callbacks."""
+
+    def __init__(self, checkpoint: Checkpoint | None):
+        self.checkpoint = checkpoint
+
+    def on_train_begin(self, net: "AutoencoderNet", X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Go on from what was saved, or claim the file."""
+        if self.checkpoint is None:
+            return
+        if self.checkpoint.saved is None:
+            self.checkpoint.begin(state_of(net))
+            net.stop_ = self.checkpoint.failure is not None
+        else:
+            restore_(net, self.checkpoint.saved)
+
+    def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Write the file; where that fails, training ends."""
+        if self.checkpoint is not None:
+            self.checkpoint.write(state_of(net))
+            net.stop_ |= self.checkpoint.failure is not None
+
+    def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
+        """Leave the file alone when the net is trained further."""
+        self.checkpoint = None
+
+
 class LinearSchedule(Callback):
     """Raises the learning rate over the first steps, then lowers it linearly to zero at the end of training."""
 
@@ -251,7 +281,7 @@ class Progress(Callback):
         if "valid_loss" in net.history[-1]:
             shown["R2"] = f"{net.validation_score():.4f}"
         self.bar_.set_postfix(shown, refresh=False)
-        self.bar_.update()
+        self.bar_.update(len(net.history) - self.bar_.n)  # more than one where training goes on
 
     def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
         """Close the bar."""
@@ -443,6 +473,7 @@ class AutoencoderNet(NeuralNet):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Begin with nothing left of an earlier training but the weights and the optimizer."""
         self.stop_ = self.interrupted_ = False
+        self.n_epochs_before_ = len(self.history)
         self.start_average()
         if self.keep_best is not None:  # otherwise each call is one pass of many, and nothing is annealed
             n_rows = len(self.get_split_datasets(X, y)[0])
@@ -456,8 +487,12 @@ class AutoencoderNet(NeuralNet):
             self.average_.count_step()
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Stop here where the last epoch asked for it, so that its callbacks all ran."""
-        if self.stop_:
+        """Stop here where the last epoch asked for it, so that its callbacks all ran, or was the last.
+
+        skorch counts the epochs of this process alone, which may have gone on from a checkpoint.
+        """
+        over = len(self.history) - self.n_epochs_before_ >= self.max_epochs
+        if self.stop_ or (over and self.keep_best is not None):
             raise StopTraining
         super().on_epoch_begin(net, **kwargs)
 

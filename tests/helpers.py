@@ -1,5 +1,6 @@
 """What several test files make: estimators that fit in moments, small networks and nets; what documents run."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._axes import member
+from sklearn_ae._checkpoints import DIGEST_BYTES, FORMAT, MAGIC, VERSION_BYTES
 from sklearn_ae._training import AutoencoderNet, optimizer_settings
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError
@@ -45,3 +47,10 @@ def run_blocks(document: Path) -> dict:
         lines_above = text[: block.start(1)].count("\n")
         exec(compile("\n" * lines_above + block[1], str(document), "exec"), namespace)
     return namespace
+
+
+def reseal(content, version=FORMAT, payload=None) -> bytes:
+    """Return a checkpoint with another version or payload and the digest that is right for it."""
+    head = version.to_bytes(VERSION_BYTES, "big")
+    payload = content[len(MAGIC) + VERSION_BYTES + DIGEST_BYTES :] if payload is None else payload
+    return MAGIC + head + hashlib.sha256(head + payload).digest() + payload

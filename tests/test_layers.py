@@ -26,6 +26,8 @@ LAYERS = [
     ["_sizes"],
     ["_fitted"],
     ["_distributed"],
+    ["_checkpoints"],
+    ["_training_state"],
     ["_training"],
     ["_persistence"],
     ["_configuration"],

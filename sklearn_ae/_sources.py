@@ -160,7 +160,7 @@ class ParquetSource(Source):
         table = self._groups[i].to_table(schema=self._schema)
         block = np.empty(table.shape, dtype=self.dtype)
         for j, column in enumerate(table.columns):
-            block[:, j] = (column.cast("uint8") if str(column.type) == "bool" else column).to_numpy()
+            block[:, j] = column.to_numpy()
         return block
 
 

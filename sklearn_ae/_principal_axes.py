@@ -115,8 +115,8 @@ def _axes_by_krylov(rows: Rows, mean: Tensor, k: int, generator: Generator) -> T
 
     Each block is made orthogonal to those before it, and the axes are the best in the span of all.
     """
-    scatter = _sparse_scatter if isinstance(rows, SparseRows) and rows.fill is None else _scatter
-    times_scatter, d = scatter(rows, mean), rows.shape[1]  # type: ignore[arg-type, operator]
+    whole = isinstance(rows, SparseRows) and rows.fill is None
+    times_scatter, d = (_sparse_scatter if whole else _scatter)(rows, mean), rows.shape[1]
     block = torch.randn(d, min(k + OVERSAMPLING, d), generator=generator, dtype=torch.float64).to(rows.device)
     basis = images = block[:, :0]
     for _ in range(PASSES):
@@ -142,7 +142,7 @@ def _scatter(rows: Rows, mean: Tensor) -> Callable[[Tensor], Tensor]:
     return scatter
 
 
-def _sparse_scatter(rows: SparseRows, mean: Tensor) -> Callable[[Tensor], Tensor]:
+def _sparse_scatter(rows: Any, mean: Tensor) -> Callable[[Tensor], Tensor]:
     X, shift = rows.matrix(), (mean - rows.background).cpu().numpy()
     transposed = X.T.tocsr()
 

@@ -422,7 +422,8 @@ class AutoencoderTransformer(FittedAutoencoder):
             if not going_on:
                 start_(module, self.init, train, torch.Generator().manual_seed(seed))
             self._widen(module, columns)
-            workers.check_same(self._facts(rows) | {"the fit to go on from": going_on})
+            if self.distributed:
+                workers.check_same(self._facts(rows) | {"the fit to go on from": going_on})
             self._train(module, rows, split, seed, workers, checkpoint)
             self._moments = self._new_moments(module)
             self._publish(module, rows, set_code_map=True)

@@ -107,6 +107,8 @@ class Inference:
         """Return a copy of X with missing entries reconstructed."""
         filled = np.array(X, dtype=np.float32 if X.dtype == np.float32 else np.float64)
         gaps = np.isnan(filled)
+        if np.isinf(filled).any():
+            DenseTable(filled).columns(self.feature_names, allow_nan=True)
         rows = np.flatnonzero(gaps.any(axis=1))
         if len(rows):
             given = filled[rows]

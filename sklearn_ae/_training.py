@@ -76,9 +76,14 @@ class Objective:
 
     def __call__(self, step: Step) -> Tensor:
         """Return the objective of a step, a scalar."""
-        total = self.loss(step) if step.observed is None else self.loss.of_observed(step)
+        n_entries: Any = self.n_entries
+        if step.observed is None:
+            total = self.loss(step)
+        else:
+            known = self.loss.known(step.observed)
+            total, n_entries = self.loss.of_observed(step), known.sum().clamp_min(1) / len(known)
         for term in self.terms:
-            total = total + term(step) / self.n_entries
+            total = total + term(step) / n_entries
         return total
 
 

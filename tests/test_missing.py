@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn
 import torch
-from helpers import quick
+from helpers import quick, random_network
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -16,7 +16,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._axes import Step, member
 from sklearn_ae._training import Objective
 from sklearn_ae.codes import TopK
-from sklearn_ae.losses import LOSSES, CrossEntropy, Mixed
+from sklearn_ae.losses import LOSSES, CrossEntropy, Mixed, SquaredError
 from sklearn_ae.penalties import Contractive
 
 N, D = 7, 6
@@ -107,6 +107,16 @@ class TestLoss:
         assert Objective(loss, [], D)(step) == 0
         (gradient,) = torch.autograd.grad(loss.of_observed(step), step.linear_output)
         assert (gradient == 0).all()
+
+
+def test_terms_stand_beside_the_loss_of_the_observed_entries_of_a_row():
+    module = random_network()
+    x = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    observed = torch.rand(9, 4, generator=torch.Generator().manual_seed(1)) < 0.6
+    step, penalty = module.step(x, observed=observed), Contractive()
+    squares = torch.where(observed, step.output - x, 0.0).square().sum(1)  # of each row
+    expected = (squares.mean() + penalty(step)) / observed.sum(1).float().mean()
+    torch.testing.assert_close(Objective(SquaredError(), [penalty], 4)(step), expected)
 
 
 class TestFit:

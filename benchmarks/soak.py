@@ -6,7 +6,7 @@ Each fit is another configuration on other data, with codes, reconstructions, a 
 time, two fits that fail. Ends with an error where, after the first hundred fits, the resident set grows by `GROWTH` MB
 or more, or where files or threads are left.
 
-What still grows is mostly oneDNN's cache of kernels for shapes it has seen, of which torch keeps 1,024: 600 fits to rows
+What still grows is mostly oneDNN's cache of kernels for shapes it has seen, which keeps 1,024: 600 fits to rows
 of ever other numbers add 6 MB, without that cache (ONEDNN_PRIMITIVE_CACHE_CAPACITY=0) 2 MB, and to the same rows none.
 """
 

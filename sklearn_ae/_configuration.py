@@ -96,6 +96,7 @@ def choose_architecture(
         value = getattr(params, name)
         if isinstance(value, type) and not issubclass(value, base):
             raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
+    check_callbacks(params.callbacks)
     code = clone(member(params.code, CODES))
     loss = clone(member(params.loss, LOSSES)).for_columns(shape[1], names)
     ordered = bool(params.ordered) or is_chosen_by_fit(params.n_components)
@@ -114,6 +115,14 @@ def choose_architecture(
         ordered=ordered,
         module=params.module,
     )
+
+
+def check_callbacks(callbacks: Sequence[Any] | None) -> None:
+    """Raise a TypeError where something is neither a callback of skorch's nor a pair of a name and one."""
+    for given in callbacks or ():
+        callback = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+        if not hasattr(callback, "on_train_begin"):
+            raise TypeError(f"callbacks holds {given!r}, which is no skorch callback nor a (name, callback) pair.")
 
 
 def choose_output(params: Any, loss: Loss, bounds_help: bool, columns: Columns, spread: Spread) -> str:
@@ -167,8 +176,12 @@ def find_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
+        if found.type != "cuda":
+            torch.Generator(found)  # which a device without computation, such as "meta", does not have
     except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not a torch device; choose 'cpu', 'cuda' or 'auto'.") from error
+        raise ValueError(
+            f"device={device!r} is not a torch device to compute on; choose 'cpu', 'cuda' or 'auto'."
+        ) from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={device!r} was asked for, but torch sees no CUDA device; choose 'cpu' or 'auto'.")
     return found

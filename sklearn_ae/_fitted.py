@@ -159,12 +159,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
                 f"{self.n_components_}: pass what transform returned."
             )
-        decoded = self._inference.decode(codes)
-        adapter = ADAPTERS_MANAGER.adapters.get(getattr(self, OUTPUT_CONFIG, {}).get("inverse_transform"))
-        if adapter is None:
-            return decoded
-        names = [f"x{i}" for i in range(self.n_features_in_)] if self._names is None else self._names
-        return adapter.create_container(decoded, X, columns=names)
+        return self._contained(self._inference.decode(codes), X)
 
     @one_thread_after_fork()
     def score(self, X: Any, y: Any = None) -> float:
@@ -228,7 +223,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     @available_if(_masks_missing)
     @one_thread_after_fork()
-    def impute(self, X: Any) -> np.ndarray:
+    def impute(self, X: Any) -> Any:
         """Return X with missing entries filled by their reconstruction. For ``missing="mask"``.
 
         Parameters
@@ -238,11 +233,13 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Returns
         -------
-        X_filled : ndarray of shape (n_samples, n_features)
-            A copy of X; observed entries are as they were. In float32 for X in float32, otherwise in float64.
+        X_filled : ndarray or data frame of shape (n_samples, n_features)
+            A copy of X; observed entries are as they were. In float32 for X in float32, otherwise in float64; in the
+            container that :meth:`set_output` chose for ``inverse_transform``.
         """
         check_is_fitted(self)
-        return self._inference.impute(validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False))
+        given = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
+        return self._contained(self._inference.impute(given), X)
 
     @available_if(_is_ordered)
     @one_thread_after_fork()
@@ -338,6 +335,14 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         return self._inference.elbo(self._check_X(X), self._architecture.loss, seed)
+
+    def _contained(self, values: np.ndarray, like: Any) -> Any:
+        """Return rows of features in the container that was chosen for them, with the index of what they come from."""
+        adapter = ADAPTERS_MANAGER.adapters.get(getattr(self, OUTPUT_CONFIG, {}).get("inverse_transform"))
+        if adapter is None:
+            return values
+        names = [f"x{i}" for i in range(self.n_features_in_)] if self._names is None else self._names
+        return adapter.create_container(values, like, columns=names)
 
     def _error_and_variance(self, X: Any) -> tuple[float, float]:
         """Return the squared error of X and its variance about the mean, summed over entries, in units of the scale."""

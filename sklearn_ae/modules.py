@@ -335,8 +335,16 @@ def _made(a: Architecture, seed: int) -> nn.Module:
         "n_components": lambda: a.n_components,
         "n_preactivations": lambda: a.code.n_preactivations(a.n_components),
     }
-    asked = inspect.signature(a.module).parameters
+    try:
+        signature = inspect.signature(a.module)
+    except ValueError as error:
+        raise ValueError(f"module={a.module!r} does not say what arguments it takes: {error}.") from error
+    arguments = {name: size() for name, size in known.items() if name in signature.parameters}
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise TypeError(f"module={a.module!r} needs other arguments than {sorted(known)}: {error}.") from error
     with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         # torch.manual_seed would seed GPUs too, and where none is set up yet keep a note of each call for ever
         torch.default_generator.manual_seed(seed)
-        return a.module(**{name: size() for name, size in known.items() if name in asked})
+        return a.module(**arguments)

@@ -304,8 +304,7 @@ def penalties_of(value: Any) -> tuple[Penalty, ...]:
     if value is None:
         return ()
     several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
-    penalties = tuple(member(one, PENALTIES) for one in several)
-    for one in penalties:
-        if not isinstance(one, Penalty):
+    for one in several:
+        if not isinstance(one, Penalty) and not (isinstance(one, str) and one in PENALTIES):
             raise ValueError(f"penalty={value!r} has {one!r}; choose a Penalty or one of {sorted(PENALTIES)}.")
-    return penalties
+    return tuple(member(one, PENALTIES) for one in several)

@@ -338,6 +338,13 @@ def test_a_call_works_or_says_what_is_wrong(name):
     SMALL(given(*strategies)(check))()
 
 
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_each_value_alone_works_or_says_what_is_wrong(name):
+    X = CONTENTS["uniform"](np.random.default_rng(0), (30, 4))
+    for value in PARAMETERS[name]:
+        check_fit_of("fit", {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (4,), name: value}, X)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TESTS)
 def test_a_call_works_or_says_what_is_wrong_thousands_of_times(name):

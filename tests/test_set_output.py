@@ -134,3 +134,13 @@ def test_scores_and_displays_take_the_frames(library, table, close_figures):
     assert reconstruction_score(framed, table) == reconstruction_score(plain, table)
     ReconstructionDisplay.from_estimator(framed, table, image_shape=(2, 4)).plot()
     TraversalDisplay.from_estimator(framed, table).plot()
+
+
+def test_filled_rows_are_frames_too(table):
+    given = table.mask(np.random.default_rng(0).random(table.shape) < 0.2)
+    model = quick(missing="mask").fit(given)
+    plain = model.impute(given)
+    framed = model.set_output(inverse_transform="pandas").impute(given)
+    assert list(framed.columns) == NAMES
+    assert list(framed.index) == list(table.index)
+    np.testing.assert_array_equal(framed.to_numpy(), plain)

@@ -121,6 +121,9 @@ def load(path: Path) -> tuple[Saved | None, bool]:
     Where it is damaged, what the one before it holds; a ValueError where that cannot be read either.
     """
     previous = previous_of(path)
+    for file in (path, previous):
+        if file.exists() and not file.is_file():
+            raise ValueError(f"{file} is no regular file: choose another path.")  # reading a pipe would not end
     _check_ours(previous)
     try:
         return unseal(path.read_bytes()), True
@@ -374,7 +377,7 @@ def checkpoint_of(estimator: Any, *, warm: bool, alone: bool) -> Checkpoint | No
             "warm_start=True goes on from the weights of an earlier fit, which no checkpoint brings back: set "
             "checkpoint=None and resume=False, or warm_start=False."
         )
-    path = Path(os.fsdecode(estimator.checkpoint))
+    path = Path(os.path.abspath(os.fsdecode(estimator.checkpoint)))  # a callback may change the folder
     if not path.parent.is_dir():
         raise FileNotFoundError(f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}; make it first.")
     return Checkpoint(path, parameters_of(estimator), bool(estimator.resume))

@@ -88,6 +88,7 @@ def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
         _fill(_tensors_of(net.average_.module), "average", arrays)
     net.progress_, net.stop_ = float(plain["progress"]), bool(plain["stop"])
     net.history.extend({**_numbers_of(epoch), "batches": []} for epoch in plain["history"])
+    _restore_best_scores(net)
     state = net.optimizer_.state_dict()
     groups = zip(state["param_groups"], plain["groups"], strict=True)
     if any(value is None for group in plain["groups"] for value in group.values()):
@@ -98,8 +99,27 @@ def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
         for index, values in plain["optimizer"].items()
     }
     net.optimizer_.load_state_dict(state)
+    _keep_precision(net.optimizer_, state["state"])
     net.noise_.set_state(torch.from_numpy(arrays["noise/training"]))
     net.validation_noise_.set_state(torch.from_numpy(arrays["noise/validation"]))
+
+
+def _keep_precision(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
+    """Put back what loading has rounded to the precision of the weights."""
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    for index, values in state.items():
+        loaded = optimizer.state[params[index]]
+        for name, value in values.items():
+            if isinstance(value, Tensor) and loaded[name].dtype != value.dtype:
+                loaded[name] = value.to(loaded[name].device)
+
+
+def _restore_best_scores(net: Any) -> None:
+    """Let the callbacks that mark the best epochs in the history know the best one so far."""
+    for _, callback in net.callbacks_:
+        if hasattr(callback, "best_score_"):
+            bests = [epoch[callback.name] for epoch in net.history if epoch.get(f"{callback.name}_best")]
+            callback.best_score_ = bests[-1] if bests else callback.best_score_
 
 
 def _tensors_of(module: nn.Module) -> dict[str, Tensor]:

@@ -383,3 +383,57 @@ def test_the_global_generator_is_left_alone(small, path):
         quick(checkpoint=path).fit(small)
         quick(checkpoint=path, resume=True).fit(small)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_marks_of_the_best_epochs_are_those_of_a_fit_in_peace(small, path):
+    params, marks = {"max_epochs": 8, "lr": 0.3}, ("train_loss_best", "valid_loss_best")
+    expected = quick(**params).fit(small).net_.history[:, marks]
+    model = quick(**params, checkpoint=path, resume=True)
+    die(model, small, 1 + next(i for i, (train, _) in enumerate(expected) if not train))
+    assert model.fit(small).net_.history[:, marks] == expected
+
+
+class Precise(torch.optim.Optimizer):
+    """Momentum in float64."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure):
+        with torch.enable_grad():
+            loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                state = self.state[param]
+                state["mean"] = 0.9 * state.get("mean", 0.0) + param.grad.double() / 3
+                param.data.sub_((group["lr"] * state["mean"]).float())
+        return loss
+
+
+def test_the_precision_of_an_optimizer_is_kept(path):
+    X = np.random.default_rng(0).normal(size=(60, 8))
+    params = {"optimizer": Precise, "lr": 0.01, "max_epochs": 8}
+    model = quick(**params, checkpoint=path, resume=True)
+    die(model, X, 4)
+    np.testing.assert_array_equal(model.fit(X).loss_curve_, quick(**params).fit(X).loss_curve_)
+
+
+def test_a_path_is_that_of_the_start_of_the_fit(small, path, monkeypatch):
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(path.parent)
+
+    class Move(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            monkeypatch.chdir(elsewhere)
+
+    quick(checkpoint=path.name, callbacks=[Move()]).fit(small)
+    assert path.exists()
+    assert os.listdir(elsewhere) == []
+
+
+@pytest.mark.parametrize("make", [os.mkdir, *([os.mkfifo] if hasattr(os, "mkfifo") else [])])
+def test_what_is_no_regular_file_is_refused(make, small, path):
+    make(path)
+    with pytest.raises(ValueError, match="is no regular file"):
+        quick(checkpoint=path).fit(small)

@@ -123,7 +123,9 @@ def load(path: Path) -> tuple[Saved | None, bool]:
     previous = previous_of(path)
     for file in (path, previous):
         if file.exists() and not file.is_file():
-            raise ValueError(f"{file} is no regular file: choose another path.")  # reading a pipe would not end
+            raise ValueError(  # reading a pipe would not end
+                f"checkpoint={str(path)!r} cannot be used, because {str(file)!r} is no regular file: choose another."
+            )
     _check_ours(previous)
     try:
         return unseal(path.read_bytes()), True
@@ -378,6 +380,8 @@ def checkpoint_of(estimator: Any, *, warm: bool, alone: bool) -> Checkpoint | No
             "checkpoint=None and resume=False, or warm_start=False."
         )
     path = Path(os.path.abspath(os.fsdecode(estimator.checkpoint)))  # a callback may change the folder
+    if "\0" in str(path):
+        raise ValueError(f"checkpoint={str(path)!r} is no path: it has a null character.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}; make it first.")
+        raise ValueError(f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}; make it first.")
     return Checkpoint(path, parameters_of(estimator), bool(estimator.resume))

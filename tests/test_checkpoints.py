@@ -309,7 +309,7 @@ def test_resume_needs_a_file_and_a_start_of_its_own(small, path):
     model = quick(checkpoint=path, warm_start=True).fit(small)
     with pytest.raises(ValueError, match="warm_start=True"):
         model.fit(small)
-    with pytest.raises(FileNotFoundError, match="make it first"):
+    with pytest.raises(ValueError, match="make it first"):
         quick(checkpoint=path / "no" / "folder").fit(small)
 
 

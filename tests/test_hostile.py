@@ -3,10 +3,13 @@
 Data and parameters are drawn from the tables below: a new kind of data, or of a parameter's values, is a new entry.
 """
 
+import os
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -158,6 +161,8 @@ PARAMETERS: dict[str, list] = {
     "warm_start": [True, False, None],
     "device": ["cpu", "auto", "none", torch.device("cpu"), "meta", "cuda:99", 3, None],
     "callbacks": [[], None, (), [3], "none"],
+    "checkpoint": [None, "file", Path("file"), "", ".", "none/file", "nul\0", b"file", 3, True],
+    "resume": [False, True, "yes", None],
     "random_state": [0, None, np.random.RandomState(0), -1, "a", 2**40],
     "verbose": [0, -1, "a"],
 }
@@ -281,7 +286,10 @@ def assert_works(model: AutoencoderTransformer, X) -> None:
 
 def check_fit_of(method: str, given_parameters: dict, X) -> None:
     model = AutoencoderTransformer(**given_parameters)
-    if attempt(model, lambda: getattr(model, method)(X)) is not None:
+    with TemporaryDirectory() as folder, chdir(folder):
+        fitted = attempt(model, lambda: getattr(model, method)(X))
+        assert {*os.listdir(folder)} <= {"file", "file.previous"}
+    if fitted is not None:
         assert_tells_of_a_fit(model)
         assert_works(model, X)
         if hasattr(model, "truncate"):

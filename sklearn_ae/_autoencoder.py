@@ -1,10 +1,9 @@
 """AutoencoderTransformer, an autoencoder with the interface of PCA."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,8 +13,9 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from sklearn_ae._axes import Member, Step
+from sklearn_ae._callbacks import KeepBest, KeepCheckpoint, TellTasks
 from sklearn_ae._checkpoints import Checkpoint, checkpoint_of
-from sklearn_ae._compat import fit_context
+from sklearn_ae._compat import CallbackSupportMixin, fit_context
 from sklearn_ae._configuration import (
     PARAMETER_CONSTRAINTS,
     batch_size_for,
@@ -25,26 +25,34 @@ from sklearn_ae._configuration import (
     find_device,
     find_device_or_cpu,
 )
-from sklearn_ae._data import Columns, Coordinates, Spread, check_range, check_scale, held_out_rows
+from sklearn_ae._data import (
+    Columns,
+    Coordinates,
+    Spread,
+    check_range,
+    check_scale,
+    held_out_rows,
+    warn_of_ranges,
+)
 from sklearn_ae._distributed import Alone, workers_for
+from sklearn_ae._fit_tasks import FitTasks
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
 from sklearn_ae._rows import Rows, rows_of
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._sources import is_one_shot
-from sklearn_ae._tables import Table
+from sklearn_ae._tables import SparseTable, Table
 from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae._training import (
     AutoencoderNet,
-    KeepBest,
-    KeepCheckpoint,
     Objective,
     Split,
     optimizer_settings,
     train_one_pass,
-    weights_of,
+    warn_of_the_end,
 )
+from sklearn_ae._training_state import weights_of
 from sklearn_ae.canonical import CodeMoments, canonicalize_
 from sklearn_ae.codes import Code
 from sklearn_ae.corruptions import Frame, corruption_of
@@ -59,7 +67,7 @@ __all__ = ["AutoencoderTransformer"]
 AVERAGE_WINDOW = 400
 
 
-class AutoencoderTransformer(FittedAutoencoder):
+class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     """Autoencoder that starts as PCA, with PCA's interface.
 
     Two halves of a network, an encoder to `n_components` numbers and a decoder back, are trained to reconstruct the
@@ -238,7 +246,8 @@ class AutoencoderTransformer(FittedAutoencoder):
     with the signs of PCA; other codes are ordered by explained variance. With `ordered` the order is that of training:
     an identity code only gets the signs and rows of `components_` of length 1.
 
-    X may be a sparse matrix or array, of which only batches are made dense, or a source of rows that need not fit into
+    X may be a torch tensor on any device: results are then tensors there. It may be a sparse matrix or array, of which
+    only batches are made dense, or a source of rows that need not fit into
     memory: a ``numpy.memmap``, a dataset of h5py, an array of Zarr, a dask array or data frame, a
     ``pyarrow.dataset.Dataset`` of numbers, a list of arrays or data frames, or an iterable that yields the same chunks
     of rows each time that it is iterated. Where the float32 copy of a source is within scikit-learn's
@@ -391,11 +400,15 @@ class AutoencoderTransformer(FittedAutoencoder):
 
         Warns
         -----
+        ConvergenceWarning
+            If `max_epochs` ended training while it still improved: the best epoch is among the last tenth, and
+            `lr_schedule` is ``"constant"``.
         UserWarning
             If Ctrl-C broke training off; the best weights so far are kept. If `checkpoint` is damaged and the one
-            before it is taken. If no number of units reaches the R² that
-            `n_components` asks for; all are kept.
+            before it is taken. If no number of units reaches the R² that `n_components` asks for; all are kept. If the
+            ranges of two columns of dense data differ by a factor of 1,000 or more, where both are centred and scaled.
         """
+        tasks = FitTasks.of(self, X, y)
         with _unchanged_on_failure(self), one_thread_after_fork():
             device = find_device(self.device)
             workers = workers_for(self.distributed, device)
@@ -415,6 +428,8 @@ class AutoencoderTransformer(FittedAutoencoder):
                 module.load_state_dict(earlier["module_"].state_dict())
             else:
                 self._set_coordinates(module, columns, spread)
+            if not isinstance(table, SparseTable):  # whose ranges hang on single entries
+                warn_of_ranges(columns, module.output.raw, self._names)
             rows = self._rows(table, columns, device)
             if checkpoint is not None:
                 checkpoint.check_data(table.shape, self._what_tells(rows))
@@ -424,12 +439,12 @@ class AutoencoderTransformer(FittedAutoencoder):
             self._widen(module, columns)
             if self.distributed:
                 workers.check_same(self._facts(rows) | {"the fit to go on from": going_on})
-            self._train(module, rows, split, seed, workers, checkpoint)
-            self._moments = self._new_moments(module)
-            self._publish(module, rows, set_code_map=True)
-            self._keep_enough(rows, valid)
+            self._train(module, rows, split, seed, workers, checkpoint, tasks)
+            self._publish_whole(module, rows, valid)
         if checkpoint is not None and checkpoint.failure is not None:
             raise checkpoint.failure
+        if tasks is not None:
+            tasks.end()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -598,15 +613,21 @@ class AutoencoderTransformer(FittedAutoencoder):
         seed: int,
         workers: Alone,
         checkpoint: Checkpoint | None,
+        tasks: FitTasks | None,
     ) -> None:
         """Train on rows and set what ``fit`` tells of the training."""
         members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
         keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
+        own: list[Any] = []
+        if tasks is not None:
+            own.append(TellTasks(tasks, lambda net: self._as_if_over(net, keep_best, rows, split)))
+        if checkpoint is not None:
+            own.append(KeepCheckpoint(checkpoint))
         net = self._net(
             module,
             len(rows) - (0 if split is None else len(split.valid)),
             seed,
-            callbacks=[*(self.callbacks or []), *([] if checkpoint is None else [KeepCheckpoint(checkpoint)])],
+            callbacks=[*(self.callbacks or []), *own],
             max_epochs=self.max_epochs,
             lr_schedule=self.lr_schedule,
             train_split=split,
@@ -621,15 +642,30 @@ class AutoencoderTransformer(FittedAutoencoder):
         net.partial_fit(rows)
         workers.agree_(module)  # machines may round differently
         net.train_split, net.workers = None, Alone()  # the indices are for these rows alone, the net for anyone
-        if net.interrupted_:
-            warnings.warn(
-                f"Training was interrupted; the best weights so far, of epoch {keep_best.epoch_}, are kept.",
-                stacklevel=3,
-            )
+        self._tell_training(net, module, keep_best)
+        warn_of_the_end(net)
+
+    def _tell_training(self, net: AutoencoderNet, module: Autoencoder, keep_best: KeepBest) -> None:
+        """Set what is told of a training that is over, or as if it were."""
+        scores = keep_best.validation_scores_
         self.net_, self.module_ = net, module
         self.loss_curve_ = np.array([epoch["train_loss"] for epoch in net.history if "train_loss" in epoch])
-        self.validation_scores_ = None if split is None else np.array(keep_best.validation_scores_)
-        self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.epoch_
+        self.validation_scores_ = None if scores is None else np.array(scores)
+        self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.chosen[0]
+
+    def _as_if_over(self, net: AutoencoderNet, keep_best: KeepBest, rows: Rows, split: Split | None) -> dict[str, Any]:
+        """Return the attributes of this estimator as if training had ended here."""
+        fitted, module = copy(self), deepcopy(net.module_).eval()
+        module.load_state_dict(keep_best.chosen[1])
+        fitted._tell_training(net, module, keep_best)
+        fitted._publish_whole(module, rows, None if split is None else split(rows)[1])
+        return dict(vars(fitted))
+
+    def _publish_whole(self, module: Autoencoder, rows: Rows, valid: Rows | None) -> None:
+        """Set what is told of a network that was trained on all of some rows."""
+        self._moments = self._new_moments(module)
+        self._publish(module, rows, set_code_map=True)
+        self._keep_enough(rows, valid)
 
     def _keep_enough(self, rows: Rows, valid: Rows | None) -> None:
         """Reduce the code to the units that are enough, where ``n_components`` asks for that."""
@@ -666,6 +702,11 @@ class AutoencoderTransformer(FittedAutoencoder):
         else:
             module64.code_map.load_state_dict(self._inference.module64.code_map.state_dict())
         self._tell(module, module64)
+
+    def __copy__(self) -> Self:
+        shared = type(self).__new__(type(self))
+        shared.__dict__.update(self.__dict__)
+        return shared
 
     def __getstate__(self) -> dict[str, Any]:
         return pack(super().__getstate__())

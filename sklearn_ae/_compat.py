@@ -1,10 +1,45 @@
 """The one door to scikit-learn's private or version-dependent names."""
 
+import sklearn
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 
-__all__ = ["ADAPTERS_MANAGER", "OUTPUT_CONFIG", "HasMethods", "Interval", "StrOptions", "fit_context"]
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """What estimators derive from to support callbacks, before scikit-learn has any."""
+
+        def set_callbacks(self, *callbacks: object) -> None:
+            """Refuse callbacks.
+
+            Parameters
+            ----------
+            *callbacks : object
+                What scikit-learn 1.9 would take.
+
+            Raises
+            ------
+            NotImplementedError
+                Always.
+            """
+            raise NotImplementedError(
+                f"set_callbacks needs scikit-learn 1.9 or newer, and this is {sklearn.__version__}: update it, or pass "
+                "callbacks of skorch as AutoencoderTransformer(callbacks=[...])."
+            )
+
+
+__all__ = [
+    "ADAPTERS_MANAGER",
+    "OUTPUT_CONFIG",
+    "CallbackSupportMixin",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "fit_context",
+]
 
 #: Where ``set_output`` keeps what it was told, and ``clone`` looks for it.
 OUTPUT_CONFIG = "_sklearn_output_config"

@@ -1,6 +1,7 @@
 """What the columns of data hold, and the centred and scaled coordinates that the network works in."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ __all__ = [
     "in_scale",
     "observe",
     "share_on_bounds",
+    "warn_of_ranges",
 ]
 
 CHUNK_ENTRIES = 2**19
@@ -33,6 +35,8 @@ ROUNDING = 1e-6
 LEAST_SCALE = 1e-130
 #: Greatest entry in the network's coordinates: the squares of many fit into float32.
 GREATEST_ENTRY = 1e15
+#: Ratio of the ranges of two columns from which on the narrow one hardly counts.
+UNEQUAL_RANGES = 1e3
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
@@ -126,16 +130,18 @@ class Coordinates:
             return cls(mean, spread.root_mean_square() or 1.0)
         return cls(np.where(raw, 0.0, mean), spread.root_mean_square(~raw) or 1.0, raw)
 
-    def to_network(self, X: np.ndarray, dtype: torch.dtype) -> Tensor:
+    def to_network(self, X: np.ndarray | Tensor, dtype: torch.dtype) -> Tensor:
         """Return a new tensor; data other than float32 is centred in float64 before it is rounded."""
-        if X.dtype == np.float32:
-            Z = as_tensor(X) - self._high
+        if isinstance(X, np.ndarray):
+            X = as_tensor(X if X.dtype == np.float32 else X.astype(np.float64, copy=False))
+        if X.dtype == torch.float32:
+            Z = X - self._high.to(X.device)
             if self._low is not None:
-                Z -= self._low
+                Z -= self._low.to(X.device)
         else:
-            Z = as_tensor(X.astype(np.float64, copy=False)) - self._offset
+            Z = X - self._offset.to(X.device)
         if self.raw is not None:
-            Z /= self._widths
+            Z /= self._widths.to(X.device)
         elif self.scale != 1.0:
             Z /= self.scale
         return Z.to(dtype)
@@ -201,6 +207,25 @@ def check_scale(scale: float) -> None:
         )
 
 
+def warn_of_ranges(columns: Columns, raw: Any, names: np.ndarray | None) -> None:
+    """Warn where columns that are measured by one scale have very different ranges; constant ones do not count."""
+    ranges = columns.high - columns.low
+    measured = np.flatnonzero((ranges > 0) & ~np.broadcast_to(np.asarray(raw), ranges.shape))
+    if len(measured) == 0:
+        return
+    narrow, wide = measured[[ranges[measured].argmin(), ranges[measured].argmax()]]
+    with np.errstate(over="ignore"):
+        ratio = ranges[wide] / ranges[narrow]
+    if ratio >= UNEQUAL_RANGES:
+        warnings.warn(
+            f"The columns' ranges differ by a factor of {ratio:.2g}: {ranges[narrow]:.2g} in "
+            f"{column_list([narrow], names)} and {ranges[wide]:.2g} in {column_list([wide], names)}. The narrow ones "
+            "hardly count in the error. Scale the columns, for example with sklearn.preprocessing.StandardScaler.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def as_tensor(X: np.ndarray) -> Tensor:
     """Return X as a tensor that shares its memory where torch can and may write there."""
     return torch.from_numpy(X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C"))
@@ -228,7 +253,7 @@ def check_range(
         )
 
 
-def column_list(indices: np.ndarray, names: np.ndarray | None) -> str:
+def column_list(indices: Sequence[int] | np.ndarray, names: np.ndarray | None) -> str:
     """Return some columns in words, by name where they have names."""
     shown = ", ".join(repr(str(names[i])) if names is not None else str(i) for i in indices[:10])
     more = f" and {len(indices) - 10} more" if len(indices) > 10 else ""

@@ -20,7 +20,7 @@ from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
 from sklearn_ae._sources import in_memory_where_small, source_of
-from sklearn_ae._tables import DenseTable, SparseTable, Table
+from sklearn_ae._tables import DenseTable, SparseTable, Table, TensorTable
 from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae.canonical import CodeMoments, explained_variance, r_squared
 from sklearn_ae.codes import CODES
@@ -72,13 +72,14 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Parameters
         ----------
-        X : array-like, sparse matrix or source of shape (n_samples, n_features)
+        X : array-like, sparse matrix, tensor or source of shape (n_samples, n_features)
             Finite numbers, or NaN with ``missing="mask"``.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            In float32 for X in float32, otherwise computed and returned in float64.
+            In float32 for X in float32, otherwise computed and returned in float64. A tensor on the device of X where X
+            is a tensor.
 
         Raises
         ------
@@ -142,7 +143,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         X_original : ndarray or data frame of shape (n_samples, n_features)
-            In float32 for codes in float32, otherwise in float64; in the container that :meth:`set_output` chose.
+            In float32 for codes in float32, otherwise in float64; in the container that :meth:`set_output` chose,
+            without a choice a tensor on the device of X where X is a tensor.
 
         Raises
         ------
@@ -152,8 +154,13 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If X is not finite or does not have `n_components` columns.
         """
         check_is_fitted(self)
-        with np.errstate(invalid="ignore"):  # of infinities, which are refused
-            codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        codes: Table
+        if isinstance(X, Tensor):
+            codes = TensorTable(X)
+            codes.columns()  # refuses what is not finite
+        else:
+            with np.errstate(invalid="ignore"):  # of infinities, which are refused
+                codes = DenseTable(check_array(X, dtype=[np.float64, np.float32], input_name="X"))
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
@@ -183,7 +190,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         return r_squared(*self._error_and_variance(X))
 
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: Any) -> Any:
         """Return the negative squared reconstruction error of each row; the lowest are outliers.
 
         Parameters
@@ -194,12 +201,12 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            At most 0, in squared units of the data, summed over features.
+            At most 0, in squared units of the data, summed over features. A tensor where X is one.
         """
         return -self.reconstruction_error(X)
 
     @one_thread_after_fork()
-    def reconstruction_error(self, X: Any, *, per_feature: bool = False) -> np.ndarray:
+    def reconstruction_error(self, X: Any, *, per_feature: bool = False) -> Any:
         """Return the squared reconstruction error of each row or of each entry.
 
         Parameters
@@ -212,14 +219,15 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         errors : ndarray of shape (n_samples,) or (n_samples, n_features), float64
-            At least 0, in squared units of the data. Missing entries add nothing to a row; their own are NaN.
+            At least 0, in squared units of the data. Missing entries add nothing to a row; their own are NaN. A tensor
+            on the device of X where X is a tensor.
         """
         table = self._check_X(X)
         errors = np.empty(table.shape if per_feature else len(table))
         for rows, residual in self._inference.residuals(table):
             squared = np.square(residual * self._coordinates.scale)
             errors[rows] = squared if per_feature else np.nansum(squared, axis=1)
-        return errors
+        return errors if table.device is None else torch.from_numpy(errors).to(table.device)
 
     @available_if(_masks_missing)
     @one_thread_after_fork()
@@ -238,8 +246,11 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             container that :meth:`set_output` chose for ``inverse_transform``.
         """
         check_is_fitted(self)
-        given = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
-        return self._contained(self._inference.impute(given), X)
+        given = X.detach().cpu() if isinstance(X, Tensor) else X
+        filled = self._inference.impute(
+            validate_data(self, given, dtype="numeric", ensure_all_finite=False, reset=False)
+        )
+        return self._contained(torch.from_numpy(filled).to(X.device) if isinstance(X, Tensor) else filled, X)
 
     @available_if(_is_ordered)
     @one_thread_after_fork()
@@ -310,7 +321,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self)
         code = self._architecture.code
-        return self._inference.decode(code.draw(n_samples, self.n_components_, check_random_state(random_state)))
+        codes = code.draw(n_samples, self.n_components_, check_random_state(random_state))
+        return self._inference.decode(DenseTable(codes))
 
     @available_if(_code_has("divergence"))
     @one_thread_after_fork()
@@ -336,7 +348,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         return self._inference.elbo(self._check_X(X), self._architecture.loss, seed)
 
-    def _contained(self, values: np.ndarray, like: Any) -> Any:
+    def _contained(self, values: Any, like: Any) -> Any:
         """Return rows of features in the container that was chosen for them, with the index of what they come from."""
         adapter = ADAPTERS_MANAGER.adapters.get(getattr(self, OUTPUT_CONFIG, {}).get("inverse_transform"))
         if adapter is None:
@@ -355,7 +367,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _table(self, X: Any, *, reset: bool, least: int = 1) -> Table:
         """Return X as a table, after checking its names and its number of features, or noting them with `reset`."""
-        source = source_of(X)
+        source = TensorTable(X) if isinstance(X, Tensor) else source_of(X)
         if source is None:
             checks: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": least}
             X = validate_data(self, X, accept_sparse="csr", reset=reset, **checks)
@@ -367,7 +379,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     f"Found array with {n} {what}(s) (shape={source.shape}) while a minimum of {at_least} is required "
                     "by AutoencoderTransformer."
                 )
-        return in_memory_where_small(source)
+        return source if isinstance(source, TensorTable) else in_memory_where_small(source)
 
     @property
     def _names(self) -> np.ndarray | None:

@@ -6,19 +6,20 @@ same weights.
 
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._data import Coordinates, as_tensor, chunks, in_scale, observe
+from sklearn_ae._data import Coordinates, as_tensor, in_scale, observe
 from sklearn_ae._rows import Rows
 from sklearn_ae._tables import DenseTable, Table
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
 
-__all__ = ["Inference", "add_moments", "in_float64", "row_errors"]
+__all__ = ["Inference", "add_moments", "as_given", "in_float64", "row_errors"]
 
 
 def in_float64(module: Autoencoder) -> Autoencoder:
@@ -68,27 +69,27 @@ class Inference:
             self.by_dtype[torch.float64] = (module64.to(device), device)
 
     @torch.no_grad()
-    def encode(self, X: Table) -> np.ndarray:
+    def encode(self, X: Table) -> Any:
         """Return codes of shape (n_samples, n_components)."""
         module, device = self._network_for(X.dtype)
-        codes = torch.empty((len(X), module.n_components), dtype=module.dtype)
+        codes = torch.empty((len(X), module.n_components), dtype=module.dtype, device=X.device)
         for rows, z, _ in self._inputs(X, device):
             codes[rows] = module.encode(z)
             self._refuse_overflow(codes[rows], X)
-        return codes.numpy()
+        return as_given(codes, X)
 
     @torch.no_grad()
-    def decode(self, codes: np.ndarray) -> np.ndarray:
+    def decode(self, codes: Table) -> Any:
         """Return data of shape (n_samples, n_features) for canonical codes."""
         module, device = self._network_for(codes.dtype)
-        X = torch.empty((len(codes), module.n_features), dtype=module.dtype)
-        for rows in chunks(*X.shape):
-            h = as_tensor(codes[rows]).to(device, X.dtype)
-            X[rows] = self.coordinates.to_data(module.decode(h).cpu())
+        X = torch.empty((len(codes), module.n_features), dtype=module.dtype, device=codes.device)
+        for rows, part in codes.parts():
+            h = part if isinstance(part, Tensor) else as_tensor(part)
+            X[rows] = self.coordinates.to_data(module.decode(h.to(device, X.dtype)).to(X.device))
             self._refuse_overflow(X[rows], codes)
         if self.bounds is not None:  # the network's are rounded to float32
             X.clamp_(*(as_tensor(bound).to(X) for bound in self.bounds))
-        return X.numpy()
+        return as_given(X, codes)
 
     @torch.no_grad()
     def residuals(self, X: Table) -> Iterator[tuple[slice, np.ndarray]]:
@@ -112,7 +113,7 @@ class Inference:
         rows = np.flatnonzero(gaps.any(axis=1))
         if len(rows):
             given = filled[rows]
-            filled[rows] = np.where(gaps[rows], self.decode(self.encode(DenseTable(given))), given)
+            filled[rows] = np.where(gaps[rows], self.decode(DenseTable(self.encode(DenseTable(given)))), given)
         return filled
 
     @torch.no_grad()
@@ -156,14 +157,14 @@ class Inference:
     def _inputs(self, X: Table, device: torch.device) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
         """Yield rows in the network's coordinates, missing entries filled, and which are observed or None for all."""
         dtype = _working_dtype(X.dtype)
-        for rows, x in X.chunks():
+        for rows, x in X.parts():
             z, observed = observe(self.coordinates.to_network(x, dtype), self.fill)
             if not torch.isfinite(z.sum()):
                 X.columns(self.feature_names, allow_nan=self.fill is not None)
             self._refuse_overflow(z, X)
             yield rows, z.to(device), None if observed is None else observed.to(device)
 
-    def _refuse_overflow(self, computed: Tensor, X: Table | np.ndarray) -> None:
+    def _refuse_overflow(self, computed: Tensor, X: Table) -> None:
         """Raise a ValueError where what was computed from finite X is not finite."""
         if not torch.isfinite(computed.sum()) and not torch.isfinite(computed).all():  # a sum of finite may overflow
             raise ValueError(
@@ -212,6 +213,11 @@ def add_moments(
         code = module.network_code(z)
         errors, variances = row_errors(module, z, code, observed, mean, relative_widths, of_prefixes=module.ordered)
         moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
+
+
+def as_given(results: Tensor, X: Table) -> Any:
+    """Return results for X as a tensor where X is one, otherwise as an array."""
+    return results.numpy() if X.device is None else results
 
 
 def _working_dtype(dtype: np.dtype) -> torch.dtype:

@@ -1,14 +1,15 @@
-"""Tables: rows of numbers as the user has them, dense or sparse, and what their columns hold."""
+"""Tables: rows of numbers as the user has them, dense, sparse or on a device, and what their columns hold."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 from sklearn_ae._data import Columns, Spread, chunks, column_list
 
-__all__ = ["DenseTable", "SparseTable", "Table"]
+__all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 
 
 class Table:
@@ -28,6 +29,8 @@ class Table:
     dtype: np.dtype
     #: Number of rows that may be held out for validation, None for any.
     most_held_out: int | None = None
+    #: Where results are to be as tensors, None for arrays.
+    device: torch.device | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -35,6 +38,10 @@ class Table:
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows, and what they hold as a dense array."""
         raise NotImplementedError
+
+    def parts(self) -> Iterator[tuple[slice, Any]]:
+        """Yield rows, and what they hold as a dense array or, where results are to be tensors, as one."""
+        yield from self.chunks()
 
     def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> Columns:
         """Return mean and bounds of the columns, after checking that entries are finite, or NaN where allowed.
@@ -92,6 +99,32 @@ class DenseTable(Table):
         self.dtype = X.dtype
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows and views of them."""
+        for rows in chunks(*self.shape):
+            yield rows, self.X[rows]
+
+
+class TensorTable(Table):
+    """A tensor, on any device."""
+
+    def __init__(self, X: torch.Tensor):
+        if X.ndim != 2 or X.layout != torch.strided or X.is_complex():
+            raise ValueError(
+                f"X is a {X.layout} tensor of {X.dtype} with {X.ndim} dimension(s), but a dense one of real numbers "
+                "with two, (n_samples, n_features), is needed."
+            )
+        self.X = X.detach() if X.dtype in (torch.float32, torch.float64) else X.detach().double()
+        self.shape: Any = tuple(X.shape)
+        self.dtype = np.dtype(np.float32 if X.dtype == torch.float32 else np.float64)
+        self.device = X.device
+        self.header = np.empty((0, X.shape[1]))
+
+    def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows and what they hold, on the CPU."""
+        for rows, x in self.parts():
+            yield rows, x.cpu().numpy()
+
+    def parts(self) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield rows and views of them."""
         for rows in chunks(*self.shape):
             yield rows, self.X[rows]

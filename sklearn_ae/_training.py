@@ -1,4 +1,4 @@
-"""The skorch net that trains an autoencoder: steps, batches, the best weights. The only file that imports skorch."""
+"""The skorch net that trains an autoencoder: steps and batches."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
@@ -16,12 +17,11 @@ from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_ae._axes import Step
-from sklearn_ae._checkpoints import Checkpoint
+from sklearn_ae._callbacks import SCHEDULES, KeepBest, Progress, StopTraining
 from sklearn_ae._data import in_scale, observe
 from sklearn_ae._distributed import Alone
 from sklearn_ae._rows import Rows
 from sklearn_ae._threads import one_thread
-from sklearn_ae._training_state import restore_, state_of
 from sklearn_ae.canonical import r_squared
 from sklearn_ae.corruptions import Corruption, Frame
 from sklearn_ae.losses import Loss
@@ -29,16 +29,12 @@ from sklearn_ae.modules import Autoencoder
 
 __all__ = [
     "OPTIMIZERS",
-    "SCHEDULES",
     "AutoencoderNet",
-    "KeepBest",
-    "KeepCheckpoint",
     "Objective",
     "Split",
-    "StopTraining",
     "optimizer_settings",
     "train_one_pass",
-    "weights_of",
+    "warn_of_the_end",
 ]
 
 #: Entries of a batch without training, at most, but for those of a batch in training; and at most 1,024 rows.
@@ -51,8 +47,6 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-#: Share of training over which the linear schedule raises the rate before it lowers it.
-WARM_UP = 0.02
 
 
 def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_decay: float) -> dict[str, Any]:
@@ -85,10 +79,6 @@ class Objective:
         for term in self.terms:
             total = total + term(step) / n_entries
         return total
-
-
-class StopTraining(KeyboardInterrupt):
-    """Ends the loop as planned; skorch's loop ends on KeyboardInterrupt alone."""
 
 
 class Batches:
@@ -148,149 +138,6 @@ class WeightAverage:
             for average, present in self._buffers:
                 average.copy_(present)
             self.n_steps_taken = self.n_steps
-
-
-class KeepBest(Callback):
-    """Keeps the weights with the least objective, stops when they stay the best, restores them at the end.
-
-    The objective is that of the end of training, its noise included but from a fixed seed, on the validation rows;
-    without a split it is the epoch's mean training loss. The start counts as epoch 0; epochs in which the objective is
-    still being annealed, in the first share `settled` of training, do not count.
-    """
-
-    def __init__(self, n_iter_no_change: int, tol: float, settled: float = 0.0):
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.settled = settled
-
-    def on_train_begin(self, net: "AutoencoderNet", X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Take the start as the best so far."""
-        train, valid = net.get_split_datasets(X, y)
-        objective, start_score = net.evaluate(train if valid is None else valid)
-        self.objective_ = objective if np.isfinite(objective) else np.inf
-        self.validation_scores_ = None if valid is None else [start_score]
-        self.epoch_ = 0
-        self.reference_ = self.objective_
-        self.n_epochs_without_ = 0
-        self.lowered_ = False
-        self.annealed_: tuple[int, dict[str, Tensor]] | None = None
-        self._keep(net)
-
-    def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Compare the epoch with the best one."""
-        epoch = net.history[-1]
-        objective = epoch["train_loss"] if self.validation_scores_ is None else epoch["valid_loss"]
-        if not (np.isfinite(epoch["train_loss"]) and np.isfinite(objective)):
-            self._lower_rate(net)
-            return
-        if self.validation_scores_ is not None:
-            self.validation_scores_.append(net.validation_score())
-        if net.progress_ < self.settled:
-            self.annealed_ = len(net.history), weights_of(net.candidate)
-            return
-        self.annealed_ = None
-        if objective < self.objective_:
-            self.objective_, self.epoch_ = objective, len(net.history)
-            self._keep(net)
-        if objective < self.reference_ - self.tol:
-            self.reference_, self.n_epochs_without_ = objective, 0
-        else:
-            self.n_epochs_without_ += 1
-        net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
-
-    def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Restore the best weights, but those of the last whole epoch where training was broken off annealing."""
-        if self.annealed_ is not None:
-            self.epoch_, self.weights_ = self.annealed_
-        net.module_.load_state_dict(self.weights_)
-        net.module_.eval()
-
-    def _keep(self, net: "AutoencoderNet") -> None:
-        self.weights_ = weights_of(net.candidate)
-
-    def _lower_rate(self, net: "AutoencoderNet") -> None:
-        if self.lowered_:
-            raise ValueError(
-                f"The loss stopped being finite in epoch {len(net.history)}, and again with a tenth of lr={net.lr:g}. "
-                "Lower lr, or scale the data, for example with sklearn.preprocessing.StandardScaler."
-            )
-        self.lowered_ = True
-        if self.validation_scores_ is not None:
-            self.validation_scores_.append(self.validation_scores_[-1])
-        net.module_.load_state_dict(self.weights_ if self.annealed_ is None else self.annealed_[1])
-        net.start_average()
-        net.optimizer_.state.clear()
-        for group in net.optimizer_.param_groups:
-            group["lr"] *= 0.1
-            group["initial_lr"] = 0.1 * group.get("initial_lr", net.lr)
-
-
-class KeepCheckpoint(Callback):
-    """Writes a checkpoint at the start and after each epoch, or goes on from one; to come after all other callbacks."""
-
-    def __init__(self, checkpoint: Checkpoint | None):
-        self.checkpoint = checkpoint
-
-    def on_train_begin(self, net: "AutoencoderNet", X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Go on from what was saved, or claim the file."""
-        if self.checkpoint is None:
-            return
-        if self.checkpoint.saved is None:
-            self.checkpoint.begin(state_of(net))
-            net.stop_ = self.checkpoint.failure is not None
-        else:
-            restore_(net, self.checkpoint.saved)
-
-    def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Write the file; where that fails, training ends."""
-        if self.checkpoint is not None:
-            self.checkpoint.write(state_of(net))
-            net.stop_ |= self.checkpoint.failure is not None
-
-    def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Leave the file alone when the net is trained further."""
-        self.checkpoint = None
-
-
-class LinearSchedule(Callback):
-    """Raises the learning rate over the first steps, then lowers it linearly to zero at the end of training."""
-
-    def on_train_begin(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Note the rate to start from."""
-        for group in net.optimizer_.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-
-    def on_batch_begin(self, net: "AutoencoderNet", training: bool = False, **kwargs: Any) -> None:
-        """Set the rate for a step."""
-        if training:
-            share = min(1.0, (net.progress_ + 1 / net.n_steps_) / WARM_UP) * (1 - net.progress_)
-            for group in net.optimizer_.param_groups:
-                group["lr"] = share * group["initial_lr"]
-
-
-SCHEDULES: dict[str, list[Callable[[], Callback]]] = {"constant": [], "linear": [LinearSchedule]}
-
-
-class Progress(Callback):
-    """One progress bar with epoch, loss, validation R² and time left."""
-
-    def on_train_begin(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", desc="AutoencoderTransformer")
-
-    def on_epoch_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Advance the bar."""
-        shown = {"loss": f"{net.history[-1, 'train_loss']:.4g}"}
-        if "valid_loss" in net.history[-1]:
-            shown["R2"] = f"{net.validation_score():.4f}"
-        self.bar_.set_postfix(shown, refresh=False)
-        self.bar_.update(len(net.history) - self.bar_.n)  # more than one where training goes on
-
-    def on_train_end(self, net: "AutoencoderNet", **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar_.close()
 
 
 class AutoencoderNet(NeuralNet):
@@ -541,6 +388,22 @@ def train_one_pass(net: AutoencoderNet, rows: Rows, before: dict[str, Tensor]) -
     return float(loss)
 
 
-def weights_of(module: Autoencoder) -> dict[str, Tensor]:
-    """Return copies of a module's parameters and buffers."""
-    return {name: value.clone() for name, value in module.state_dict().items()}
+def warn_of_the_end(net: AutoencoderNet) -> None:
+    """Warn where the training of ``fit`` ended too early."""
+    best = net.keep_best
+    if best is None:
+        return
+    n_epochs = len(net.history) - net.n_epochs_before_
+    if net.interrupted_:
+        warnings.warn(
+            f"Training was interrupted; the best weights so far, of epoch {best.epoch_}, are kept.", stacklevel=5
+        )
+        return
+    ended_here = 0 < n_epochs == net.max_epochs and not net.stop_
+    if ended_here and net.lr_schedule == "constant" and 10 * (n_epochs - best.epoch_) < n_epochs:
+        warnings.warn(
+            f"max_epochs={net.max_epochs} ended training while it still improved. Increase max_epochs, or set "
+            "lr_schedule='linear', which settles in as many epochs as there are.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )

@@ -9,10 +9,15 @@ from torch import Tensor, nn
 
 from sklearn_ae._checkpoints import Saved
 
-__all__ = ["restore_", "state_of"]
+__all__ = ["restore_", "state_of", "weights_of"]
 
 #: Numbers of the choice of the best weights, with their types.
 CHOICE = {"objective_": float, "epoch_": int, "reference_": float, "n_epochs_without_": int, "lowered_": bool}
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a module's parameters and buffers."""
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def state_of(net: Any) -> Saved:

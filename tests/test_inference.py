@@ -84,7 +84,7 @@ def test_codes_are_those_of_the_network(dtype, expected_dtype, atol, inference, 
 @pytest.mark.parametrize(("dtype", "expected_dtype", "atol"), DTYPES)
 def test_decoded_codes_are_data_within_the_range(dtype, expected_dtype, atol, inference):
     codes = np.abs(3 * np.random.default_rng(1).normal(size=(23, K))).astype(dtype)
-    decoded = inference.decode(codes)
+    decoded = inference.decode(DenseTable(codes))
     assert decoded.dtype == expected_dtype
     np.testing.assert_allclose(decoded, data_formula(inference, codes.astype(np.float64)), atol=100 * atol)
     if hasattr(inference.module64.output, "low"):
@@ -122,7 +122,10 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layout_and_writability_do_not_matter_and_input_stays(layout, inference, X):
     codes = inference.encode(DenseTable(X))
-    for method, plain in ((lambda X: inference.encode(DenseTable(X)), X), (inference.decode, codes)):
+    for method, plain in (
+        (lambda X: inference.encode(DenseTable(X)), X),
+        (lambda h: inference.decode(DenseTable(h)), codes),
+    ):
         given = LAYOUTS[layout](plain)
         given.flags.writeable = False
         np.testing.assert_allclose(method(given), method(plain), atol=1e-12)
@@ -186,7 +189,9 @@ def test_errors_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
     (error,), variance = inference.errors(DenseTable(X), X.mean(0))
     squares = sum(np.square(residual).sum() for _, residual in inference.residuals(DenseTable(X)))
     assert error == pytest.approx(squares)
-    expected = r2_score(X, inference.decode(inference.encode(DenseTable(X))), multioutput="variance_weighted")
+    expected = r2_score(
+        X, inference.decode(DenseTable(inference.encode(DenseTable(X)))), multioutput="variance_weighted"
+    )
     assert r_squared(error, variance) == pytest.approx(expected)
 
 
@@ -208,7 +213,7 @@ def in_mixed_coordinates(code: str = "identity", **changes) -> Inference:
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-12), (np.float32, 1e-4)])
 def test_raw_columns_are_residual_and_decoded_in_their_own_units(dtype, atol, table):
     inference, given = in_mixed_coordinates(), table.astype(dtype)
-    decoded = inference.decode(inference.encode(DenseTable(given)))
+    decoded = inference.decode(DenseTable(inference.encode(DenseTable(given))))
     assert ((decoded[:, RAW] > 0) & (decoded[:, RAW] < 1)).all()
     parts = list(inference.residuals(DenseTable(given)))
     residual = np.concatenate([part[1] for part in parts])
@@ -220,7 +225,7 @@ def test_moments_are_in_units_of_the_scale_where_widths_differ(table):
     coordinates, moments = inference.coordinates, CodeMoments(K, rotation_free=True)
     Z, mean = coordinates.to_network(table, torch.float64), torch.from_numpy(coordinates.of_point(table.mean(0)))
     add_moments(moments, inference.module64, Rows(Z), mean, torch.as_tensor(coordinates.relative_widths))
-    error = np.square(table - inference.decode(inference.encode(DenseTable(table)))).sum()
+    error = np.square(table - inference.decode(DenseTable(inference.encode(DenseTable(table))))).sum()
     assert moments.errors[-1] * SCALE**2 == pytest.approx(error)
     assert moments.variance * SCALE**2 == pytest.approx(np.square(table - table.mean(0)).sum())
 
@@ -239,7 +244,7 @@ def test_the_bound_is_the_likelihood_of_draws_less_their_divergence(seed, table)
         preactivation = inference.module64.step(inference.coordinates.to_network(table, torch.float64)).preactivation
     mean, deviation = preactivation[:, :K].numpy(), np.exp(preactivation[:, K:].numpy() / 2)
     codes = mean + deviation * draws(seed, len(table), 5)
-    decoded = inference.decode(codes)
+    decoded = inference.decode(DenseTable(codes))
     of_numbers = stats.norm.logpdf(table, decoded, SCALE * np.sqrt(0.5))[:, ~RAW].sum(1)
     of_binaries = stats.bernoulli.logpmf(table[:, RAW], decoded[:, RAW]).sum(1)
     divergence = ((np.square(mean) + np.square(deviation) - 1) / 2 - np.log(deviation)).sum(1)

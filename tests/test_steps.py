@@ -10,14 +10,9 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._callbacks import KeepBest
 from sklearn_ae._rows import Rows
-from sklearn_ae._training import (
-    KeepBest,
-    Objective,
-    Split,
-    WeightAverage,
-    train_one_pass,
-)
+from sklearn_ae._training import Objective, Split, WeightAverage, train_one_pass
 from sklearn_ae.codes import Gaussian, Identity, TopK
 from sklearn_ae.corruptions import Corruption, Frame, GaussianNoise, Masking
 from sklearn_ae.losses import SquaredError

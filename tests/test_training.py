@@ -13,14 +13,9 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNorm
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, _training
+from sklearn_ae._callbacks import KeepBest
 from sklearn_ae._rows import Rows
-from sklearn_ae._training import (
-    OPTIMIZERS,
-    KeepBest,
-    Split,
-    WeightAverage,
-    optimizer_settings,
-)
+from sklearn_ae._training import OPTIMIZERS, Split, WeightAverage, optimizer_settings
 from sklearn_ae.losses import LogLoss, SquaredError
 from sklearn_ae.modules import Autoencoder
 

@@ -1,0 +1,193 @@
+"""The callbacks of the skorch net: the best weights, checkpoints, scikit-learn's callbacks, rates, progress."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from skorch.callbacks import Callback
+from torch import Tensor
+
+from sklearn_ae._checkpoints import Checkpoint
+from sklearn_ae._fit_tasks import FitTasks
+from sklearn_ae._training_state import restore_, state_of, weights_of
+
+__all__ = ["SCHEDULES", "KeepBest", "KeepCheckpoint", "Progress", "StopTraining", "TellTasks"]
+
+#: Share of training over which the linear schedule raises the rate before it lowers it.
+WARM_UP = 0.02
+
+
+class StopTraining(KeyboardInterrupt):
+    """Ends the loop as planned; skorch's loop ends on KeyboardInterrupt alone."""
+
+
+class KeepBest(Callback):
+    """Keeps the weights with the least objective, stops when they stay the best, restores them at the end.
+
+    The objective is that of the end of training, its noise included but from a fixed seed, on the validation rows;
+    without a split it is the epoch's mean training loss. The start counts as epoch 0; epochs in which the objective is
+    still being annealed, in the first share `settled` of training, do not count.
+    """
+
+    def __init__(self, n_iter_no_change: int, tol: float, settled: float = 0.0):
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.settled = settled
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Take the start as the best so far."""
+        train, valid = net.get_split_datasets(X, y)
+        objective, start_score = net.evaluate(train if valid is None else valid)
+        self.objective_ = objective if np.isfinite(objective) else np.inf
+        self.validation_scores_ = None if valid is None else [start_score]
+        self.epoch_ = 0
+        self.reference_ = self.objective_
+        self.n_epochs_without_ = 0
+        self.lowered_ = False
+        self.annealed_: tuple[int, dict[str, Tensor]] | None = None
+        self._keep(net)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare the epoch with the best one."""
+        epoch = net.history[-1]
+        objective = epoch["train_loss"] if self.validation_scores_ is None else epoch["valid_loss"]
+        if not (np.isfinite(epoch["train_loss"]) and np.isfinite(objective)):
+            self._lower_rate(net)
+            return
+        if self.validation_scores_ is not None:
+            self.validation_scores_.append(net.validation_score())
+        if net.progress_ < self.settled:
+            self.annealed_ = len(net.history), weights_of(net.candidate)
+            return
+        self.annealed_ = None
+        if objective < self.objective_:
+            self.objective_, self.epoch_ = objective, len(net.history)
+            self._keep(net)
+        if objective < self.reference_ - self.tol:
+            self.reference_, self.n_epochs_without_ = objective, 0
+        else:
+            self.n_epochs_without_ += 1
+        net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Restore the best weights, but those of the last whole epoch where training was broken off annealing."""
+        self.epoch_, self.weights_ = self.chosen
+        net.module_.load_state_dict(self.weights_)
+        net.module_.eval()
+
+    @property
+    def chosen(self) -> tuple[int, dict[str, Tensor]]:
+        """The epoch and the weights that are kept if training ends here."""
+        return (self.epoch_, self.weights_) if self.annealed_ is None else self.annealed_
+
+    def _keep(self, net: Any) -> None:
+        self.weights_ = weights_of(net.candidate)
+
+    def _lower_rate(self, net: Any) -> None:
+        if self.lowered_:
+            raise ValueError(
+                f"The loss stopped being finite in epoch {len(net.history)}, and again with a tenth of lr={net.lr:g}. "
+                "Lower lr, or scale the data, for example with sklearn.preprocessing.StandardScaler."
+            )
+        self.lowered_ = True
+        if self.validation_scores_ is not None:
+            self.validation_scores_.append(self.validation_scores_[-1])
+        net.module_.load_state_dict(self.weights_ if self.annealed_ is None else self.annealed_[1])
+        net.start_average()
+        net.optimizer_.state.clear()
+        for group in net.optimizer_.param_groups:
+            group["lr"] *= 0.1
+            group["initial_lr"] = 0.1 * group.get("initial_lr", net.lr)
+
+
+class KeepCheckpoint(Callback):
+    """Writes a checkpoint at the start and after each epoch, or goes on from one; to come after all other callbacks."""
+
+    def __init__(self, checkpoint: Checkpoint | None):
+        self.checkpoint = checkpoint
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Go on from what was saved, or claim the file."""
+        if self.checkpoint is None:
+            return
+        if self.checkpoint.saved is None:
+            self.checkpoint.begin(state_of(net))
+            net.stop_ = self.checkpoint.failure is not None
+        else:
+            restore_(net, self.checkpoint.saved)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write the file; where that fails, training ends."""
+        if self.checkpoint is not None:
+            self.checkpoint.write(state_of(net))
+            net.stop_ |= self.checkpoint.failure is not None
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Leave the file alone when the net is trained further."""
+        self.checkpoint = None
+
+
+class TellTasks(Callback):
+    """Tells scikit-learn's callbacks of each epoch, and stops where one of them asks for it.
+
+    `fitted` gives the attributes of the estimator as if training ended here. Comes after :class:`KeepBest`.
+    """
+
+    def __init__(self, tasks: FitTasks | None, fitted: Callable[[Any], dict[str, Any]]):
+        self.tasks = tasks
+        self.fitted = fitted
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Begin the task of the epoch."""
+        if self.tasks is not None:
+            self.tasks.begin_epoch()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """End the task of the epoch."""
+        if self.tasks is not None:
+            net.stop_ |= self.tasks.end_epoch(lambda: self.fitted(net))
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Leave the data and the estimator alone when the net is trained further."""
+        self.tasks = None
+
+
+class LinearSchedule(Callback):
+    """Raises the learning rate over the first steps, then lowers it linearly to zero at the end of training."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Note the rate to start from."""
+        for group in net.optimizer_.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Set the rate for a step."""
+        if training:
+            share = min(1.0, (net.progress_ + 1 / net.n_steps_) / WARM_UP) * (1 - net.progress_)
+            for group in net.optimizer_.param_groups:
+                group["lr"] = share * group["initial_lr"]
+
+
+SCHEDULES: dict[str, list[Callable[[], Callback]]] = {"constant": [], "linear": [LinearSchedule]}
+
+
+class Progress(Callback):
+    """One progress bar with epoch, loss, validation R² and time left."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", desc="AutoencoderTransformer")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Advance the bar."""
+        shown = {"loss": f"{net.history[-1, 'train_loss']:.4g}"}
+        if "valid_loss" in net.history[-1]:
+            shown["R2"] = f"{net.validation_score():.4f}"
+        self.bar_.set_postfix(shown, refresh=False)
+        self.bar_.update(len(net.history) - self.bar_.n)  # more than one where training goes on
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()

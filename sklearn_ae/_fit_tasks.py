@@ -1,0 +1,48 @@
+"""What scikit-learn's callbacks are told of a fit: the fit itself, and each epoch of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["FitTasks"]
+
+
+class FitTasks:
+    """The task of a fit, and below it one for each epoch.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+        What is fitted, with callbacks.
+    X : array-like
+        The data.
+    y : array-like or None
+        The target that ``fit`` was given; where there is none callbacks see X, which is what training aims at.
+    """
+
+    def __init__(self, estimator: Any, X: Any, y: Any):
+        self.estimator = estimator
+        self._data = {"X": X, "y": X if y is None else y}
+        self._fit = estimator._init_callback_context(max_subtasks=estimator.max_epochs)
+        self._fit.call_on_fit_task_begin(estimator=estimator, **self._data)
+
+    @classmethod
+    def of(cls, estimator: Any, X: Any, y: Any) -> "FitTasks | None":
+        """Begin the task of a fit; None where the estimator has no callbacks."""
+        return cls(estimator, X, y) if hasattr(estimator, "_skl_callbacks") else None
+
+    def begin_epoch(self) -> None:
+        """Begin the task of the next epoch."""
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(estimator=self.estimator, **self._data)
+
+    def end_epoch(self, fitted: Callable[[], dict[str, Any]]) -> bool:
+        """End the task of an epoch; return whether a callback asks to stop.
+
+        `fitted` gives the attributes of the estimator as if training ended here, for callbacks that ask for them.
+        """
+        of_epoch = {"estimator": self.estimator, **self._data, "reconstruction_attributes": fitted}
+        return bool(self._epoch.call_on_fit_task_end(**of_epoch))
+
+    def end(self) -> None:
+        """End the task of the fit."""
+        self._fit.call_on_fit_task_end(estimator=self.estimator, **self._data, reconstruction_attributes={})

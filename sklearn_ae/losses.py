@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sklearn_ae._axes import Member, Setting, Step, member
+from sklearn_ae._functions import mean_square
 from sklearn_ae.outputs import OUTPUTS, ByColumns, Output
 
 __all__ = [
@@ -110,7 +111,7 @@ class SquaredError(Loss):
         return (step.output - step.target).square()
 
     def __call__(self, step: Step) -> Tensor:
-        return F.mse_loss(step.output, step.target)
+        return mean_square(step.output, step.target)
 
     def log_partition(self, target: Tensor) -> Tensor:
         return torch.full_like(target, log(pi) / 2)

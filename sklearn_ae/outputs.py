@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sklearn_ae._functions import leaky_clip
+
 __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Softmax", "Softplus"]
 
 
@@ -86,8 +88,9 @@ class Clip(Output):
 
     def forward(self, u: Tensor) -> Tensor:
         """Return u within the range, softly while training."""
-        clipped = torch.clamp(u, self.low, self.high)
-        return torch.lerp(clipped, u, self.leak) if self.training else clipped
+        if self.training:
+            return leaky_clip(u, self.low, self.high, self.leak)
+        return torch.clamp(u, self.low, self.high)
 
 
 class Probabilities(Output):

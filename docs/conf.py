@@ -1,0 +1,96 @@
+"""Configuration of Sphinx: `make docs` builds the site, with warnings as errors and without the network."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path[:0] = [str(ROOT), str(DOCS / "_ext")]
+# Of the processes in which examples run as well.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sklearn_ae
+from sklearn_ae.datasets import fetch_mnist
+
+project = "sklearn-ae"
+author = copyright = "The sklearn-ae developers"
+version = release = sklearn_ae.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
+    "names",
+    "records",
+]
+exclude_patterns = ["_build", "**/GALLERY_HEADER.rst"]
+templates_path = ["_templates"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+html_math_renderer = "mathml"
+
+autosummary_generate = True
+autodoc_typehints = "none"  # docstrings tell the types
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False  # the template lists them
+nitpicky = True
+nitpick_ignore_regex = [(r"py:\w+", r"(functools|sklearn|skorch|torch)\..*")]  # links would need the network to be checked
+
+
+def has_mnist() -> bool:
+    try:
+        fetch_mnist(download_if_missing=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"demo\.py",
+    "reference_url": {"sklearn_ae": None},
+    "doc_module": ("sklearn_ae",),
+    "backreferences_dir": "api/backreferences",
+    "inspect_global_variables": False,
+    "show_memory": False,
+    "write_computation_times": False,  # a page that loads scripts from elsewhere
+    "show_signature": False,
+    "copyfile_regex": r".*GALLERY_HEADER\.rst",
+    "parallel": 1, "plot_gallery": False,
+}
+
+
+
+def skip_requests(app, what, name, obj, skip, options):
+    """Skip what scikit-learn adds to every estimator for the routing of metadata."""
+    return skip or name == "get_metadata_routing" or (name.startswith("set_") and name.endswith("_request"))
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_requests)
+
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn-ae"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "sklearn-ae"},
+    "navbar_align": "left",
+    "header_links_before_dropdown": 8,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "back_to_top_button": False,
+}

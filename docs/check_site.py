@@ -1,6 +1,6 @@
 """Check a built site: every link leads to a page and a place that exist, and no page loads anything from elsewhere.
 
-    python docs/check_site.py docs/_build/html
+Run as python docs/check_site.py docs/_build/html.
 """
 
 import sys
@@ -17,11 +17,12 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.places, self.links, self.loads = set(), [], []
+        self.places, self.links, self.loads, self.is_faulty = set(), [], [], False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
+        self.is_faulty |= "problematic" in (attrs.get("class") or "").split()  # markup that docutils did not understand
         self.places |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
         if tag == "a" and attrs.get("href"):
             self.links.append(attrs["href"])
@@ -40,6 +41,7 @@ def complaints(site: Path) -> list[str]:
     for path, page in pages.items():
         name = path.relative_to(site.resolve())
         found += [f"{name} loads {link}" for link in page.loads if is_elsewhere(link) and not link.startswith("data:")]
+        found += [f"{name} has markup that was not understood"] * page.is_faulty
         for link in page.links + page.loads:
             if is_elsewhere(link):
                 continue

@@ -23,9 +23,7 @@ class LinkNames(SphinxPostTransform):
 
     def targets(self):
         """Return the pages by full name and by last part, where that is of one page alone."""
-        objects = {
-            name: page for name, page in self.env.domains["py"].objects.items() if page.objtype in KINDS
-        }
+        objects = {name: page for name, page in self.env.domains["py"].objects.items() if page.objtype in KINDS}
         last = [name.rsplit(".", 1)[1] for name in objects]
         short = {name.rsplit(".", 1)[1]: page for name, page in objects.items()}
         return objects | {name: page for name, page in short.items() if last.count(name) == 1}

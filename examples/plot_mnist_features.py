@@ -97,7 +97,10 @@ print(f"{below.mean():.0%} of the pixels are below black, by {-unclipped[below].
 # ----------------------------------------------
 # Now each stray value costs, so units have to draw what is there: strokes, arcs and loops appear, with blue where there
 # is no ink beside a stroke. Dropout is what brings them: without it most features are speckles over the whole field.
-# With 0.5 they are whole strokes, loops and a few nearly whole digits; with 0.2 they are shorter pieces.
+# With 0.5 they are whole strokes, loops and a few nearly whole digits; with 0.2 they are shorter and more local.
+#
+# They are good for something, too. The classifier is right for 86 % of the test images with PCA's codes, for 88 % with
+# those of the network above, and for 90 % with those of these strokes, though less can be reconstructed from them.
 
 dropouts = {
     f"relu, dropout {dropout:g}, unclipped": one_layer(code="relu", dropout=dropout, output_activation="identity")
@@ -116,8 +119,8 @@ for name, autoencoder in dropouts.items():
 # Which nonlinearity?
 # -------------------
 # A sigmoid finds the same kind of strokes as the rectifier. Without any nonlinearity dropout does not help: features
-# stay patterns over the whole field. Tied weights, a random start and weight decay change the picture little
-# (``tied_weights=True``, ``init="random"``, ``weight_decay=1``): try them.
+# stay patterns over the whole field, and the classifier does no better than with PCA. Tied weights, a random start and
+# weight decay change the picture little (``tied_weights=True``, ``init="random"``, ``weight_decay=1``): try them.
 
 compare(
     {

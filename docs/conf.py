@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from docutils import nodes
+
 import sklearn_ae
 from sklearn_ae.datasets import fetch_mnist
 
@@ -18,7 +20,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
-    "mathml",
+    "formulas",
     "names",
     "records",
 ]
@@ -26,11 +28,12 @@ exclude_patterns = ["_build", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-html_math_renderer = "mathml"
+html_math_renderer = "formulas"
 
 autosummary_generate = True
 autodoc_typehints = "none"  # docstrings tell the types
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template lists them
 nitpicky = True
 nitpick_ignore_regex = [(r"py:\w+", r"(functools|sklearn|skorch|torch)\..*")]  # their places are on the network
@@ -65,7 +68,18 @@ def skip_requests(app, what, name, obj, skip, options):
     return skip or name == "get_metadata_routing" or (name.startswith("set_") and name.endswith("_request"))
 
 
+def drop_citations(app, doctree):
+    """Drop references to the literature from summaries, which stand far from the list of them."""
+    if app.env.docname == "api/index":
+        for reference in list(
+            doctree.findall(lambda node: isinstance(node, nodes.Element) and node.get("refdomain") == "citation")
+        ):
+            paragraph, i = reference.parent, reference.parent.index(reference)
+            paragraph[i - 1 : i + 1] = [nodes.Text(paragraph[i - 1].astext().rstrip())]
+
+
 def setup(app):
+    app.connect("doctree-read", drop_citations)
     app.connect("autodoc-skip-member", skip_requests)
 
 
@@ -73,12 +87,14 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-ae"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars = {page.stem: [] for page in Path(__file__).parent.glob("*.md")}  # they have no pages below them
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "sklearn-ae"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

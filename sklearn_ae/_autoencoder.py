@@ -65,7 +65,8 @@ class AutoencoderTransformer(FittedAutoencoder):
     Two halves of a network, an encoder to `n_components` numbers and a decoder back, are trained to reconstruct the
     data. Each half is an affine map plus a multilayer perceptron::
 
-        encode(x) = code(A x + a + f(x))          decode(h) = output(W h + b + g(h))
+        encode(x) = code(A x + a + f(x))
+        decode(h) = output(W h + b + g(h))
 
     Before the first step it reconstructs as ``PCA(n_components)`` does, and training keeps the best weights seen, the
     start included. Data is centred and divided by one number, its overall root mean square, on the way in, so that

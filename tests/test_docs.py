@@ -110,9 +110,19 @@ def test_the_api_reference_has_every_public_name():
     text = (DOCS / "api" / "index.rst").read_text(encoding="utf-8")
     told = {}
     for module, part in re.findall(r"^\.\. module:: (\S+)\n(.*?)(?=^\.\. module::|\Z)", text, re.DOTALL | re.MULTILINE):
-        told[module] = re.findall(r"^   (\w+)$", part, re.MULTILINE)
+        told[module] = {*re.findall(r"^   (\w+)$", part, re.MULTILINE), *re.findall("``([A-Z]+)``", part)}
     public = {name for name in MODULES - INTERNAL if not name.split(".")[-1].startswith("_")}
-    assert told == {name: importlib.import_module(name).__all__ for name in public}
+    assert told == {name: set(importlib.import_module(name).__all__) for name in public}
+
+
+def test_every_public_name_has_an_example():
+    extending = (DOCS / "extending.md").read_text(encoding="utf-8")
+    for module in map(importlib.import_module, sorted(MODULES - INTERNAL)):
+        for name in [] if "._" in module.__name__ else module.__all__:
+            public = getattr(module, name)
+            if callable(public) and ">>>" not in public.__doc__:
+                is_base = re.search(rf"^class \w+\({name}\):", extending, re.MULTILINE)
+                assert is_base or name == "Output", f"{module.__name__}.{name}"
 
 
 def test_every_record_has_its_script_and_its_command():
@@ -129,7 +139,7 @@ def test_every_page_is_reached():
     listed = {"index"}
     for page in DOCS.rglob("index.md"):
         for toctree in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
-            names = [line for line in toctree.split() if re.fullmatch(r"[\w./]+", line)]
+            names = re.findall(r"^(?:.*<)?([\w./]+)>?$", toctree, re.MULTILINE)
             listed |= {(page.parent / name).resolve().relative_to(DOCS).as_posix() for name in names}
     pages = {
         page.relative_to(DOCS).with_suffix("").as_posix() for page in [*DOCS.glob("*.md"), *DOCS.glob("guide/*.md")]

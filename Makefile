@@ -50,6 +50,7 @@ soak: $(STAMP) ## fit 2,000 times in one process: memory, files and threads must
 	@$(PY) -m benchmarks.soak
 
 docs: $(DOCS_STAMP) ## build the site in docs/_build/html, examples run, and check its links
+	@rm -rf docs/_build docs/api/generated
 	@OMP_NUM_THREADS=1 $(PY) -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@$(PY) docs/check_site.py docs/_build/html
 

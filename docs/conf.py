@@ -85,9 +85,10 @@ def setup(app):
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-ae"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_sidebars = {page.stem: [] for page in Path(__file__).parent.glob("*.md")}  # they have no pages below them
+html_sidebars = {page.stem: [] for page in Path(__file__).parent.glob("*.md")} | {"auto_examples/*": []}  # more width
 html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}

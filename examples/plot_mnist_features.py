@@ -1,6 +1,6 @@
 """
-The notebook of 2015, revisited: which features does an autoencoder find?
-=========================================================================
+Which features? The notebook of 2015, revisited
+===============================================
 
 An autoencoder with one hidden layer, smaller than its input, has to describe an image by a few numbers, and its decoder
 adds up as many pictures, each times one of these numbers: its features. Ferretti (2015) trained one on MNIST, with

@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-all lint bench bench-quality bench-data soak clean
+.PHONY: help env demo test test-all lint bench bench-quality bench-data soak docs clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
+DOCS_STAMP := .venv/.installed-docs
 WORKERS ?= 2
 COVERAGE := --cov=sklearn_ae --cov-branch --cov-report=term-missing:skip-covered
 
@@ -48,8 +49,13 @@ bench-data: $(STAMP) ## measure missing, sparse, streamed and distributed data, 
 soak: $(STAMP) ## fit 2,000 times in one process: memory, files and threads must not pile up
 	@$(PY) -m benchmarks.soak
 
+docs: $(DOCS_STAMP) ## build the site in docs/_build/html, examples run, and check its links
+	@rm -rf docs/_build docs/api/generated
+	@OMP_NUM_THREADS=1 $(PY) -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@$(PY) docs/check_site.py docs/_build/html
+
 clean: ## remove what the other targets made, .venv excepted
-	@rm -rf build dist output .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache
+	@rm -rf build dist output docs/_build docs/api/backreferences docs/api/generated docs/auto_examples .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
 
 # The first interpreter that runs and is new enough: names of absent versions may be on the path as well.
@@ -70,4 +76,8 @@ $(STAMP): constraints.txt pyproject.toml
 	@echo "Installing the environment of constraints.txt (minutes, the first time)"
 	@$(PY) -m pip install --quiet --constraint constraints.txt setuptools
 	@$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev,plot,bench]"
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	@$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev,plot,bench,docs]"
 	@touch $@

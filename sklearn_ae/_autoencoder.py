@@ -73,7 +73,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     Two halves of a network, an encoder to `n_components` numbers and a decoder back, are trained to reconstruct the
     data. Each half is an affine map plus a multilayer perceptron::
 
-        encode(x) = code(A x + a + f(x))          decode(h) = output(W h + b + g(h))
+        encode(x) = code(A x + a + f(x))
+        decode(h) = output(W h + b + g(h))
 
     Before the first step it reconstructs as ``PCA(n_components)`` does, and training keeps the best weights seen, the
     start included. Data is centred and divided by one number, its overall root mean square, on the way in, so that
@@ -211,15 +212,15 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Number of units of the code; what was chosen where `n_components` is no integer.
     n_features_in_ : int
         Number of features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X had names that are all strings.
     n_iter_ : int
         Number of epochs trained; for ``partial_fit`` the number of calls, after ``fit`` added to its epochs.
     best_epoch_ : int
         The epoch whose weights were kept, 0 for the start.
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         Mean training loss of each epoch, per entry, in the network's coordinates.
-    validation_scores_ : ndarray of shape (n_iter_ + 1,) or None
+    validation_scores_ : ndarray of shape (`n_iter_` + 1,) or None
         R² of the validation rows without noise: of the start, then after each epoch. None without `early_stopping` and
         after ``partial_fit``.
     module_ : torch.nn.Module

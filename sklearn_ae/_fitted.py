@@ -172,7 +172,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def score(self, X: Any, y: Any = None) -> float:
         """Return R², the share of the variance of X that its reconstruction explains.
 
-        R² is 1 - sum((x - x_hat)²) / sum((x - mean_)²) over all entries: higher is better, 1 is perfect, and sizes
+        R² is ``1 - sum((x - x_hat)²) / sum((x - mean_)²)`` over all entries: higher is better, 1 is perfect, and sizes
         compare, so that ``GridSearchCV`` needs no ``scoring``. On the rows of ``fit`` of a linear autoencoder it is the
         sum of ``explained_variance_ratio_``, as for PCA.
 

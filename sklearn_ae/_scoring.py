@@ -187,7 +187,7 @@ def component_quality(estimator: Any, X: ArrayLike | None = None) -> Bunch:
 
         (√d − ‖c‖₁ / ‖c‖₂) / (√d − 1),
 
-    and 1 if d = 1. The redundancy of component i is max |cᵢ·cⱼ| / (‖cᵢ‖₂ ‖cⱼ‖₂) over the
+    and 1 if d = 1. The redundancy of component i is max ``|cᵢ·cⱼ|`` / (‖cᵢ‖₂ ‖cⱼ‖₂) over the
     other live components j.
 
     A unit is dead if it does nothing, which shows in one of three ways:

@@ -214,7 +214,24 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
 
 
 def corruption_of(value: Any) -> Corruption | None:
-    """Return the corruption that a parameter's value stands for: a number is the rate of masking, 0 is none."""
+    """Return the corruption that a parameter's value stands for: a number is the rate of masking, 0 is none.
+
+    Parameters
+    ----------
+    value : Any
+        What the parameter `corruption` of the estimator may be.
+
+    Returns
+    -------
+    corruption : Corruption or None
+        The member.
+
+    Examples
+    --------
+    >>> from sklearn_ae.corruptions import corruption_of
+    >>> corruption_of(0.3)
+    Masking(rate=0.3)
+    """
     if value is None or isinstance(value, (str, Corruption)):
         return member(value, CORRUPTIONS)
     return Masking(float(value)) if value else None

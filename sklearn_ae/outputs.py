@@ -53,6 +53,13 @@ class Identity(Output):
     ----------
     n_features : int
         Number of columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.outputs import Identity
+    >>> Identity(2)(torch.tensor([-1.0, 2.0]))
+    tensor([-1.,  2.])
     """
 
     def forward(self, u: Tensor) -> Tensor:
@@ -69,6 +76,15 @@ class Clip(Output):
     ----------
     n_features : int
         Number of columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.outputs import Clip
+    >>> clip = Clip(2).eval()
+    >>> clip.set_range(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 3.0]))
+    >>> clip(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
     """
 
     bounded = True
@@ -112,6 +128,13 @@ class Sigmoid(Probabilities):
     ----------
     n_features : int
         Number of columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.outputs import Sigmoid
+    >>> Sigmoid(2)(torch.tensor([0.0, 100.0]))
+    tensor([0.5000, 1.0000])
     """
 
     def inverse(self, mean: Tensor) -> Tensor:
@@ -132,6 +155,13 @@ class Softplus(Output):
     ----------
     n_features : int
         Number of columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.outputs import Softplus
+    >>> Softplus(2)(torch.tensor([0.0, 100.0]))
+    tensor([  0.6931, 100.0000])
     """
 
     data_range = (0.0, torch.inf)
@@ -159,6 +189,13 @@ class Softmax(Probabilities):
     ----------
     n_features : int
         Number of columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.outputs import Softmax
+    >>> Softmax(2)(torch.tensor([3.0, 3.0]))
+    tensor([0.5000, 0.5000])
     """
 
     def inverse(self, mean: Tensor) -> Tensor:
@@ -181,6 +218,13 @@ class ByColumns(Output):
         One for each set of columns.
     columns : sequence of sequence of int
         The indices of the columns of each.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.outputs import ByColumns, Identity, Sigmoid
+    >>> ByColumns([Identity(1), Sigmoid(2)], [[1], [0, 2]])(torch.tensor([0.0, 7.0, 100.0]))
+    tensor([0.5000, 7.0000, 1.0000])
     """
 
     def __init__(self, outputs: Sequence[Output], columns: Sequence[Sequence[int]]):

@@ -300,7 +300,29 @@ PENALTIES: dict[str, type[Penalty]] = {
 
 
 def penalties_of(value: Any) -> tuple[Penalty, ...]:
-    """Return the penalties that a parameter's value stands for: None, a member, its short name, or a list of these."""
+    """Return the penalties that a parameter's value stands for: None, a member, its short name, or a list of these.
+
+    Parameters
+    ----------
+    value : Any
+        What the parameter `penalty` of the estimator may be.
+
+    Returns
+    -------
+    penalties : tuple of Penalty
+        The members.
+
+    Raises
+    ------
+    ValueError
+        If it is, or holds, something else.
+
+    Examples
+    --------
+    >>> from sklearn_ae.penalties import L1, penalties_of
+    >>> penalties_of(["orthogonal", L1(0.5)])
+    (Orthogonal(), L1(alpha=0.5))
+    """
     if value is None:
         return ()
     several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]

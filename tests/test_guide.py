@@ -1,11 +1,18 @@
-"""The pages of the guide run: their Python blocks, in order, in an empty folder."""
+"""The pages of the site run: their Python blocks, in order, in an empty folder."""
 
 from pathlib import Path
 
 import pytest
 from helpers import run_blocks
 
-PAGES = sorted((Path(__file__).parents[1] / "docs" / "guide").glob("*.md"))
+DOCS = Path(__file__).parents[1] / "docs"
+#: They have no Python blocks, or, as extending, a test file of their own.
+OTHERS = {"benchmarks", "changelog", "extending", "literature", "guide/index"}
+PAGES = sorted(
+    page
+    for page in [*DOCS.glob("*.md"), *DOCS.glob("guide/*.md")]
+    if page.relative_to(DOCS).with_suffix("").as_posix() not in OTHERS
+)
 
 
 @pytest.mark.usefixtures("scratch")

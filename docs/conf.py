@@ -1,0 +1,104 @@
+"""Configuration of Sphinx: `make docs` builds the site, with warnings as errors and without the network."""
+
+import sys
+from pathlib import Path
+
+from docutils import nodes
+
+import sklearn_ae
+from sklearn_ae.datasets import fetch_mnist
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "sklearn-ae"
+author = copyright = "The sklearn-ae developers"
+version = release = sklearn_ae.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+    "formulas",
+    "names",
+    "records",
+]
+exclude_patterns = ["_build", "**/GALLERY_HEADER.rst"]
+templates_path = ["_templates"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+html_math_renderer = "formulas"
+
+autosummary_generate = True
+autodoc_typehints = "none"  # docstrings tell the types
+autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False  # the template lists them
+nitpicky = True
+nitpick_ignore_regex = [(r"py:\w+", r"(functools|sklearn|skorch|torch)\..*")]  # their places are on the network
+
+
+def has_mnist() -> bool:
+    try:
+        fetch_mnist(download_if_missing=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": "/plot_" if has_mnist() else "/plot_(?!compare)",  # which needs MNIST, and would download it
+    "ignore_pattern": r"demo\.py",
+    "reference_url": {"sklearn_ae": None},
+    "doc_module": ("sklearn_ae",),
+    "backreferences_dir": "api/backreferences",
+    "inspect_global_variables": False,
+    "show_memory": False,
+    "write_computation_times": False,  # a page that loads scripts from elsewhere
+    "show_signature": False,
+    "parallel": 2,
+}
+
+
+def skip_requests(app, what, name, obj, skip, options):
+    """Skip what scikit-learn adds to every estimator for the routing of metadata."""
+    return skip or name == "get_metadata_routing" or (name.startswith("set_") and name.endswith("_request"))
+
+
+def drop_citations(app, doctree):
+    """Drop references to the literature from summaries, which stand far from the list of them."""
+    if app.env.docname == "api/index":
+        for reference in list(
+            doctree.findall(lambda node: isinstance(node, nodes.Element) and node.get("refdomain") == "citation")
+        ):
+            paragraph, i = reference.parent, reference.parent.index(reference)
+            paragraph[i - 1 : i + 1] = [nodes.Text(paragraph[i - 1].astext().rstrip())]
+
+
+def setup(app):
+    app.connect("doctree-read", drop_citations)
+    app.connect("autodoc-skip-member", skip_requests)
+
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn-ae"
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_sidebars = {page.stem: [] for page in Path(__file__).parent.glob("*.md")} | {"auto_examples/*": []}  # more width
+html_show_sourcelink = False
+html_copy_source = False
+html_context = {"default_mode": "auto"}
+html_theme_options = {
+    "logo": {"text": "sklearn-ae"},
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "back_to_top_button": False,
+}

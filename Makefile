@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-all lint bench bench-quality bench-data soak docs clean
+.PHONY: help env demo test test-all lint bench bench-floor bench-peers bench-quality bench-data soak docs clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
 DOCS_STAMP := .venv/.installed-docs
+PEERS_STAMP := .venv-peers/.installed
 WORKERS ?= 2
 COVERAGE := --cov=sklearn_ae --cov-branch --cov-report=term-missing:skip-covered
 
@@ -29,8 +30,16 @@ lint: $(STAMP) ## check style, format and types
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-bench: $(STAMP) ## measure speed and memory against peers
+bench: $(STAMP) ## measure speed and memory beside a hand-written loop, skorch, MLPRegressor and PCA
 	@$(PY) -m benchmarks.bench_speed
+
+bench-floor: $(STAMP) ## measure steps beside the products alone, and growth; tables go to benchmarks/results/
+	@for table in steps growth; do \
+	  echo "$$table"; $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$table.md" || exit 1; \
+	done
+
+bench-peers: $(PEERS_STAMP) ## measure seconds to a given quality beside what users would pick instead, in .venv-peers
+	@.venv-peers/bin/python -m benchmarks.peers > benchmarks/results/peers.md
 
 bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
 	@for table in "deep error" "deep neighbours" probe dead_units variational features tabular \
@@ -57,6 +66,13 @@ docs: $(DOCS_STAMP) ## build the site in docs/_build/html, examples run, and che
 clean: ## remove what the other targets made, .venv excepted
 	@rm -rf build dist output docs/_build docs/api/backreferences docs/api/generated docs/auto_examples .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
+
+$(PEERS_STAMP): $(STAMP) benchmarks/peers/constraints.txt
+	@$(PY) -m venv --clear .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --constraint benchmarks/peers/constraints.txt setuptools
+	@.venv-peers/bin/python -m pip install --quiet --constraint benchmarks/peers/constraints.txt --no-build-isolation \
+	  --editable . keras pyod tensorflow-cpu
+	@touch $@
 
 # The first interpreter that runs and is new enough: names of absent versions may be on the path as well.
 # An environment whose interpreter is older or gone, or that has no pip, is replaced.

@@ -53,6 +53,7 @@ class Clock:
         with self.stopped():
             error = float(np.square(self.test - reconstruct(self.test), dtype=np.float64).sum())
         self.points.append((seconds, 1 - error / self._variance))
+        print(f"point {seconds:.4f} {self.points[-1][1]:.5f}", flush=True)
         return seconds > self.limit
 
     def add_the_end(self) -> None:

@@ -6,6 +6,7 @@ autoencoders get data that is centred and scaled as a whole, the non-negative fa
 
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,7 @@ from sklearn.decomposition import (
 from sklearn.neural_network import MLPRegressor
 from torch import nn
 
-from benchmarks.hand_written import Network
-from benchmarks.peers.clock import Clock, Over
+from benchmarks.peers.clock import Clock
 
 HIDDEN = 128
 MOST_EPOCHS = 1000
@@ -33,27 +33,30 @@ Encoder = Callable[[Array], Any] | None
 
 def autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
     """sklearn-ae with its defaults; what follows training counts at every point."""
+    from skorch.callbacks import Callback
+
     from sklearn_ae import AutoencoderTransformer
 
-    class Report:
-        def setup(self, estimator, context):
-            pass
-
-        teardown = on_fit_task_begin = setup
-
-        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-            if context.task_name == "epoch":
-                with clock.stopped():
-                    score = clock.score(lambda X: fitted_estimator.inverse_transform(fitted_estimator.transform(X)))
-                return clock.note(score)
-            return False
+    class Report(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            with clock.stopped():
+                module = deepcopy(net.module_).eval()
+                module.load_state_dict(net.keep_best.chosen[1])
+            net.stop_ |= clock.point(lambda X: in_coordinates(model, module, X))
 
     model = AutoencoderTransformer(k, max_epochs=0, random_state=0).fit(X)
     clock.point(lambda X: model.inverse_transform(model.transform(X)))
     clock.start()
-    model.set_params(max_epochs=MOST_EPOCHS).set_callbacks(Report()).fit(X)
+    model.set_params(max_epochs=MOST_EPOCHS, callbacks=[Report()]).fit(X)
     clock.add_the_end()
     return model.transform
+
+
+def in_coordinates(model: Any, module: nn.Module, X: Array) -> Array:
+    """Return the reconstruction by a network that is still in training."""
+    with torch.no_grad():
+        z = model._coordinates.to_network(X, torch.float32)
+        return model._coordinates.to_data(module(z)).numpy()
 
 
 def hand_written(X: Array, k: int, clock: Clock) -> Encoder:
@@ -195,10 +198,7 @@ def through(net: nn.Module) -> Callable[[Array], Array]:
 
 
 def doubling() -> Any:
-    n = 1
-    while True:
-        yield n
-        n *= 2
+    return (2**i for i in range(11))
 
 
 def once(model: Any, X: Array, clock: Clock) -> Encoder:

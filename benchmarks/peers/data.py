@@ -24,7 +24,7 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
         X = np.random.default_rng(0).permutation(load_digits().data).astype(np.float32)
         train, test = X[:1437], X[1437:]
     elif name == "mnist":
-        (train, _), (test, _) = mnist(), mnist("test")
+        train, test = mnist()
     else:
         train, test = table(1_000_000, 1), table(20_000, 2)
     mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)

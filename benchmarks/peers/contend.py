@@ -1,0 +1,48 @@
+"""One contender on one data set, in a process of its own: python -m benchmarks.peers.contend NAME DATA.
+
+Prints a line for each point as it comes, and one of the costs in the end.
+"""
+
+import statistics
+import sys
+import time
+import warnings
+
+import torch
+
+from benchmarks.peers.clock import Clock
+from benchmarks.peers.contenders import CONTENDERS
+from benchmarks.peers.data import LIMITS, UNITS, load
+
+
+def kib(field: str) -> int:
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith(field)).split()[1])
+
+
+def seconds_of(call, repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main(name: str, data: str) -> None:
+    warnings.simplefilter("ignore")  # of fits that end at their limit
+    torch.set_num_threads(2)
+    X, test = load(data)
+    before = kib("VmRSS")
+    clock = Clock(test, X.mean(axis=0, dtype="float64"), LIMITS[data])
+    encode = CONTENDERS[name](X, UNITS[data], clock)
+    for seconds, score in clock.points:
+        print(f"final {seconds:.4f} {score:.5f}")
+    print(f"peak {(kib('VmHWM') - before) * 1024 / X.nbytes:.3f}")
+    if encode is not None:
+        print(f"rate {len(test) / seconds_of(lambda: encode(test), 5):.0f}")
+        print(f"latency {seconds_of(lambda: encode(test[:1]), 100):.7f}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

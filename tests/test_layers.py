@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sklearn_ae"
 LAYERS = [
-    ["_compat", "_threads", "_version"],
+    ["_compat", "_graph", "_threads", "_version"],
     ["_axes", "outputs"],
     ["losses", "codes", "penalties", "corruptions"],
     ["networks"],

@@ -1,7 +1,7 @@
 """Latency of onnxruntime beside transform and PCA's: `python -m benchmarks.bench_onnx`.
 
-One thread, float32 rows of the widths of digits and of MNIST. All are measured in turn, `REPEATS` times; the table shows
-the median time of a call with the least and the greatest of the repeats.
+One thread, float32 rows of the widths of digits and of MNIST. All are measured in turn, `REPEATS` times; the table
+shows the median time of a call with the least and the greatest of the repeats.
 """
 
 import time

@@ -40,6 +40,7 @@ LAYERS = [
     ["model_selection"],
     ["onnx", "datasets"],
     ["__init__"],
+    ["__main__"],
 ]
 LEVELS = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 #: What other files may import from the file of an axis: the base class, the registry, helpers; members never.

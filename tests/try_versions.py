@@ -20,7 +20,7 @@ EXTRAS = ("plot", "dask", "distributed", "onnx", "dev", "bench")
 TOOLS = {"mypy", "numpydoc", "pytest", "pytest-cov", "pytest-xdist", "ruff", "hypothesis"}
 
 
-def requirements() -> dict[str, str]:
+def requirements() -> dict[str, tuple[str, str]]:
     """Return what the package and its extras need, by name: the extras of a requirement and its lowest version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in EXTRAS for line in project["optional-dependencies"][extra])]
@@ -36,12 +36,12 @@ def pinned_torch() -> str:
 
 def wanted(which: str) -> list[str]:
     """Return what pip is to install for the "oldest" or the "newest" environment."""
-    oldest = [
+    lines = [
         f"{name}{extras}=={version}.*" if which == "oldest" and name not in TOOLS else f"{name}{extras}"
         for name, (extras, version) in requirements().items()
         if name != "torch"
     ]
-    return [pinned_torch(), *oldest]
+    return [pinned_torch(), *lines]
 
 
 def run(*command: object, check: bool = True) -> int:
@@ -57,7 +57,8 @@ def test(interpreter: str, which: str, arguments: list[str]) -> bool:
     run(python, "-m", "pip", "install", "--quiet", "setuptools", *wanted(which))
     run(python, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--editable", ROOT)
     run(python, "-m", "pip", "list", "--format", "freeze")
-    return run(python, "-m", "pytest", "-p", "no:cacheprovider", *arguments, check=False) == 0
+    warnings = ["-W", "default::DeprecationWarning"] if which == "oldest" else []  # old packages' of each other
+    return run(python, "-m", "pytest", "-p", "no:cacheprovider", *warnings, *arguments, check=False) == 0
 
 
 def main() -> int:

@@ -1,10 +1,28 @@
 """The one door to scikit-learn's private or version-dependent names."""
 
-from sklearn.base import _fit_context as fit_context
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sklearn.base import _fit_context
+from sklearn.utils import metaestimators
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 
-__all__ = ["ADAPTERS_MANAGER", "OUTPUT_CONFIG", "HasMethods", "Interval", "StrOptions", "fit_context"]
+__all__ = ["ADAPTERS_MANAGER", "OUTPUT_CONFIG", "HasMethods", "Interval", "StrOptions", "available_if", "fit_context"]
 
 #: Where ``set_output`` keeps what it was told, and ``clone`` looks for it.
 OUTPUT_CONFIG = "_sklearn_output_config"
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of methods that fit, with the types that it does not have."""
+    decorate: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+    return decorate
+
+
+def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of methods that not every instance has, with the types that it does not have."""
+    decorate: Callable[[Method], Method] = metaestimators.available_if(check)
+    return decorate

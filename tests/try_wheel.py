@@ -1,7 +1,7 @@
 """Install the wheel in dist/ into an empty environment and use it there: `make test-dist`.
 
 The environment, build/wheel/, gets what the wheel depends on and nothing else: no matplotlib, no pandas. torch is that
-of constraints.txt.
+of constraints.txt. mypy, which stays outside, then checks a user's script against the wheel's types.
 """
 
 import subprocess
@@ -77,6 +77,8 @@ def main() -> None:
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel], check=True)
     for command in (["-I", "-c", SMOKE], ["-I", "-m", "sklearn_ae"]):
         subprocess.run([python, *command], cwd=ENVIRONMENT, check=True)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-executable", python]
+    subprocess.run([*mypy, ROOT / "tests" / "typing_script.py"], cwd=ENVIRONMENT, check=True)  # as a user has it
 
 
 if __name__ == "__main__":

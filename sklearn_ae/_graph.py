@@ -48,21 +48,22 @@ class Graph:
         self.nodes.append(Node(operator, names, outputs, attributes))
         return outputs
 
-    def add_in_float32(self, operator: str, *inputs: Any, **attributes: Any) -> str:
-        """Return the name of what an operator that runtimes may have in float32 alone makes of its inputs."""
+    def add_in_float32(self, operator: str, x: str, *others: Any, **attributes: Any) -> str:
+        """Return the name of what an operator that runtimes may have in float32 alone makes of x and constants."""
         if self.dtype == np.float32:
-            return self.add(operator, *inputs, **attributes)
-        rounded = [self.add("Cast", x, to=FLOAT) for x in inputs]
-        return self.add("Cast", self.add(operator, *rounded, **attributes), to=DOUBLE)
+            return self.add(operator, x, *others, **attributes)
+        constants = [y if isinstance(y, str) else self._constant(y, np.float32) for y in others]
+        rounded = self.add("Cast", x, to=FLOAT)
+        return self.add("Cast", self.add(operator, rounded, *constants, **attributes), to=DOUBLE)
 
     def columns(self, x: str, start: int, stop: int) -> str:
         """Return the name of some consecutive columns of x."""
         return self.add("Slice", x, [start], [stop], [1])
 
-    def _constant(self, values: Any) -> str:
+    def _constant(self, values: Any, dtype: Any = None) -> str:
         array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
         name = f"constant_{len(self.constants)}"
-        self.constants[name] = array.astype(np.int64 if array.dtype.kind in "iu" else self.dtype)
+        self.constants[name] = array.astype(np.int64 if array.dtype.kind in "iu" else dtype or self.dtype)
         return name
 
 

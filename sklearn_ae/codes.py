@@ -264,9 +264,11 @@ class TopK(Code):
 
     def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
         k = count(self.k if self.k_transform is None else self.k_transform, n_components)
+        # onnxruntime, as in 1.24, divides by the number of rows: one more keeps an empty batch from ending the process
+        a = graph.add("Concat", a, np.zeros((1, n_components)), axis=0)
         values, units = graph.add_several(2, "TopK", a, [k], axis=1)
-        zeros = graph.add("Mul", a, 0.0)
-        return graph.add("ScatterElements", zeros, units, graph.add("Relu", values), axis=1)
+        codes = graph.add("ScatterElements", graph.add("Mul", a, 0.0), units, graph.add("Relu", values), axis=1)
+        return graph.add("Slice", codes, [0], [-1], [0])
 
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
         k = count(self.k, a.shape[-1])

@@ -333,6 +333,13 @@ def _gelu(graph: Graph, layer: Any, x: str) -> str | None:
     return graph.add("Mul", graph.add("Mul", x, share), 0.5)
 
 
+def _silu(graph: Graph, layer: Any, x: str) -> str:
+    if graph.dtype == np.float32:
+        return graph.add("Mul", x, graph.add("Sigmoid", x))
+    # onnxruntime, as in 1.24, fuses that to an operator that it does not have in float64
+    return graph.add("Div", x, graph.add("Add", graph.add("Exp", graph.add("Neg", x)), 1.0))
+
+
 def _convolution(graph: Graph, layer: Any, x: str) -> str | None:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return None
@@ -346,7 +353,7 @@ def _upsampling(graph: Graph, layer: Any, x: str) -> str | None:
         return None
     sizes = graph.add("Concat", graph.add("Slice", graph.add("Shape", x), [0], [2]), list(layer.size), axis=0)
     nearest = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-    return graph.add("Resize", x, "", "", sizes, **nearest)
+    return graph.add_in_float32("Resize", x, "", "", sizes, **nearest)
 
 
 def _unflattening(graph: Graph, layer: Any, x: str) -> str | None:
@@ -374,6 +381,6 @@ LAYERS: dict[type, Callable[[Graph, Any, str], str | None]] = {
     nn.GELU: _gelu,
     nn.ReLU: lambda graph, layer, x: graph.add("Relu", x),
     nn.Sigmoid: lambda graph, layer, x: graph.add("Sigmoid", x),
-    nn.SiLU: lambda graph, layer, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
+    nn.SiLU: _silu,
     nn.Tanh: lambda graph, layer, x: graph.add("Tanh", x),
 }

@@ -49,9 +49,19 @@ def run(*command: object, check: bool = True) -> int:
     return subprocess.run([str(part) for part in command], cwd=ROOT, check=check).returncode
 
 
-def test(interpreter: str, which: str, arguments: list[str]) -> bool:
+def interpreter_of(version: str) -> str | None:
+    """Return a Python of a version that runs: on the path, where its name may be there without it, or of pyenv."""
+    pyenv = Path.home() / ".pyenv" / "versions"
+    for python in (shutil.which(f"python{version}"), *pyenv.glob(f"{version}.*/bin/python")):
+        probe = [python, "-c", "import ensurepip, venv"]
+        if python is not None and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            return str(python)
+    return None
+
+
+def test(interpreter: str, version: str, which: str, arguments: list[str]) -> bool:
     """Return whether the tests pass in a new environment."""
-    environment = FOLDER / f"{which}-{Path(interpreter).name}"
+    environment = FOLDER / f"{which}-{version}"
     python = environment / "bin" / "python"
     run(interpreter, "-m", "venv", "--clear", environment)
     run(python, "-m", "pip", "install", "--quiet", "setuptools", *wanted(which))
@@ -65,12 +75,12 @@ def main() -> int:
     """Test all that there is and tell the result of each."""
     results = {}
     for version in PYTHONS:
-        interpreter = shutil.which(f"python{version}")
+        interpreter = interpreter_of(version)
         if interpreter is None:
             print(f"Python {version} is not on this machine: not tested")
             continue
         for which in ("oldest", "newest") if version == PYTHONS[0] else ("newest",):
-            results[f"Python {version}, {which}"] = test(interpreter, which, sys.argv[1:])
+            results[f"Python {version}, {which}"] = test(interpreter, version, which, sys.argv[1:])
     for name, passed in results.items():
         print(f"{name}: {'passed' if passed else 'FAILED'}")
     return not (results and all(results.values()))

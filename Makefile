@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-all lint bench bench-floor bench-peers bench-quality bench-data soak docs clean
+.PHONY: help env demo test test-all test-versions test-dist lint dist bench bench-floor bench-peers bench-quality \
+  bench-data soak docs clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -25,10 +26,22 @@ test: $(STAMP) ## run the fast tests in WORKERS=2 processes, with coverage
 test-all: $(STAMP) ## run the slow tests too
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(COVERAGE)
 
+test-versions: ## run the fast tests against the oldest and the newest versions of all dependencies (half an hour)
+	@$(or $(PYTHON),python3) tests/try_versions.py -n $(WORKERS) --dist worksteal
+
 lint: $(STAMP) ## check style, format and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+dist: $(STAMP) ## build the source distribution and the wheel into dist/, and check them
+	@rm -rf build/lib build/bdist.* dist
+	@$(PY) -m pip install --quiet --constraint constraints.txt build twine
+	@$(PY) -m build --no-isolation
+	@$(PY) -m twine check --strict dist/*
+
+test-dist: dist ## use the wheel in an empty environment
+	@$(PY) tests/try_wheel.py
 
 bench: $(STAMP) ## measure speed and memory beside a hand-written loop, skorch, MLPRegressor and PCA
 	@$(PY) -m benchmarks.bench_speed

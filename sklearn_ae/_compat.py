@@ -1,7 +1,11 @@
 """The one door to scikit-learn's private or version-dependent names."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import sklearn
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
+from sklearn.utils import metaestimators
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 
@@ -38,8 +42,23 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "available_if",
     "fit_context",
 ]
 
 #: Where ``set_output`` keeps what it was told, and ``clone`` looks for it.
 OUTPUT_CONFIG = "_sklearn_output_config"
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of methods that fit, with the types that it does not have."""
+    decorate: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+    return decorate
+
+
+def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of methods that not every instance has, with the types that it does not have."""
+    decorate: Callable[[Method], Method] = metaestimators.available_if(check)
+    return decorate

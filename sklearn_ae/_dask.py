@@ -63,7 +63,8 @@ class DaskBlocks:
         return numbers(self._blocks[i].compute(), self.dtype)
 
     def _counted(self) -> list[int]:
-        from dask import compute, delayed
+        from dask.base import compute
+        from dask.delayed import delayed
 
         return list(compute(*map(delayed(len), self._blocks)))
 
@@ -106,7 +107,8 @@ def _summed(method: Callable[..., Any]) -> Callable[..., Any]:
     def of_any(self: Any, X: Any) -> Any:
         if not is_dask(X):
             return method(self, X)
-        from dask import compute, delayed
+        from dask.base import compute
+        from dask.delayed import delayed
 
         X = _in_blocks_of_rows(X)
         like = np.zeros((0, len(method(self, _example(X)))))
@@ -145,7 +147,7 @@ def _frozen(estimator: Any) -> Any:
 
     Names were checked beforehand: blocks come without.
     """
-    from dask import delayed
+    from dask.delayed import delayed
 
     frozen = deepcopy(estimator)
     vars(frozen).pop("feature_names_in_", None)

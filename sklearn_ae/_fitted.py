@@ -9,12 +9,11 @@ import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from sklearn_ae._axes import member
-from sklearn_ae._compat import ADAPTERS_MANAGER, OUTPUT_CONFIG
+from sklearn_ae._compat import ADAPTERS_MANAGER, OUTPUT_CONFIG, available_if
 from sklearn_ae._dask import on_dask_collections
 from sklearn_ae._data import Coordinates
 from sklearn_ae._inference import Inference

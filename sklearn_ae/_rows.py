@@ -23,7 +23,7 @@ BUFFER_ENTRIES = 2**23
 WIDER_CHUNKS = 4
 
 
-class Rows(Dataset):
+class Rows(Dataset[Any]):
     """Rows of a tensor, by index; each is its own target.
 
     Parameters

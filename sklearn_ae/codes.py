@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from sklearn_ae._axes import Member, Setting, Step
+from sklearn_ae._graph import Graph
 
 __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 
@@ -60,6 +61,10 @@ class Code(Member):
         """Return the code that a training step uses, after a share of the training in [0, 1]."""
         return self(a)
 
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        """Add to a graph what ``__call__`` computes for the pre-activation named a, and return its result's name."""
+        raise NotImplementedError
+
 
 class Identity(Code):
     """The code of PCA: the encoder's output as it is, h = a.
@@ -91,6 +96,9 @@ class Identity(Code):
     def __call__(self, a: Tensor) -> Tensor:
         return a
 
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        return a
+
 
 class ReLU(Code):
     """Codes in [0, inf), many of them zero: h = max(0, a).
@@ -113,6 +121,9 @@ class ReLU(Code):
 
     def __call__(self, a: Tensor) -> Tensor:
         return torch.relu(a)
+
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        return graph.add("Relu", a)
 
 
 class Sigmoid(Code):
@@ -138,6 +149,9 @@ class Sigmoid(Code):
     def __call__(self, a: Tensor) -> Tensor:
         return torch.sigmoid(a)
 
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        return graph.add("Sigmoid", a)
+
 
 class Tanh(Code):
     """Codes in (-1, 1): h = tanh(a).
@@ -160,6 +174,9 @@ class Tanh(Code):
 
     def __call__(self, a: Tensor) -> Tensor:
         return torch.tanh(a)
+
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        return graph.add("Tanh", a)
 
 
 class TopK(Code):
@@ -245,6 +262,14 @@ class TopK(Code):
     def __call__(self, a: Tensor) -> Tensor:
         return largest(a, count(self.k if self.k_transform is None else self.k_transform, a.shape[-1]))
 
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        k = count(self.k if self.k_transform is None else self.k_transform, n_components)
+        # onnxruntime, as in 1.24, divides by the number of rows: one more keeps an empty batch from ending the process
+        a = graph.add("Concat", a, np.zeros((1, n_components)), axis=0)
+        values, units = graph.add_several(2, "TopK", a, [k], axis=1)
+        codes = graph.add("ScatterElements", graph.add("Mul", a, 0.0), units, graph.add("Relu", values), axis=1)
+        return graph.add("Slice", codes, [0], [-1], [0])
+
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
         k = count(self.k, a.shape[-1])
         widening = 1 + 3 * (1 - progress / self.anneal) if progress < self.anneal else 1.0
@@ -309,6 +334,9 @@ class WinnerTakeAll(Code):
 
     def __call__(self, a: Tensor) -> Tensor:
         return torch.relu(a)
+
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        return graph.add("Relu", a)
 
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
         return largest(a.T, count(float(self.rate), len(a))).T
@@ -395,6 +423,9 @@ class Gaussian(Code):
 
     def __call__(self, a: Tensor) -> Tensor:
         return a.chunk(2, dim=-1)[0]
+
+    def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
+        return graph.columns(a, 0, n_components)
 
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
         mean, log_variance = a.chunk(2, dim=-1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._functions import leaky_clip
+from sklearn_ae._graph import Graph, translate
 
 __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Softmax", "Softplus"]
 
@@ -45,6 +46,10 @@ class Output(nn.Module):
     def set_range(self, low: Tensor, high: Tensor) -> None:
         """Take note of the least and the greatest value of each feature, both (n_features,)."""
 
+    def to_onnx(self, graph: Graph, u: str) -> str:
+        """Add to a graph what ``forward`` computes for the output named u, and return the name of the result."""
+        raise NotImplementedError
+
 
 class Identity(Output):
     """The decoder's output as it is: ``output_activation="identity"``.
@@ -64,6 +69,9 @@ class Identity(Output):
 
     def forward(self, u: Tensor) -> Tensor:
         """Return u."""
+        return u
+
+    def to_onnx(self, graph: Graph, u: str) -> str:
         return u
 
 
@@ -108,6 +116,9 @@ class Clip(Output):
             return leaky_clip(u, self.low, self.high, self.leak)
         return torch.clamp(u, self.low, self.high)
 
+    def to_onnx(self, graph: Graph, u: str) -> str:
+        return graph.add("Min", graph.add("Max", u, self.low), self.high)
+
 
 class Probabilities(Output):
     """Base class of the outputs in (0, 1), for data in [0, 1] as it is."""
@@ -144,6 +155,9 @@ class Sigmoid(Probabilities):
         """Return the sigmoid of u."""
         return torch.sigmoid(u)
 
+    def to_onnx(self, graph: Graph, u: str) -> str:
+        return graph.add("Sigmoid", u)
+
 
 class Softplus(Output):
     """Outputs in (0, inf), log(1 + exp(u)), for data from 0 up: ``output_activation="softplus"``.
@@ -178,6 +192,9 @@ class Softplus(Output):
         """Return log(1 + exp(u))."""
         return nn.functional.softplus(u)
 
+    def to_onnx(self, graph: Graph, u: str) -> str:
+        return graph.add_in_float32("Softplus", u)
+
 
 class Softmax(Probabilities):
     """Outputs in (0, 1) that sum to 1 in each row, exp(u_j) / sum_i exp(u_i): ``output_activation="softmax"``.
@@ -204,6 +221,9 @@ class Softmax(Probabilities):
     def forward(self, u: Tensor) -> Tensor:
         """Return the softmax of u over its last axis."""
         return torch.softmax(u, dim=-1)
+
+    def to_onnx(self, graph: Graph, u: str) -> str:
+        return graph.add("Softmax", u, axis=1)
 
 
 class ByColumns(Output):
@@ -252,6 +272,12 @@ class ByColumns(Output):
     def forward(self, u: Tensor) -> Tensor:
         """Return each activation of its columns of u."""
         return self._gather([output(u[..., part]) for output, part in self._parts()])
+
+    def to_onnx(self, graph: Graph, u: str) -> str:
+        parts = [
+            translate(output, "forward", graph, graph.add("Gather", u, part, axis=1)) for output, part in self._parts()
+        ]
+        return graph.add("Gather", graph.add("Concat", *parts, axis=1), self.position, axis=1)
 
 
 OUTPUTS: dict[str, type[Output]] = {

@@ -87,4 +87,4 @@ def test_no_check_fails_or_is_skipped(parameters):
 def test_without_the_variable_only_the_array_api_is_skipped():
     logs = check_estimator(AutoencoderTransformer(max_epochs=3), on_skip=None)
     left = {log["check_name"]: log["status"] for log in logs if log["status"] != "passed"}
-    assert left == {"check_array_api_input": "skipped"}
+    assert left.items() <= {"check_array_api_input": "skipped"}.items()  # which scikit-learn 1.6 does not have

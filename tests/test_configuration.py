@@ -245,7 +245,7 @@ def test_entries_that_are_not_finite_are_named_by_column(small, value, message):
 
 
 def test_frames_name_the_column(small):
-    frame = pd.DataFrame(small, columns=list("abcdefgh"))
+    frame = pd.DataFrame(small.copy(), columns=list("abcdefgh"))
     frame.loc[3, "d"] = np.nan
     with pytest.raises(ValueError, match="NaN in column 'd'"):
         quick().fit(frame)
@@ -269,7 +269,7 @@ def test_data_of_other_shapes_and_dtypes_is_refused(X, message):
 
 
 def test_transform_names_the_column_too(small):
-    frame = pd.DataFrame(small, columns=list("abcdefgh"))
+    frame = pd.DataFrame(small.copy(), columns=list("abcdefgh"))
     autoencoder = quick().fit(frame)
     frame.loc[3, "c"] = np.nan
     with pytest.raises(ValueError, match="NaN in column 'c'"):

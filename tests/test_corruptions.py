@@ -125,7 +125,7 @@ def test_nothing_and_zero_are_no_corruption(value):
     assert corruption_of(value) is None
 
 
-@pytest.mark.parametrize("rate", [0.3, np.float32(0.3), np.float64(0.3)], ids=repr)
+@pytest.mark.parametrize("rate", [0.3, np.float32(0.3), np.float64(0.3)], ids=lambda rate: type(rate).__name__)
 def test_a_number_is_a_rate_of_masking(rate):
     assert corruption_of(rate) == Masking(float(rate))
 

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sklearn_ae"
 LAYERS = [
-    ["_compat", "_fit_tasks", "_functions", "_threads", "_version"],
+    ["_compat", "_fit_tasks", "_functions", "_graph", "_threads", "_version"],
     ["_axes", "outputs"],
     ["losses", "codes", "penalties", "corruptions"],
     ["networks"],
@@ -41,6 +41,7 @@ LAYERS = [
     ["model_selection"],
     ["onnx", "datasets"],
     ["__init__"],
+    ["__main__"],
 ]
 LEVELS = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 #: What other files may import from the file of an axis: the base class, the registry, helpers; members never.

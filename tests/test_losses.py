@@ -391,7 +391,11 @@ def test_columns_by_name_index_and_slice_are_the_same(columns):
     assert parts == Mixed([(CrossEntropy(), [2, 3, 4]), (SquaredError(), [0, 1, 5])])
 
 
-@pytest.mark.parametrize("column", ["sold", 1, -5, np.int64(1), ["sold"], [1], slice(1, 2)], ids=repr)
+@pytest.mark.parametrize(
+    "column",
+    ["sold", 1, -5, np.int64(1), ["sold"], [1], slice(1, 2)],
+    ids=lambda column: f"{type(column).__name__} {column!r}",
+)
 def test_one_column_needs_no_list(column):
     assert Mixed([("log_loss", column)]).for_columns(6, NAMES).losses[0] == (LogLoss(), [1])
 

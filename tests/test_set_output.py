@@ -11,6 +11,7 @@ from helpers import quick
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -119,7 +120,7 @@ def test_pipelines_and_unions_set_the_output_of_transform(output, table):
     assert pipeline.inverse_transform(codes).shape == table.shape
     assert isinstance(model.inverse_transform(codes), pd.DataFrame)
     for composite in (
-        FeatureUnion([("one", quick()), ("other", quick(1).set_output(inverse_transform="pandas"))]),
+        FeatureUnion([("one", quick().set_output(inverse_transform="pandas")), ("other", PCA(1))]),
         ColumnTransformer([("one", quick(), NAMES[:4]), ("other", quick(1), NAMES[4:])]),
     ):
         framed = composite.set_output(transform=output).fit_transform(table)

@@ -72,7 +72,7 @@ def test_the_start_is_pca(make, X):
 def test_the_start_of_a_wide_matrix_is_pca():
     """More columns than the dense eigenproblem is for, and than rows."""
     rng = np.random.default_rng(0)
-    given = sparse.random_array((300, 6000), density=0.002, rng=rng)
+    given = sparse.random(300, 6000, density=0.002, random_state=rng)
     given = sparse.csr_array(
         given + sparse.csr_array(rng.random((300, 1)) < 0.5) @ sparse.csr_array(rng.random((1, 6000)) < 0.02)
     )
@@ -158,7 +158,7 @@ def test_rows_and_columns_of_zeros(X):
 
 def test_explicit_zeros_and_duplicates_mean_what_they_say(X, dense):
     doubled = sparse.coo_array(X)
-    rows, columns = (np.concatenate([each, each]) for each in doubled.coords)
+    rows, columns = (np.concatenate([each, each]) for each in (doubled.row, doubled.col))
     halves = np.concatenate([doubled.data, doubled.data]) / 2
     order = np.argsort(rows, kind="stable")
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(X)))])
@@ -185,7 +185,7 @@ def test_never_made_dense_as_a_whole(settings, monkeypatch):
 
         return toarray
 
-    given = sparse.random_array((3000, 1000), density=0.01, format="csr", rng=np.random.default_rng(0))
+    given = sparse.csr_array(sparse.random(3000, 1000, density=0.01, random_state=0))
     if settings.get("missing") == "mask":
         given.data[::7] = np.nan
     for kind in (sparse.csr_array, sparse.csc_array, sparse.coo_array):

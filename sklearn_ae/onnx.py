@@ -1,0 +1,386 @@
+"""Fitted autoencoders as ONNX models, which run without torch and scikit-learn; needs the extra ``onnx``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sklearn_ae._autoencoder import AutoencoderTransformer
+from sklearn_ae._data import Coordinates
+from sklearn_ae._graph import DOUBLE, Graph, Node, refused, translate
+from sklearn_ae._inference import Inference
+from sklearn_ae._version import __version__
+from sklearn_ae.modules import CodeMap, CodeOrder, CodeScale
+from sklearn_ae.networks import AffineNetwork
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["decoder_to_onnx", "encoder_to_onnx", "register_with_skl2onnx"]
+
+OPSET = 17  # all that the operators need; runtimes since 2022 know it
+
+
+def encoder_to_onnx(
+    estimator: AutoencoderTransformer, path: str | os.PathLike[str] | None = None, *, dtype: Any = "float32"
+) -> ModelProto:
+    """Return what ``transform`` computes as an ONNX model.
+
+    Its input is ``X`` of shape (n_samples, n_features), dense, with any number of rows; its output is ``codes``. With
+    ``missing="mask"`` entries of X may be NaN. A model does not look at its input: where ``transform`` refuses what is
+    not finite, the codes are not finite either.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+        A fitted one. The model does not change with it afterwards.
+    path : str or path-like, default=None
+        File to write the model to. None for none.
+    dtype : {"float32", "float64"} or dtype, default="float32"
+        Precision of input, output and all between.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        The model, of opset 17.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If a part of the estimator has no translation, or if the scale of the data leaves the range of float32. Nothing
+        is written then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.onnx import encoder_to_onnx
+    >>> X = load_digits().data.astype(np.float32)
+    >>> autoencoder = AutoencoderTransformer(4, max_epochs=5, random_state=0).fit(X)
+    >>> session = onnxruntime.InferenceSession(encoder_to_onnx(autoencoder).SerializeToString())
+    >>> (codes,) = session.run(["codes"], {"X": X})
+    >>> np.allclose(codes, autoencoder.transform(X), atol=1e-4)
+    True
+    """
+    graph = _graph_for(estimator, dtype)
+    codes = _add_encoder(graph, "X", estimator._inference)
+    sizes = {"X": estimator.n_features_in_, "codes": estimator.n_components_}
+    return _model(graph, sizes, codes, path)
+
+
+def decoder_to_onnx(
+    estimator: AutoencoderTransformer, path: str | os.PathLike[str] | None = None, *, dtype: Any = "float32"
+) -> ModelProto:
+    """Return what ``inverse_transform`` computes as an ONNX model.
+
+    Its input is ``codes`` of shape (n_samples, n_components), with any number of rows; its output is ``X``.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+        A fitted one. The model does not change with it afterwards.
+    path : str or path-like, default=None
+        File to write the model to. None for none.
+    dtype : {"float32", "float64"} or dtype, default="float32"
+        Precision of input, output and all between.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        The model, of opset 17.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If a part of the estimator has no translation, or if the scale of the data leaves the range of float32. Nothing
+        is written then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.onnx import decoder_to_onnx
+    >>> X = load_digits().data.astype(np.float32)
+    >>> autoencoder = AutoencoderTransformer(4, max_epochs=5, random_state=0).fit(X)
+    >>> session = onnxruntime.InferenceSession(decoder_to_onnx(autoencoder).SerializeToString())
+    >>> codes = autoencoder.transform(X)
+    >>> (images,) = session.run(["X"], {"codes": codes})
+    >>> np.allclose(images, autoencoder.inverse_transform(codes), atol=1e-4)
+    True
+    """
+    graph = _graph_for(estimator, dtype)
+    X = _add_decoder(graph, "codes", estimator._inference)
+    sizes = {"codes": estimator.n_components_, "X": estimator.n_features_in_}
+    return _model(graph, sizes, X, path)
+
+
+def register_with_skl2onnx() -> None:
+    """Teach skl2onnx to convert an autoencoder, alone and as a step of a Pipeline or a ColumnTransformer.
+
+    ``skl2onnx.to_onnx`` then makes one model of a whole Pipeline. As in ``transform``, float32
+    stays float32, and any other input is computed in float64. Calling it again changes nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> import skl2onnx
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.onnx import register_with_skl2onnx
+    >>> X, y = load_digits(return_X_y=True)
+    >>> autoencoder = AutoencoderTransformer(8, max_epochs=5, random_state=0)
+    >>> pipeline = make_pipeline(autoencoder, LogisticRegression(max_iter=1000)).fit(X, y)
+    >>> register_with_skl2onnx()
+    >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32))
+    >>> session = onnxruntime.InferenceSession(model.SerializeToString())
+    >>> labels, _ = session.run(None, {"X": X.astype(np.float32)})
+    >>> bool((labels == pipeline.predict(X)).all())
+    True
+    """
+    from skl2onnx import update_registered_converter
+
+    update_registered_converter(AutoencoderTransformer, "SklearnAeAutoencoderTransformer", _set_shape, _convert)
+
+
+def _set_shape(operator: Any) -> None:
+    """Tell skl2onnx the type and the shape of the codes."""
+    estimator, (X,) = operator.raw_operator, operator.inputs
+    operator.outputs[0].type = _type_of_codes(X)([X.get_first_dimension(), estimator.n_components_])
+
+
+def _type_of_codes(X: Any) -> type:
+    """Return the type of skl2onnx for the codes of X: as in ``transform``, float32 stays, all else is float64."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    return FloatTensorType if isinstance(X.type, FloatTensorType) else DoubleTensorType
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the encoder to the model that skl2onnx is making."""
+    from onnx import numpy_helper
+    from skl2onnx.common.data_types import FloatTensorType
+
+    estimator, (X,), (output,) = operator.raw_operator, operator.inputs, operator.outputs
+    in_float32 = _type_of_codes(X) is FloatTensorType
+    graph = _graph_for(estimator, np.float32 if in_float32 else np.float64)
+    x = "X" if in_float32 else graph.add("Cast", "X", to=DOUBLE)
+    names = {"X": X.full_name, _add_encoder(graph, x, estimator._inference): output.full_name}
+    for name, values in graph.constants.items():
+        names[name] = scope.get_unique_variable_name(name)
+        container.add_initializer(names[name], None, None, numpy_helper.from_array(values, names[name]))
+    for node in graph.nodes:
+        names |= {name: scope.get_unique_variable_name(name) for name in node.outputs if name not in names}
+        inputs, outputs = ([names[name] for name in some] for some in (node.inputs, node.outputs))
+        unique = scope.get_unique_operator_name(node.operator)
+        container.add_node(node.operator, inputs, outputs, name=unique, **node.attributes)
+
+
+def _model(graph: Graph, sizes: dict[str, int], result: str, path: str | os.PathLike[str] | None) -> ModelProto:
+    """Return the model of a graph from the first name in `sizes` to the second, which is to name the result."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    x, y = sizes
+    graph.nodes.append(Node("Identity", [result], [y], {}))
+    float_type = helper.np_dtype_to_tensor_dtype(graph.dtype)
+    given, made = (
+        helper.make_tensor_value_info(name, float_type, ["n_samples", n_columns]) for name, n_columns in sizes.items()
+    )
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node(n.operator, n.inputs, n.outputs, **n.attributes) for n in graph.nodes],
+            f"{x} to {y}",
+            [given],
+            [made],
+            [numpy_helper.from_array(values, name) for name, values in graph.constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", OPSET)]),
+        producer_name="sklearn-ae",
+        producer_version=__version__,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    if path is not None:
+        onnx.save(model, path)
+    return model
+
+
+def _graph_for(estimator: Any, dtype: Any) -> Graph:
+    """Return an empty graph in a precision that suits the estimator, which is to be a fitted autoencoder."""
+    if not isinstance(estimator, AutoencoderTransformer):
+        raise TypeError(
+            f"estimator={estimator!r} is no AutoencoderTransformer. For a Pipeline that holds one call "
+            "register_with_skl2onnx() and then skl2onnx.to_onnx(pipeline, X)."
+        )
+    check_is_fitted(estimator)
+    if dtype not in ("float32", "float64", np.float32, np.float64):
+        raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float64'.")
+    scale, greatest, limits = estimator._coordinates.scale, np.abs(estimator.mean_).max(), np.finfo(dtype)
+    if not (greatest < limits.max and limits.tiny < scale < limits.max):
+        raise ValueError(
+            f"The data of fit has a scale of {scale:g} and means up to {greatest:g}, which leaves the range of "
+            f"{np.dtype(dtype)}: pass dtype='float64', to skl2onnx float64 data."
+        )
+    return Graph(dtype)
+
+
+def _add_encoder(graph: Graph, X: str, inference: Inference) -> str:
+    """Return the name of the codes of X."""
+    module = inference.module64
+    z = _to_network(graph, X, inference.coordinates)
+    if inference.fill is not None:
+        z = graph.add("Where", graph.add("IsNaN", z), inference.fill, z)
+    network = _known(module.network)
+    a = _plus(graph, _layer(graph, network.encoder_affine, z), network.encoder_hidden, z)
+    h = translate(module.code, "__call__", graph, a, module.n_units)
+    if module.n_components < module.n_units:
+        h = graph.columns(h, 0, module.n_components)
+    code_map = module.code_map
+    if isinstance(code_map, CodeMap):
+        return graph.add("Gemm", graph.add("Sub", h, code_map.centre), code_map.matrix, transB=1)
+    if isinstance(code_map, CodeOrder):
+        return graph.add("Gather", h, code_map.order, axis=1)
+    return graph.add("Mul", h, code_map.scale)
+
+
+def _add_decoder(graph: Graph, codes: str, inference: Inference) -> str:
+    """Return the name of what is made of codes."""
+    module, bounds = inference.module64, inference.bounds
+    h = _undo_code_map(graph, codes, module.code_map)
+    if module.n_components < module.n_units:
+        h = graph.add("Pad", h, [0, 0, 0, module.n_units - module.n_components])
+    network = _known(module.network)
+    u = graph.add("Gemm", h, network.decoder_weight, network.decoder_bias, transB=1)
+    u = _plus(graph, u, network.decoder_hidden, h)
+    X = _to_data(graph, translate(module.output, "forward", graph, u), inference.coordinates)
+    return X if bounds is None else graph.add("Min", graph.add("Max", X, bounds[0]), bounds[1])
+
+
+def _undo_code_map(graph: Graph, codes: str, code_map: CodeMap | CodeOrder | CodeScale) -> str:
+    if isinstance(code_map, CodeMap):
+        return graph.add("Gemm", codes, code_map.inverse, code_map.centre, transB=1)
+    if isinstance(code_map, CodeOrder):
+        return graph.add("Gather", codes, code_map.position, axis=1)
+    return graph.add("Div", codes, code_map.scale)
+
+
+def _to_network(graph: Graph, X: str, coordinates: Coordinates) -> str:
+    """Return the name of X in the network's coordinates; float32 is centred in two steps, as it is in ``transform``."""
+    offset = coordinates.offset
+    high = offset.astype(graph.dtype)
+    z = graph.add("Sub", graph.add("Sub", X, high), offset - high)
+    return graph.add("Div", z, coordinates.widths)
+
+
+def _to_data(graph: Graph, z: str, coordinates: Coordinates) -> str:
+    return graph.add("Add", graph.add("Mul", z, coordinates.widths), coordinates.offset)
+
+
+def _known(network: nn.Module) -> AffineNetwork:
+    """Return a network whose halves are those of the package: an affine path with layers beside it."""
+    own = any(getattr(type(network), half, None) is not getattr(AffineNetwork, half) for half in ("encode", "decode"))
+    if own or not isinstance(network, AffineNetwork):
+        raise refused(network)
+    return network
+
+
+def _plus(graph: Graph, affine: str, hidden: nn.Module | None, x: str) -> str:
+    """Return the name of the sum of an affine path and what layers make of x."""
+    return affine if hidden is None else graph.add("Add", affine, _layer(graph, hidden, x))
+
+
+def _layer(graph: Graph, layer: nn.Module, x: str) -> str:
+    """Return the name of what a layer makes of x."""
+    computing = next(cls for cls in type(layer).__mro__ if "forward" in vars(cls))
+    translation = LAYERS.get(computing)
+    made = None if translation is None else translation(graph, layer, x)
+    if made is None:
+        raise refused(layer)
+    return made
+
+
+def _sequential(graph: Graph, layers: Any, x: str) -> str:
+    for layer in layers:
+        x = _layer(graph, layer, x)
+    return x
+
+
+def _affine(graph: Graph, layer: Any, x: str) -> str:
+    bias = [] if layer.bias is None else [layer.bias]
+    return graph.add("Gemm", x, layer.weight, *bias, transB=1)
+
+
+def _gelu(graph: Graph, layer: Any, x: str) -> str | None:
+    if layer.approximate != "none":
+        return None
+    share = graph.add("Add", graph.add_in_float32("Erf", graph.add("Mul", x, np.sqrt(0.5))), 1.0)
+    return graph.add("Mul", graph.add("Mul", x, share), 0.5)
+
+
+def _silu(graph: Graph, layer: Any, x: str) -> str:
+    if graph.dtype == np.float32:
+        return graph.add("Mul", x, graph.add("Sigmoid", x))
+    # onnxruntime, as in 1.24, fuses that to an operator that it does not have in float64
+    return graph.add("Div", x, graph.add("Add", graph.add("Exp", graph.add("Neg", x)), 1.0))
+
+
+def _convolution(graph: Graph, layer: Any, x: str) -> str | None:
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return None
+    bias = [] if layer.bias is None else [layer.bias]
+    shape = {"strides": list(layer.stride), "dilations": list(layer.dilation), "pads": list(layer.padding) * 2}
+    return graph.add_in_float32("Conv", x, layer.weight, *bias, group=layer.groups, **shape)
+
+
+def _upsampling(graph: Graph, layer: Any, x: str) -> str | None:
+    if layer.mode != "nearest" or not isinstance(layer.size, tuple):
+        return None
+    sizes = graph.add("Concat", graph.add("Slice", graph.add("Shape", x), [0], [2]), list(layer.size), axis=0)
+    nearest = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    return graph.add_in_float32("Resize", x, "", "", sizes, **nearest)
+
+
+def _unflattening(graph: Graph, layer: Any, x: str) -> str | None:
+    return graph.add("Reshape", x, [0, *layer.unflattened_size]) if layer.dim == 1 else None
+
+
+def _flattening(graph: Graph, layer: Any, x: str) -> str | None:
+    return graph.add("Flatten", x, axis=1) if (layer.start_dim, layer.end_dim) == (1, -1) else None
+
+
+def _unchanged(graph: Graph, layer: Any, x: str) -> str:
+    return x
+
+
+#: What a layer of torch is in ONNX, None for settings that have no translation.
+LAYERS: dict[type, Callable[[Graph, Any, str], str | None]] = {
+    nn.Sequential: _sequential,
+    nn.Linear: _affine,
+    nn.Conv2d: _convolution,
+    nn.Upsample: _upsampling,
+    nn.Unflatten: _unflattening,
+    nn.Flatten: _flattening,
+    nn.Identity: _unchanged,
+    nn.Dropout: _unchanged,
+    nn.GELU: _gelu,
+    nn.ReLU: lambda graph, layer, x: graph.add("Relu", x),
+    nn.Sigmoid: lambda graph, layer, x: graph.add("Sigmoid", x),
+    nn.SiLU: _silu,
+    nn.Tanh: lambda graph, layer, x: graph.add("Tanh", x),
+}

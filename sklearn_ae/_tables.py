@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from sklearn_ae._data import Columns, Spread, chunks, column_list
+from sklearn_ae._data import Columns, Spread, as_tensor, chunks, column_list
 
 __all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 
@@ -59,10 +59,10 @@ class Table:
             for _, x in self.chunks():
                 observed = ~np.isnan(x) if allow_nan and np.isnan(x.sum()) else None
                 origin = _first(x, observed) if origin is None else origin
-                total += _total(np.subtract(x, origin, dtype=np.float64), observed)
+                sums, least, greatest = _sums_and_bounds(x, origin, observed)
+                total += sums
                 n_observed += len(x) if observed is None else observed.sum(axis=0)
-                low = np.fmin(low, x.min(axis=0) if observed is None else np.fmin.reduce(x, axis=0))
-                high = np.fmax(high, x.max(axis=0) if observed is None else np.fmax.reduce(x, axis=0))
+                low, high = np.fmin(low, least), np.fmax(high, greatest)
             finite = np.isfinite(total) & np.isfinite(np.where(n_observed > 0, high - low, 0.0))
         if not finite.all():
             self._refuse_nonfinite(~finite, names, allow_nan)
@@ -71,15 +71,14 @@ class Table:
 
     def spread(self, columns: Columns) -> Spread:
         """Return how entries lie between the bounds of the columns."""
-        unit = _unit_of(columns)
+        unit, (low, high) = _unit_of(columns), map(as_tensor, columns.bounds)
         squares, on_bounds = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
         for _, x in self.chunks():
-            deviations = np.subtract(x, columns.mean, dtype=np.float64)
-            deviations /= unit
-            np.square(deviations, out=deviations)
-            sums = deviations.sum(axis=0)
-            squares += sums if np.isfinite(sums).all() else np.nansum(deviations, axis=0)
-            on_bounds += ((x == columns.low) | (x == columns.high)).sum(axis=0)
+            t = _floats(x)
+            deviations = (t.double() - as_tensor(columns.mean)).div_(unit).square_()
+            sums = deviations.sum(0)
+            squares += (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
+            on_bounds += ((t == low) | (t == high)).sum(0).numpy()
         return Spread(unit, squares, columns.n_observed, on_bounds)
 
     def _refuse_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
@@ -194,6 +193,11 @@ def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: 
     )
 
 
+def _floats(x: np.ndarray) -> torch.Tensor:
+    """Return entries of any type as a tensor in float32 where they are that, otherwise in float64."""
+    return as_tensor(x if x.dtype == np.float32 else x.astype(np.float64, copy=False))
+
+
 def _first(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     """Return the first observed entry of each column in float64, 0 where there is none."""
     if observed is None:
@@ -201,8 +205,13 @@ def _first(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     return np.where(observed.any(axis=0), x[observed.argmax(axis=0), np.arange(x.shape[1])], 0).astype(np.float64)
 
 
-def _total(differences: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
-    return (differences if observed is None else np.where(observed, differences, 0)).sum(axis=0)
+def _sums_and_bounds(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """Return the sum, about an origin, and the bounds of the observed entries of each column."""
+    if observed is None:
+        t = _floats(x)
+        return (t.double() - as_tensor(origin)).sum(0).numpy(), *(bound.numpy() for bound in t.aminmax(dim=0))
+    sums = np.where(observed, np.subtract(x, origin, dtype=np.float64), 0).sum(axis=0)
+    return sums, np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
 
 
 def _observed_columns(

@@ -292,13 +292,17 @@ class AutoencoderNet(NeuralNet):
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
             baseline = x if self.validation_mean is None else x - self.validation_mean
-            differences = (x - output, baseline)
-            known = differences if observed is None else (difference * observed for difference in differences)
-            error, squares = (float(in_scale(each, self.relative_widths).square().sum()) for each in known)
+            error, squares = (self._squares(difference, observed) for difference in (x - output, baseline))
         loss, error, squares = self.workers.combined(share, loss, error, squares)
         self.squared_error_ += error
         self.squares_ += squares
         return {"loss": loss, "y_pred": output}
+
+    def _squares(self, difference: Tensor, observed: Tensor | None) -> float:
+        """Return the sum of the squares of the observed entries, in units of the scale."""
+        known = difference if observed is None else difference * observed
+        of_rows = torch.linalg.vector_norm(in_scale(known, self.relative_widths), dim=1)
+        return float(of_rows.square().sum(dtype=torch.float64))
 
     def _noisy_step(
         self, module: Autoencoder, x: Tensor, observed: Tensor | None, progress: float, generator: Generator

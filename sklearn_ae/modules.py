@@ -163,12 +163,18 @@ class Autoencoder(nn.Module):
     @property
     def encoder_matrix(self) -> Tensor | None:
         """A (k, d) where the code is taken unit by unit from A x + a."""
-        return self.network.encoder_affine.weight[: self.n_components] if self._has_closed_encoder else None
+        if not self._has_closed_encoder:
+            return None
+        weight = self.network.encoder_affine.weight
+        return weight if len(weight) == self.n_components else weight[: self.n_components]
 
     @property
     def decoder_matrix(self) -> Tensor | None:
         """W (d, k), the affine part of the decoder, where it has one."""
-        return self.network.decoder_weight[:, : self.n_components] if self.has_affine_path else None
+        if not self.has_affine_path:
+            return None
+        weight = self.network.decoder_weight
+        return weight if weight.shape[1] == self.n_components else weight[:, : self.n_components]
 
     def keep_(self, n_components: int) -> None:
         """Reduce an ordered code, in place, to its first units; the others are zero for the network from now on."""

@@ -10,6 +10,8 @@ PAGE = "benchmarks"
 
 def script(record: Path) -> tuple[Path, str]:
     """Return the script that printed a record, and its command."""
+    if (BENCHMARKS / record.stem / "__main__.py").exists():
+        return BENCHMARKS / record.stem / "__main__.py", f"python -m benchmarks.{record.stem}"
     names = [record.stem, f"bench_{record.stem}", f"bench_{record.stem.split('_')[0]}"]
     name = next(name for name in names if (BENCHMARKS / f"{name}.py").exists())
     table = "" if record.stem in name else " " + record.stem.split("_", 1)[1]

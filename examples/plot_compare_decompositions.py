@@ -9,16 +9,20 @@ part of MNIST. R² and accuracies are those of held-out rows.
 The first picture is also saved, as ``output/comparison.png`` in the working directory.
 """
 
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import NMF, PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import fetch_mnist
 from sklearn_ae.model_selection import compare_decompositions
+
+warnings.filterwarnings("ignore", category=ConvergenceWarning)  # few epochs, for a comparison in minutes
 
 
 def draw(comparison):

@@ -161,7 +161,7 @@ class Inference:
             z, observed = observe(self.coordinates.to_network(x, dtype), self.fill)
             if not torch.isfinite(z.sum()):
                 X.columns(self.feature_names, allow_nan=self.fill is not None)
-            self._refuse_overflow(z, X)
+                self._refuse_overflow(z, X)
             yield rows, z.to(device), None if observed is None else observed.to(device)
 
     def _refuse_overflow(self, computed: Tensor, X: Table) -> None:

@@ -7,7 +7,7 @@ from benchmarks.data import mnist
 
 #: Units of the code, and seconds that a contender may train.
 UNITS = {"digits": 10, "mnist": 32, "table": 20}
-LIMITS = {"digits": 12.0, "mnist": 75.0, "table": 75.0}
+LIMITS = {"digits": 6.0, "mnist": 30.0, "table": 30.0}
 
 
 def table(n_rows: int, seed: int) -> np.ndarray:

@@ -18,6 +18,8 @@ PAGES = sorted(
 @pytest.mark.usefixtures("scratch")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_runs(page):
+    if page.stem == "callbacks":
+        pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9 has no callbacks")
     assert len(run_blocks(page)) > 2  # names beside __name__ and __builtins__: a page without blocks would pass as well
 
 

@@ -1,7 +1,8 @@
 """Seconds to reach a held-out R², beside what a user would pick instead: `make bench-peers`.
 
-    python -m benchmarks.peers [digits|mnist|table ...]
+    python -m benchmarks.peers [digits|mnist|table ...] [CONTENDER ...]
 
+Where contenders are named, those alone run, and take the place of their earlier runs.
 Contenders take turns, each in a process of its own with two threads, and are killed at three times the limit of their
 data. Points and costs go to benchmarks/results/peers.json, the tables to the standard output.
 """
@@ -83,11 +84,14 @@ def main() -> None:
     told = f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, 2 threads, Python {platform.python_version()}"
     print(f"{told}, " + ", ".join(f"{name} {number}" for name, number in versions.items()))
     everything = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for data in sys.argv[1:] or UNITS:
-        runs: dict[str, list[dict]] = defaultdict(list)
+    chosen = [name for name in CONTENDERS if name in sys.argv[1:]] or list(CONTENDERS)
+    for data in [data for data in UNITS if data in sys.argv[1:]] or UNITS:
+        fresh: dict[str, list[dict]] = defaultdict(list)
         for _ in range(REPEATS[data]):
-            for name in CONTENDERS:
-                runs[name].append(contend(name, data))
+            for name in chosen:
+                fresh[name].append(contend(name, data))
+        earlier = everything.get(data, {"runs": {}})["runs"]
+        runs = {name: fresh.get(name, earlier.get(name, [])) for name in CONTENDERS}
         everything[data] = {"on": told, "versions": versions, "seed": 0, "runs": runs}
         RESULTS.write_text(json.dumps(everything, indent=1) + "\n")
         print_table(data, runs)

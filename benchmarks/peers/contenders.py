@@ -122,7 +122,7 @@ def keras_autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
 
 def mlp_regressor(X: Array, k: int, clock: Clock) -> Encoder:
     """scikit-learn's MLPRegressor from X to X, one pass at a time; Adam, 1e-3, batches of 200."""
-    model = MLPRegressor((HIDDEN, k, HIDDEN), random_state=0)
+    model = MLPRegressor(hidden_layer_sizes=(HIDDEN, k, HIDDEN), random_state=0)
     for _ in range(MOST_EPOCHS):
         model.partial_fit(X, X)
         if clock.point(model.predict):
@@ -209,7 +209,7 @@ def once(model: Any, X: Array, clock: Clock) -> Encoder:
 
 def by_iterations(make: Callable[[int], Any], X: Array, clock: Clock, shift: bool = False) -> Encoder:
     floor = X.min() if shift else 0
-    given = X - floor
+    given = np.maximum(X - floor, 0) if shift else X
     for n_iterations in doubling():
         clock.start()
         model = make(n_iterations).fit(given)

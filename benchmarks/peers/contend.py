@@ -11,7 +11,7 @@ import warnings
 import torch
 
 from benchmarks.peers.clock import Clock
-from benchmarks.peers.contenders import CONTENDERS
+from benchmarks.peers.contenders import CONTENDERS, warm_up
 from benchmarks.peers.data import LIMITS, UNITS, load
 
 
@@ -32,6 +32,7 @@ def seconds_of(call, repeats: int) -> float:
 def main(name: str, data: str) -> None:
     warnings.simplefilter("ignore")  # of fits that end at their limit
     torch.set_num_threads(2)
+    warm_up()
     X, test = load(data)
     before = kib("VmRSS")
     clock = Clock(test, X.mean(axis=0, dtype="float64"), LIMITS[data])

@@ -44,6 +44,7 @@ def autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
                 module.load_state_dict(net.keep_best.chosen[1])
             net.stop_ |= clock.point(lambda X: in_coordinates(model, module, X))
 
+    clock.start()
     model = AutoencoderTransformer(k, max_epochs=0, random_state=0).fit(X)
     clock.point(lambda X: model.inverse_transform(model.transform(X)))
     clock.start()
@@ -85,6 +86,7 @@ def skorch_as_it_comes(X: Array, k: int, clock: Clock) -> Encoder:
             if clock.point(through(net.module_)):
                 raise KeyboardInterrupt
 
+    clock.start()
     module = plain_network(X.shape[1], k)
     net = skorch.NeuralNet(
         module,
@@ -110,6 +112,7 @@ def keras_autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
             if clock.point(lambda X: model(X).numpy()):
                 self.model.stop_training = True
 
+    clock.start()
     keras.utils.set_random_seed(0)
     given = keras.Input((X.shape[1],))
     code = keras.layers.Dense(k)(keras.layers.Dense(HIDDEN, "relu")(given))
@@ -187,6 +190,14 @@ def plain_network(d: int, k: int) -> nn.Sequential:
         *(nn.Linear(d, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, k)),
         *(nn.Linear(k, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, d)),
     )
+
+
+def warm_up() -> None:
+    """Take a step of training: torch's first one in a process takes a second."""
+    net = plain_network(8, 2)
+    optimizer = torch.optim.AdamW(net.parameters(), fused=True)
+    F.mse_loss(net(torch.zeros(4, 8)), torch.ones(4, 8)).backward()
+    optimizer.step()
 
 
 def through(net: nn.Module) -> Callable[[Array], Array]:

@@ -25,7 +25,7 @@ def best_so_far(points: list[list[float]]) -> tuple[list[float], list[float]]:
 
 def main() -> None:
     everything = json.loads(RESULTS.read_text())
-    figure, axes = plt.subplots(1, len(everything), figsize=(12, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, len(everything), figsize=(13, 4.2), layout="constrained")
     for ax, (data, found) in zip(axes, everything.items(), strict=True):
         for i, (name, runs) in enumerate(found["runs"].items()):
             if runs[0]["points"]:
@@ -37,7 +37,7 @@ def main() -> None:
         ax.set(xscale="log", xlabel="seconds of training", title=f"{data}, {UNITS[data]} units")
         ax.set_ylim(bottom=FLOORS[data])
     axes[0].set_ylabel("best held-out R² so far")
-    axes[-1].legend(fontsize="small", loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize="small", loc="outside right center")
     figure.savefig(PICTURE, dpi=110)
 
 

@@ -131,7 +131,7 @@ def test_every_record_has_its_script_and_its_command():
     assert len(texts) > 20
     for text in texts:
         command = re.search(r"By `python -m benchmarks\.(\w+)", text)[1]
-        assert (DOCS.parent / "benchmarks" / f"{command}.py").exists()
+        assert any((DOCS.parent / "benchmarks" / f"{command}{end}").exists() for end in (".py", "/__main__.py"))
         assert not re.search("^# ", text, re.MULTILINE)
 
 

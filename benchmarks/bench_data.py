@@ -142,20 +142,13 @@ def topics(n_rows: int, n_columns: int, n_words: int, seed: int) -> sparse.csr_m
     return X.tocsr()
 
 
-PEAK = """
-def kib(field):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(field)).split()[1])
-"""
-
-SPARSE = (
-    PEAK
-    + """
+SPARSE = """
 from benchmarks.bench_data import compare_sparse, topics
+from benchmarks.measure import kib
 train, test = topics(200_000, 20_000, 20, 0), topics(20_000, 20_000, 20, 1)
 compare_sparse(train, test, 32, max_epochs=1, batch_size=256)
 print(f"Peak memory of the process, everything included: {kib('VmHWM') / 2**20:.2f} GiB")
 """
-)
 
 
 def bench_sparse() -> None:
@@ -165,14 +158,13 @@ def bench_sparse() -> None:
     subprocess.run([sys.executable, "-c", SPARSE], check=True)
 
 
-STREAM = (
-    PEAK
-    + """
+STREAM = """
 import sys, time
 import numpy as np
 import sklearn
 from benchmarks.bench_data import EPOCHS, settings
 from benchmarks.bench_speed import Clock
+from benchmarks.measure import forget_peak, kib
 from sklearn_ae import AutoencoderTransformer
 path, in_memory = sys.argv[1], sys.argv[2] == "in memory"
 X = np.load(path, mmap_mode="r")
@@ -180,7 +172,7 @@ clock = Clock()
 AutoencoderTransformer(max_epochs=1, random_state=0).fit(np.array(X[:2000]))
 if in_memory:
     X = np.array(X)
-open("/proc/self/clear_refs", "w").write("5")
+forget_peak()
 before = kib("VmRSS")
 start = time.perf_counter()
 with sklearn.config_context(working_memory=256):
@@ -189,7 +181,6 @@ seconds = time.perf_counter() - start
 peak = kib("VmHWM")
 print(clock.seconds_per_epoch, seconds, peak / 2**20, (peak - before) / 2**20, model.validation_scores_[-1])
 """
-)
 EPOCHS = 2
 settings = {"n_components": 32, "max_epochs": EPOCHS, "batch_size": 256, "random_state": 0}
 

@@ -16,11 +16,10 @@ FIT = """
 import sys, time, warnings
 import numpy as np
 import torch
+from benchmarks.measure import forget_peak, kib
 from sklearn_ae import AutoencoderTransformer
 warnings.simplefilter("ignore")
 torch.set_num_threads(2)
-def kib(field):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(field)).split()[1])
 n_rows, n_features, epochs = map(int, sys.argv[1:])
 rng = np.random.default_rng(0)
 X = np.empty((n_rows, n_features), np.float32)
@@ -30,7 +29,7 @@ for i in range(0, n_rows, 10_000):
     X[i : i + 10_000] = np.tanh(hidden @ mixing) + 0.3 * rng.standard_normal((len(hidden), n_features))
 model = AutoencoderTransformer(5, max_epochs=epochs, random_state=0)
 model.fit(X[:500])
-open("/proc/self/clear_refs", "w").write("5")
+forget_peak()
 before, start = kib("VmRSS"), time.perf_counter()
 model.fit(X)
 print(time.perf_counter() - start, (kib("VmHWM") - before) * 1024 / X.nbytes, np.mean(model.net_.history[:, "dur"]))

@@ -25,6 +25,7 @@ from torch import nn
 
 from benchmarks.data import mnist
 from benchmarks.hand_written import Network, train
+from benchmarks.measure import timed
 from sklearn_ae import AutoencoderTransformer
 
 REPEATS = 9
@@ -48,12 +49,6 @@ class Clock(Callback):
     @property
     def seconds_per_epoch(self) -> float:
         return (self.times_[-1] - self.times_[0]) / (len(self.times_) - 1)
-
-
-def timed(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def compare(title: str, contenders: dict[str, Callable[[], float]], bars: dict[str, float]) -> None:
@@ -171,13 +166,12 @@ def bench_import() -> None:
 
 MEMORY = """
 from benchmarks.data import mnist
+from benchmarks.measure import forget_peak, kib
 from sklearn_ae import AutoencoderTransformer
-def kib(field):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(field)).split()[1])
 X, _ = mnist()
 autoencoder = AutoencoderTransformer(64, max_epochs=2, random_state=0)
 autoencoder.fit(X[:1000])
-open("/proc/self/clear_refs", "w").write("5")
+forget_peak()
 before = kib("VmRSS")
 autoencoder.fit(X)
 print((kib("VmHWM") - before) * 1024 / X.nbytes)

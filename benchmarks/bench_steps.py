@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from skorch.callbacks import Callback
 
-from benchmarks.bench_speed import PAUSE
-from benchmarks.hand_written import Network
+from benchmarks.bench_speed import PAUSE, Clock
+from benchmarks.hand_written import Network, train_epoch
+from benchmarks.measure import timed
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 
@@ -30,16 +29,6 @@ SETTINGS = (
     (256, (128,), "identity"),
     (1024, (128,), "identity"),
 )
-
-
-class Clock(Callback):
-    """Notes how long the last epoch took."""
-
-    def on_epoch_begin(self, net, **kwargs):
-        self.start_ = time.perf_counter()
-
-    def on_epoch_end(self, net, **kwargs):
-        self.seconds_ = time.perf_counter() - self.start_
 
 
 def estimator(X: np.ndarray, batch: int, hidden: Sequence[int], output: str) -> Callable[[], float]:
@@ -60,7 +49,7 @@ def estimator(X: np.ndarray, batch: int, hidden: Sequence[int], output: str) -> 
 
     def epoch() -> float:
         model.fit(X)
-        return clock.seconds_
+        return clock.seconds_per_epoch
 
     return epoch
 
@@ -68,19 +57,7 @@ def estimator(X: np.ndarray, batch: int, hidden: Sequence[int], output: str) -> 
 def hand_written(X: np.ndarray, batch: int, hidden: Sequence[int]) -> Callable[[], float]:
     rows, network = torch.from_numpy(X), Network(N_FEATURES, N_UNITS, hidden)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
-
-    def epoch() -> float:
-        start = time.perf_counter()
-        for index in torch.randperm(len(rows)).split(batch):
-            x = rows[index]
-            optimizer.zero_grad()
-            loss = F.mse_loss(network(x), x)
-            loss.backward()
-            optimizer.step()
-            loss.item()
-        return time.perf_counter() - start
-
-    return epoch
+    return lambda: timed(lambda: train_epoch(network, optimizer, rows, len(rows), batch))
 
 
 def products(X: np.ndarray, batch: int, hidden: Sequence[int]) -> Callable[[], float]:
@@ -90,8 +67,7 @@ def products(X: np.ndarray, batch: int, hidden: Sequence[int]) -> Callable[[], f
     encoder = [(torch.randn(batch, n), torch.randn(m, n), torch.empty(batch, m)) for n, m in pairs]
     buffers = [(torch.empty(batch, n), torch.empty(m, n)) for n, m in pairs]
 
-    def epoch() -> float:
-        start = time.perf_counter()
+    def epoch() -> None:
         for _ in range(len(X) // batch):
             for (n, _m), (a, W, h), (back, gradient) in zip(pairs, encoder, buffers, strict=True):
                 given = x if n == N_FEATURES else a
@@ -102,9 +78,8 @@ def products(X: np.ndarray, batch: int, hidden: Sequence[int]) -> Callable[[], f
                 torch.mm(h.T, given, out=gradient)  # the encoder's weights
                 if n != N_FEATURES:
                     torch.mm(h, W, out=back)  # to the hidden layer of the encoder
-        return time.perf_counter() - start
 
-    return epoch
+    return lambda: timed(epoch)
 
 
 def main() -> None:

@@ -24,6 +24,19 @@ class Network(nn.Module):
         return self.decoder(h) if self.g is None else self.decoder(h) + self.g(h)
 
 
+def train_epoch(module: nn.Module, optimizer: torch.optim.Optimizer, X: Tensor, n_train: int, batch_size: int) -> float:
+    """Train on the first rows, shuffled, and return their mean loss."""
+    total = 0.0
+    for index in torch.randperm(n_train).split(batch_size):
+        x = X[index]
+        optimizer.zero_grad()
+        loss = F.mse_loss(module(x), x)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(x)
+    return total / n_train
+
+
 def train(module: nn.Module, X: Tensor, n_valid: int, batch_size: int, epochs: int, lr: float = 1e-3) -> list[float]:
     """Train with fused Adam, the last rows held out and evaluated after each epoch; return the validation losses."""
     optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.0, fused=True)
@@ -31,14 +44,7 @@ def train(module: nn.Module, X: Tensor, n_valid: int, batch_size: int, epochs: i
     losses = []
     for _ in range(epochs):
         module.train()
-        total = 0.0
-        for index in torch.randperm(n_train).split(batch_size):
-            x = X[index]
-            optimizer.zero_grad()
-            loss = F.mse_loss(module(x), x)
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(x)
+        train_epoch(module, optimizer, X, n_train, batch_size)
         module.eval()
         with torch.no_grad():
             losses.append(sum(F.mse_loss(module(x), x).item() * len(x) for x in X[n_train:].split(1024)) / n_valid)

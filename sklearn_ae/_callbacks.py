@@ -92,7 +92,7 @@ class KeepBest(Callback):
         self.lowered_ = True
         if self.validation_scores_ is not None:
             self.validation_scores_.append(self.validation_scores_[-1])
-        net.module_.load_state_dict(self.weights_ if self.annealed_ is None else self.annealed_[1])
+        net.module_.load_state_dict(self.chosen[1])
         net.start_average()
         net.optimizer_.state.clear()
         for group in net.optimizer_.param_groups:

@@ -21,6 +21,7 @@ __all__ = [
     "check_scale",
     "chunks",
     "column_list",
+    "floats",
     "held_out_rows",
     "in_scale",
     "observe",
@@ -132,16 +133,15 @@ class Coordinates:
 
     def to_network(self, X: np.ndarray | Tensor, dtype: torch.dtype) -> Tensor:
         """Return a new tensor; data other than float32 is centred in float64 before it is rounded."""
-        if isinstance(X, np.ndarray):
-            X = as_tensor(X if X.dtype == np.float32 else X.astype(np.float64, copy=False))
-        if X.dtype == torch.float32:
-            Z = X - self._high.to(X.device)
+        x = floats(X)
+        if x.dtype == torch.float32:
+            Z = x - self._high.to(x.device)
             if self._low is not None:
-                Z -= self._low.to(X.device)
+                Z -= self._low.to(x.device)
         else:
-            Z = X - self._offset.to(X.device)
+            Z = x - self._offset.to(x.device)
         if self.raw is not None:
-            Z /= self._widths.to(X.device)
+            Z /= self._widths.to(x.device)
         elif self.scale != 1.0:
             Z /= self.scale
         return Z.to(dtype)
@@ -229,6 +229,16 @@ def warn_of_ranges(columns: Columns, raw: Any, names: np.ndarray | None) -> None
 def as_tensor(X: np.ndarray) -> Tensor:
     """Return X as a tensor that shares its memory where torch can and may write there."""
     return torch.from_numpy(X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C"))
+
+
+def floats(X: np.ndarray | Tensor) -> Tensor:
+    """Return numbers of any type as a tensor, in float32 where they are that, otherwise in float64.
+
+    It shares the memory of X where it can; a tensor, which is in one of these, stays.
+    """
+    if isinstance(X, Tensor):
+        return X
+    return as_tensor(X if X.dtype == np.float32 else X.astype(np.float64, copy=False))
 
 
 def check_range(

@@ -38,6 +38,11 @@ def _code_has(method: str) -> Callable[[Any], bool]:
     return check
 
 
+def _on(device: torch.device | None, values: np.ndarray) -> Any:
+    """Return results as a tensor on the device of what they are for, or as they are where that was no tensor."""
+    return values if device is None else torch.from_numpy(values).to(device)
+
+
 def _masks_missing(estimator: "FittedAutoencoder") -> bool:
     return estimator.missing == "mask"
 
@@ -226,7 +231,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         for rows, residual in self._inference.residuals(table):
             squared = np.square(residual * self._coordinates.scale)
             errors[rows] = squared if per_feature else np.nansum(squared, axis=1)
-        return errors if table.device is None else torch.from_numpy(errors).to(table.device)
+        return _on(table.device, errors)
 
     @available_if(_masks_missing)
     @one_thread_after_fork()
@@ -245,11 +250,9 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             container that :meth:`set_output` chose for ``inverse_transform``.
         """
         check_is_fitted(self)
-        given = X.detach().cpu() if isinstance(X, Tensor) else X
-        filled = self._inference.impute(
-            validate_data(self, given, dtype="numeric", ensure_all_finite=False, reset=False)
-        )
-        return self._contained(torch.from_numpy(filled).to(X.device) if isinstance(X, Tensor) else filled, X)
+        device, given = (X.device, X.detach().cpu()) if isinstance(X, Tensor) else (None, X)
+        given = validate_data(self, given, dtype="numeric", ensure_all_finite=False, reset=False)
+        return self._contained(_on(device, self._inference.impute(given)), X)
 
     @available_if(_is_ordered)
     @one_thread_after_fork()

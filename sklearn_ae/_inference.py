@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._data import Coordinates, as_tensor, in_scale, observe
+from sklearn_ae._data import Coordinates, as_tensor, floats, in_scale, observe
 from sklearn_ae._rows import Rows
 from sklearn_ae._tables import DenseTable, Table
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
 
-__all__ = ["Inference", "add_moments", "as_given", "in_float64", "row_errors"]
+__all__ = ["Inference", "add_moments", "in_float64", "row_errors"]
 
 
 def in_float64(module: Autoencoder) -> Autoencoder:
@@ -76,7 +76,7 @@ class Inference:
         for rows, z, _ in self._inputs(X, device):
             codes[rows] = module.encode(z)
             self._refuse_overflow(codes[rows], X)
-        return as_given(codes, X)
+        return _as_given(codes, X)
 
     @torch.no_grad()
     def decode(self, codes: Table) -> Any:
@@ -84,12 +84,12 @@ class Inference:
         module, device = self._network_for(codes.dtype)
         X = torch.empty((len(codes), module.n_features), dtype=module.dtype, device=codes.device)
         for rows, part in codes.parts():
-            h = part if isinstance(part, Tensor) else as_tensor(part)
-            X[rows] = self.coordinates.to_data(module.decode(h.to(device, X.dtype)).to(X.device))
+            h = floats(part).to(device, X.dtype)
+            X[rows] = self.coordinates.to_data(module.decode(h).to(X.device))
             self._refuse_overflow(X[rows], codes)
         if self.bounds is not None:  # the network's are rounded to float32
             X.clamp_(*(as_tensor(bound).to(X) for bound in self.bounds))
-        return as_given(X, codes)
+        return _as_given(X, codes)
 
     @torch.no_grad()
     def residuals(self, X: Table) -> Iterator[tuple[slice, np.ndarray]]:
@@ -215,7 +215,7 @@ def add_moments(
         moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
 
 
-def as_given(results: Tensor, X: Table) -> Any:
+def _as_given(results: Tensor, X: Table) -> Any:
     """Return results for X as a tensor where X is one, otherwise as an array."""
     return results.numpy() if X.device is None else results
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from sklearn_ae._data import Columns, Spread, as_tensor, chunks, column_list
+from sklearn_ae._data import Columns, Spread, as_tensor, chunks, column_list, floats
 
 __all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 
@@ -74,7 +74,7 @@ class Table:
         unit, (low, high) = _unit_of(columns), map(as_tensor, columns.bounds)
         squares, on_bounds = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
         for _, x in self.chunks():
-            t = _floats(x)
+            t = floats(x)
             deviations = (t.double() - as_tensor(columns.mean)).div_(unit).square_()
             sums = deviations.sum(0)
             squares += (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
@@ -193,11 +193,6 @@ def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: 
     )
 
 
-def _floats(x: np.ndarray) -> torch.Tensor:
-    """Return entries of any type as a tensor in float32 where they are that, otherwise in float64."""
-    return as_tensor(x if x.dtype == np.float32 else x.astype(np.float64, copy=False))
-
-
 def _first(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     """Return the first observed entry of each column in float64, 0 where there is none."""
     if observed is None:
@@ -208,7 +203,7 @@ def _first(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
 def _sums_and_bounds(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | None) -> tuple[np.ndarray, ...]:
     """Return the sum, about an origin, and the bounds of the observed entries of each column."""
     if observed is None:
-        t = _floats(x)
+        t = floats(x)
         return (t.double() - as_tensor(origin)).sum(0).numpy(), *(bound.numpy() for bound in t.aminmax(dim=0))
     sums = np.where(observed, np.subtract(x, origin, dtype=np.float64), 0).sum(axis=0)
     return sums, np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)

@@ -40,7 +40,7 @@ def contend(name: str, data: str) -> dict:
         process.kill()
         out, err = process.communicate()
         err = "killed at its limit"
-    found: dict = {"points": [], "ended": process.returncode == 0, "error": err[-300:] if process.returncode else ""}
+    found: dict = {"points": [], "error": err[-300:] if process.returncode else ""}
     final = [line for line in out.splitlines() if line.startswith("final ")]
     for line in out.splitlines():
         what, *values = line.split()
@@ -93,7 +93,7 @@ def main() -> None:
         earlier = everything.get(data, {"runs": {}})["runs"]
         runs = {name: fresh.get(name, earlier.get(name, [])) for name in CONTENDERS}
         everything[data] = {"on": told, "versions": versions, "seed": 0, "runs": runs}
-        RESULTS.write_text(json.dumps(everything, indent=1) + "\n")
+        RESULTS.write_text(json.dumps(everything) + "\n")
         print_table(data, runs)
 
 

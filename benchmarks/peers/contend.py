@@ -5,28 +5,19 @@ Prints a line for each point as it comes, and one of the costs in the end.
 
 import statistics
 import sys
-import time
 import warnings
+from collections.abc import Callable
 
 import torch
 
+from benchmarks.measure import kib, timed
 from benchmarks.peers.clock import Clock
 from benchmarks.peers.contenders import CONTENDERS, warm_up
 from benchmarks.peers.data import LIMITS, UNITS, load
 
 
-def kib(field: str) -> int:
-    with open("/proc/self/status") as status:
-        return int(next(line for line in status if line.startswith(field)).split()[1])
-
-
-def seconds_of(call, repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def seconds_of(call: Callable[[], object], repeats: int) -> float:
+    return statistics.median(timed(call) for _ in range(repeats))
 
 
 def main(name: str, data: str) -> None:

@@ -191,7 +191,7 @@ def row_errors(
 
     def squares(difference: Tensor) -> Tensor:
         known = difference if observed is None else difference * observed
-        return in_scale(known, relative_widths).square().sum(1, dtype=torch.float64)
+        return torch.linalg.vector_norm(in_scale(known, relative_widths), dim=1).double().square()
 
     sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
     errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)

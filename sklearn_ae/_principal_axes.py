@@ -1,6 +1,7 @@
 """The principal axes of training rows: exact where they are few or narrow, by iteration on products where not."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ __all__ = ["column_mean", "principal_axes"]
 #: Up to this many rows or columns, whichever are fewer, principal axes come from a dense eigenproblem.
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
+#: Blocks of columns of a symmetric product, of which those below the diagonal are left out.
+BLOCKS = 4
 #: Of the axes from random blocks: directions beside those asked for, and passes over the rows.
 OVERSAMPLING, PASSES = 10, 8
 
@@ -36,28 +39,45 @@ def principal_axes(rows: Rows, k: int, generator: Generator) -> tuple[Tensor, Te
 
     Products run in the precision of the rows and are summed in float64, in chunks: no centred copy is made.
     """
-    mean, (n_rows, d) = column_mean(rows), rows.shape
+    n_rows, d = rows.shape
     k = min(k, d)
     n_least = min(n_rows, d)
     exact = n_least <= DENSE_LIMIT or k >= n_least // 4
     whole = rows.fill is None and isinstance(rows.data, Tensor)
     if exact and (n_rows >= d or (d <= DENSE_LIMIT and not whole)):
-        axes = torch.linalg.eigh(_covariance(rows, mean))[1].T.flip(0)[:k]
-    elif exact and whole:
-        axes = _axes_by_gram(rows, mean, k)
-    elif whole:
-        axes = _axes_by_lanczos(rows, mean, k, generator)
+        mean, scatter = _mean_and_scatter(rows)
+        axes = torch.linalg.eigh(scatter, UPLO="U")[1].T.flip(0)[:k]
     else:
-        axes = _axes_by_krylov(rows, mean, k, generator)
+        mean = column_mean(rows)
+        if exact and whole:
+            axes = _axes_by_gram(rows, mean, k)
+        elif whole:
+            axes = _axes_by_lanczos(rows, mean, k, generator)
+        else:
+            axes = _axes_by_krylov(rows, mean, k, generator)
     return mean, _complete(axes, k, generator)
 
 
-def _covariance(rows: Rows, mean: Tensor) -> Tensor:
-    total = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
+def _mean_and_scatter(rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return the mean of each column and the scatter about it, on and above its diagonal, in one pass."""
+    d = rows.shape[1]
+    sums, scatter = (torch.zeros(*shape, dtype=torch.float64, device=rows.device) for shape in ((d,), (d, d)))
+    origin: Any = None
     for z in rows.filled():
-        centred = z - mean.to(z)
-        total += centred.T @ centred
-    return total
+        origin = z.mean(0) if origin is None else origin  # near the mean: little is lost between the two
+        centred = z - origin
+        sums += centred.sum(0, dtype=torch.float64)
+        _add_products_(scatter, centred)
+    shift = sums / len(rows)
+    return origin.double() + shift, scatter.addr_(shift, shift, alpha=-len(rows))
+
+
+def _add_products_(total: Tensor, x: Tensor) -> None:
+    """Add x' x, of which the blocks below the diagonal are left out."""
+    d = x.shape[1]
+    ends = [d * i // BLOCKS for i in range(BLOCKS + 1)]
+    for first, last in pairwise(ends):
+        total[first:last, first:] += x[:, first:last].T @ x[:, first:]
 
 
 def _axes_by_gram(rows: Rows, mean: Tensor, k: int) -> Tensor:
@@ -67,10 +87,10 @@ def _axes_by_gram(rows: Rows, mean: Tensor, k: int) -> Tensor:
             chosen = part if rows.index is None else part.index_select(0, rows.index)
             yield chosen.double() - centre
 
-    gram = torch.zeros((), dtype=torch.float64, device=rows.device)
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     for part in column_chunks():
-        gram = gram + part @ part.T
-    values, vectors = torch.linalg.eigh(gram)
+        _add_products_(gram, part.T)
+    values, vectors = torch.linalg.eigh(gram, UPLO="U")
     keep = values > values[-1] * len(gram) * torch.finfo(gram.dtype).eps
     left = vectors[:, keep].flip(1)[:, :k]  # (n, r)
     axes = torch.cat([part.T @ left for part in column_chunks()]).T  # (r, d)

@@ -233,7 +233,8 @@ class StreamedRows(Rows):
 def in_float32(coordinates: Coordinates, x: np.ndarray) -> Tensor:
     """Return rows in the network's coordinates, after checking that float32 can hold their squares."""
     z = coordinates.to_network(x, torch.float32)
-    if (z.abs() > GREATEST_ENTRY).any():
+    least, greatest = z.aminmax()  # NaN where entries are missing
+    if not max(greatest, -least) <= GREATEST_ENTRY and (z.abs() > GREATEST_ENTRY).any():
         raise ValueError(
             f"X has entries too large for training in float32: over {GREATEST_ENTRY:g} times the scale, "
             f"{coordinates.scale:g}, that they are divided by. Leave these out, or divide X by a constant."

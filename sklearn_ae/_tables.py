@@ -52,13 +52,13 @@ class Table:
             If an entry is infinite, or NaN without `allow_nan`; the message names the columns.
         """
         d = self.shape[1]
-        origin: Any = None  # about it sums lose no digits, and the mean of a constant is exact
+        origin: Any = None
         total, n_observed = np.zeros(d), np.zeros(d, dtype=np.int64)
         low, high = np.full(d, np.inf), np.full(d, -np.inf)
         with np.errstate(over="ignore", invalid="ignore"):
             for _, x in self.chunks():
                 observed = ~np.isnan(x) if allow_nan and np.isnan(x.sum()) else None
-                origin = _first(x, observed) if origin is None else origin
+                origin = _origin(x, observed) if origin is None else origin
                 sums, least, greatest = _sums_and_bounds(x, origin, observed)
                 total += sums
                 n_observed += len(x) if observed is None else observed.sum(axis=0)
@@ -78,7 +78,7 @@ class Table:
             deviations = (t.double() - as_tensor(columns.mean)).div_(unit).square_()
             sums = deviations.sum(0)
             squares += (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
-            on_bounds += ((t == low) | (t == high)).sum(0).numpy()
+            on_bounds += ((t == low.to(t)) | (t == high.to(t))).sum(0).numpy()
         return Spread(unit, squares, columns.n_observed, on_bounds)
 
     def _refuse_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
@@ -193,8 +193,14 @@ def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: 
     )
 
 
-def _first(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
-    """Return the first observed entry of each column in float64, 0 where there is none."""
+def _origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Return a point about which sums in float64 lose no digits, so that the mean of a constant is exact.
+
+    It is zero for float32, which has few digits, otherwise the first observed entry of each column, 0 where there is
+    none.
+    """
+    if x.dtype == np.float32:
+        return np.zeros(x.shape[1])
     if observed is None:
         return x[0].astype(np.float64)
     return np.where(observed.any(axis=0), x[observed.argmax(axis=0), np.arange(x.shape[1])], 0).astype(np.float64)
@@ -204,7 +210,8 @@ def _sums_and_bounds(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | N
     """Return the sum, about an origin, and the bounds of the observed entries of each column."""
     if observed is None:
         t = floats(x)
-        return (t.double() - as_tensor(origin)).sum(0).numpy(), *(bound.numpy() for bound in t.aminmax(dim=0))
+        centred = t if t.dtype == torch.float32 else t - as_tensor(origin)
+        return centred.sum(0, dtype=torch.float64).numpy(), t.amin(0).numpy(), t.amax(0).numpy()
     sums = np.where(observed, np.subtract(x, origin, dtype=np.float64), 0).sum(axis=0)
     return sums, np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
 

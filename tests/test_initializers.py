@@ -51,7 +51,7 @@ def small_chunks(monkeypatch):
 def lanczos(monkeypatch):
     """Leave no other way to the axes than Lanczos' iteration."""
     monkeypatch.setattr(_principal_axes, "DENSE_LIMIT", 4)
-    for other in ("_covariance", "_axes_by_gram"):
+    for other in ("_mean_and_scatter", "_axes_by_gram"):
         monkeypatch.delattr(_principal_axes, other)
 
 

@@ -167,6 +167,10 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         same shape.
     device : str or torch.device, default="cpu"
         Where to train and transform. ``"auto"`` is CUDA where torch sees it, otherwise the CPU.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Precision of the products in training. ``"bfloat16"`` rounds what the network's layers multiply to that,
+        keeps weights, sums, code, loss and validation in float32, and ends at nearly the same R² [10]_. It pays for
+        wide layers, on GPUs and CPUs that multiply bfloat16; on others it is slower.
     distributed : bool, default=False
         Whether ``fit`` trains in all processes that ``torchrun`` or ``accelerate launch`` started, on one machine or
         several. Each must call it with the same X and parameters; seed and split are those of process 0. Every batch
@@ -275,6 +279,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
        with a local denoising criterion. JMLR 11.
     .. [8] Rippel, O., Gelbart, M. and Adams, R. (2014). Learning ordered representations with nested dropout. ICML.
     .. [9] Breiman, L., Friedman, J., Olshen, R. and Stone, C. (1984). Classification and regression trees. Wadsworth.
+    .. [10] Kalamkar, D. et al. (2019). A study of BFLOAT16 for deep learning training. arXiv:1905.12322.
 
     Examples
     --------
@@ -333,6 +338,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         tol: float = 1e-4,
         warm_start: bool = False,
         device: str | torch.device = "cpu",
+        precision: str = "float32",
         distributed: bool = False,
         callbacks: Sequence[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -366,6 +372,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.tol = tol
         self.warm_start = warm_start
         self.device = device
+        self.precision = precision
         self.distributed = distributed
         self.callbacks = callbacks
         self.checkpoint = checkpoint
@@ -590,6 +597,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             verbose=self.verbose,
             device=module.device,
             seed=seed,
+            precision=self.precision,
             corruption=corruption_of(self.corruption),
             frame=self._frame(module.device),
             **optimizer_settings(self.optimizer, self.weight_decay),

@@ -16,7 +16,7 @@ from sklearn_ae._callbacks import SCHEDULES
 from sklearn_ae._compat import Interval, StrOptions
 from sklearn_ae._data import Columns, Spread, share_on_bounds
 from sklearn_ae._sizes import is_chosen_by_fit, most_units
-from sklearn_ae._training import OPTIMIZERS
+from sklearn_ae._training import OPTIMIZERS, PRECISIONS
 from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption
 from sklearn_ae.losses import LOSSES, Loss
@@ -67,6 +67,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "tol": [Interval(Real, 0, None, closed="left")],
     "warm_start": ["boolean"],
     "device": [str, torch.device],
+    "precision": [StrOptions(set(PRECISIONS))],
     "distributed": ["boolean"],
     "callbacks": [list, tuple, None],
     "checkpoint": [str, os.PathLike, None],

@@ -29,7 +29,8 @@ __all__ = [
     "warn_of_ranges",
 ]
 
-CHUNK_ENTRIES = 2**19
+#: A chunk's entries, and its rows: hidden layers are wider than narrow data.
+CHUNK_ENTRIES, CHUNK_ROWS = 2**19, 2**13
 #: Share of a range by which data may exceed it.
 ROUNDING = 1e-6
 #: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
@@ -41,8 +42,8 @@ UNEQUAL_RANGES = 1e3
 
 
 def chunks(n_rows: int, width: int) -> Iterator[slice]:
-    """Yield slices over rows that hold about ``CHUNK_ENTRIES`` entries each, so that a chunk stays in the cache."""
-    step = max(1, CHUNK_ENTRIES // width)
+    """Yield slices over rows, few enough of them that a chunk stays in the cache."""
+    step = max(1, min(CHUNK_ENTRIES // width, CHUNK_ROWS))
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 

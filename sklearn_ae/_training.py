@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from math import ceil, exp
 from typing import Any
@@ -29,6 +29,7 @@ from sklearn_ae.modules import Autoencoder
 
 __all__ = [
     "OPTIMIZERS",
+    "PRECISIONS",
     "AutoencoderNet",
     "Objective",
     "Split",
@@ -47,6 +48,8 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+#: What the network's layers multiply in training.
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_decay: float) -> dict[str, Any]:
@@ -150,6 +153,8 @@ class AutoencoderNet(NeuralNet):
     ----------
     seed : int
         Seed of batches and noise.
+    precision : str
+        A name in ``PRECISIONS``.
     corruption : Corruption or None
         What is done to the input of a training step.
     frame : Frame or None
@@ -174,6 +179,7 @@ class AutoencoderNet(NeuralNet):
         self,
         *args: Any,
         seed: int = 0,
+        precision: str = "float32",
         corruption: Corruption | None = None,
         frame: Frame | None = None,
         fill: Tensor | None = None,
@@ -186,6 +192,7 @@ class AutoencoderNet(NeuralNet):
         **kwargs: Any,
     ):
         self.seed = seed
+        self.precision = precision
         self.corruption = corruption
         self.frame = frame
         self.fill = fill
@@ -276,10 +283,16 @@ class AutoencoderNet(NeuralNet):
         self._set_training(True)
         x, share = self.workers.share(self._input(batch[0]))
         x, observed = observe(x, self.fill)
-        step = self._noisy_step(self.module_, x, observed, self.progress_, self.own_noise_)
+        with self._mixed_precision():
+            step = self._noisy_step(self.module_, x, observed, self.progress_, self.own_noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
         return {"loss": self.workers.average_(self.module_, loss, share), "y_pred": step.output}
+
+    def _mixed_precision(self) -> AbstractContextManager[Any]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, PRECISIONS[self.precision])
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise from a fixed seed, and add up the error without noise."""

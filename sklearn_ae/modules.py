@@ -186,13 +186,18 @@ class Autoencoder(nn.Module):
         """Return the code of a pre-activation, without noise."""
         return self.code(a)[..., : self.n_components]
 
+    def preactivation(self, x: Tensor) -> Tensor:
+        """Return what the encoder gives (n, m), in the precision of x even where that of its products is mixed."""
+        return self.network.encode(x).to(x.dtype)
+
     def network_code(self, x: Tensor) -> Tensor:
         """Return the code in the order and axes that training uses, without noise."""
-        return self.code_of(self.network.encode(x))
+        return self.code_of(self.preactivation(x))
 
     def linear_output(self, h: Tensor) -> Tensor:
         """Return the decoder's output before the output activation, for the network's code or its first units."""
-        return self.network.decode(F.pad(h, (0, self.n_units - h.shape[-1])) if h.shape[-1] < self.n_units else h)
+        units = F.pad(h, (0, self.n_units - h.shape[-1])) if h.shape[-1] < self.n_units else h
+        return self.network.decode(units).to(h.dtype)  # from mixed precision
 
     def step(
         self,
@@ -209,7 +214,7 @@ class Autoencoder(nn.Module):
         Noise is drawn where a generator is given; units are dropped then, at random or all after some, unless `drop`
         is False. Where entries are not observed the target is the output, so that there is nothing to learn from it.
         """
-        a = self.network.encode(x)
+        a = self.preactivation(x)
         if generator is None:
             h = decoded = self.code_of(a)
         else:

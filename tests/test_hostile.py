@@ -147,6 +147,7 @@ PARAMETERS: dict[str, list] = {
     ],
     "init": ["auto", "pca", "transpose", "random", "none", None],
     "missing": ["error", "mask", "none", None],
+    "precision": ["float32", "bfloat16", "float16", torch.bfloat16, None],
     "distributed": [False, "yes", None],
     "optimizer": ["adam", "adamw", "sgd", torch.optim.RMSprop, torch.optim.LBFGS, int, "none", None],
     "lr": [1e-3, 1e-30, 1e30, 1e300, 0, -1, np.nan, np.inf, "a", None],

@@ -46,8 +46,8 @@ test-dist: dist ## use the wheel in an empty environment
 bench: $(STAMP) ## measure speed and memory beside a hand-written loop, skorch, MLPRegressor and PCA
 	@$(PY) -m benchmarks.bench_speed
 
-bench-floor: $(STAMP) ## measure steps beside the products alone, and growth; tables go to benchmarks/results/
-	@for table in steps growth; do \
+bench-floor: $(STAMP) ## measure steps beside the least that they need, and growth; tables go to benchmarks/results/
+	@for table in steps profile growth; do \
 	  echo "$$table"; $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$table.md" || exit 1; \
 	done
 
@@ -55,7 +55,7 @@ bench-peers: $(PEERS_STAMP) ## measure seconds to a given quality beside what us
 	@.venv-peers/bin/python -m benchmarks.peers > benchmarks/results/peers.md
 
 bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
-	@for table in "deep error" "deep neighbours" probe dead_units variational features tabular \
+	@for table in "quality small" "quality mnist" "quality grid" optimizers "deep error" "deep neighbours" probe dead_units variational features tabular \
 	  "ordered curve" "ordered search" "ordered linear" "ordered stability" "compare digits" "compare halving"; do \
 	  echo "$$table"; \
 	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 
 from benchmarks.bench_speed import PAUSE, Clock
 from benchmarks.hand_written import Network, train_epoch
@@ -31,7 +32,9 @@ SETTINGS = (
 )
 
 
-def estimator(X: np.ndarray, batch: int, hidden: Sequence[int], output: str) -> Callable[[], float]:
+def estimator(
+    X: np.ndarray, batch: int, hidden: Sequence[int], output: str, *callbacks: Callback
+) -> Callable[[], float]:
     """Return a function that fits for an epoch of training, no validation, and returns its seconds."""
     clock = Clock()
     model = AutoencoderTransformer(
@@ -43,7 +46,7 @@ def estimator(X: np.ndarray, batch: int, hidden: Sequence[int], output: str) -> 
         lr_schedule="linear",
         early_stopping=False,
         init="random",
-        callbacks=[clock],
+        callbacks=[clock, *callbacks],
         random_state=0,
     )
 

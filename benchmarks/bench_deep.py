@@ -25,18 +25,32 @@ from sklearn_ae.codes import Gaussian
 SEEDS = (0, 1, 2)
 DEEP = MNIST_TRAINING | {
     "hidden_layer_sizes": (1000, 500, 250),
+    "batch_size": 512,
+    "precision": "bfloat16",
+    "lr": 5e-3,
+    "weight_decay": 0.8,
+    "max_epochs": 30,
+}
+#: As it was before it became faster, with the rate, decay and activation that suit its batch.
+SLOW: dict[str, Any] = {
+    "batch_size": 256,
+    "precision": "float32",
     "lr": 1e-3,
-    "activation": "gelu",
     "weight_decay": 0.5,
+    "activation": "gelu",
     "max_epochs": 40,
 }
+#: The rows of the table of errors: the best in little time, and the best.
+SHOWN: list[dict[str, Any]] = [{"max_epochs": 17}, {}]
 CANDIDATES: list[dict[str, Any]] = [
-    {"weight_decay": 0.3, "activation": "silu", "max_epochs": 20},
-    {"max_epochs": 20},
+    *({"max_epochs": 17, "activation": activation, "weight_decay": 0.6} for activation in ("silu", "gelu", "relu")),
+    *({"max_epochs": 17, "lr": lr, "weight_decay": decay} for lr, decay in ((3e-3, 0.8), (5e-3, 0.8), (8e-3, 0.4))),
+    *({"lr": lr, "weight_decay": 0.6} for lr in (3e-3, 5e-3)),
     {},
+    SLOW,
 ]
 #: Chosen among codes, dropout, penalties and corruptions on the 10,000: the variational code is what helps.
-NEIGHBOURS_SETTINGS: dict[str, Any] = {"code": Gaussian(0.3), "max_epochs": 15}
+NEIGHBOURS_SETTINGS = SLOW | {"code": Gaussian(0.3), "max_epochs": 15}
 PUBLISHED = {5: (0.771, 0.952), 9: (0.916, 0.968), 29: (0.975, 0.978)}  # PCA and the deep autoencoder
 NEIGHBOURS = (1, 3, 5, 7, 9, 11, 15)
 
@@ -64,7 +78,7 @@ def bench_error(data: Bunch, seeds: tuple[int, ...], candidates: list[dict[str, 
             mean_and_spread([summed_error(model, X) for model, _ in fits]) for X in (data.X_test, data.X)
         )
         seconds = mean_and_spread([seconds for _, seconds in fits], 0)
-        print_row(f"autoencoder {settings or ''}", held_out, training, seconds)
+        print_row(f"autoencoder {DEEP | settings}", held_out, training, seconds)
 
 
 def neighbours_accuracy(model: Any, data: Bunch) -> float:
@@ -102,7 +116,8 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["error", "neighbours"])
     parser.add_argument("--choose", action="store_true")
     args = parser.parse_args()
-    seeds, candidates = (SEEDS[:1], CANDIDATES) if args.choose else (SEEDS, [{}])
+    shown = {"error": SHOWN, "neighbours": [{}]}[args.what]
+    seeds, candidates = (SEEDS[:1], CANDIDATES) if args.choose else (SEEDS, shown)
     data = mnist_split(args.choose)
     print_header(f"Deep autoencoders on MNIST, 784-1000-500-250-k, judged on {data.judged_on}", seeds)
     {"error": bench_error, "neighbours": bench_neighbours}[args.what](data, seeds, candidates)

@@ -6,6 +6,7 @@ same weights.
 
 from collections.abc import Iterator
 from copy import deepcopy
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Inference:
     def encode(self, X: Table) -> Any:
         """Return codes of shape (n_samples, n_components)."""
         module, device = self._network_for(X.dtype)
-        codes = torch.empty((len(X), module.n_components), dtype=module.dtype, device=X.device)
+        codes = torch.empty((len(X), module.n_components), dtype=_working_dtype(X.dtype), device=X.device)
         for rows, z, _ in self._inputs(X, device):
             codes[rows] = module.encode(z)
             self._refuse_overflow(codes[rows], X)
@@ -82,7 +83,7 @@ class Inference:
     def decode(self, codes: Table) -> Any:
         """Return data of shape (n_samples, n_features) for canonical codes."""
         module, device = self._network_for(codes.dtype)
-        X = torch.empty((len(codes), module.n_features), dtype=module.dtype, device=codes.device)
+        X = torch.empty((len(codes), module.n_features), dtype=_working_dtype(codes.dtype), device=codes.device)
         for rows, part in codes.parts():
             h = floats(part).to(device, X.dtype)
             X[rows] = self.coordinates.to_data(module.decode(h).to(X.device))
@@ -159,14 +160,14 @@ class Inference:
         dtype = _working_dtype(X.dtype)
         for rows, x in X.parts():
             z, observed = observe(self.coordinates.to_network(x, dtype), self.fill)
-            if not torch.isfinite(z.sum()):
+            if not isfinite(z.sum()):
                 X.columns(self.feature_names, allow_nan=self.fill is not None)
                 self._refuse_overflow(z, X)
             yield rows, z.to(device), None if observed is None else observed.to(device)
 
     def _refuse_overflow(self, computed: Tensor, X: Table) -> None:
         """Raise a ValueError where what was computed from finite X is not finite."""
-        if not torch.isfinite(computed.sum()) and not torch.isfinite(computed).all():  # a sum of finite may overflow
+        if not isfinite(computed.sum()) and not torch.isfinite(computed).all():  # a sum of finite may overflow
             raise ValueError(
                 f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
                 f"{self.coordinates.scale:g}. Pass float64, or leave them out."

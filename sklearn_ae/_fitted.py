@@ -161,7 +161,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         codes: Table
         if isinstance(X, Tensor):
             codes = TensorTable(X)
-            codes.columns()  # refuses what is not finite
+            if not torch.isfinite(codes.X).all():
+                raise ValueError("X contains NaN or infinity; codes are finite numbers: pass what transform returned.")
         else:
             with np.errstate(invalid="ignore"):  # of infinities, which are refused
                 codes = DenseTable(check_array(X, dtype=[np.float64, np.float32], input_name="X"))

@@ -220,17 +220,23 @@ def once(model: Any, X: Array, clock: Clock) -> Encoder:
 
 def by_iterations(make: Callable[[int], Any], X: Array, clock: Clock, shift: bool = False) -> Encoder:
     floor = X.min() if shift else 0
-    given = np.maximum(X - floor, 0) if shift else X
+
+    def given(rows: Array) -> Array:
+        return np.maximum(rows - floor, 0) if shift else rows
+
     for n_iterations in doubling():
         clock.start()
-        model = make(n_iterations).fit(given)
+        model = make(n_iterations).fit(given(X))
 
-        def reconstruct(rows: Array, model: Any = model) -> Array:
-            return model.inverse_transform(model.transform(np.maximum(rows - floor, 0) if shift else rows)) + floor
+        def encode(rows: Array, model: Any = model) -> Array:
+            return model.transform(given(rows))
+
+        def reconstruct(rows: Array, model: Any = model, encode: Any = encode) -> Array:
+            return model.inverse_transform(encode(rows)) + floor
 
         if clock.point(reconstruct):
-            return model.transform
-    return None
+            break
+    return encode
 
 
 CONTENDERS: dict[str, Callable[[Array, int, Clock], Encoder]] = {

@@ -84,7 +84,9 @@ $(PEERS_STAMP): $(STAMP) benchmarks/peers/constraints.txt
 	@$(PY) -m venv --clear .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --constraint benchmarks/peers/constraints.txt setuptools
 	@.venv-peers/bin/python -m pip install --quiet --constraint benchmarks/peers/constraints.txt --no-build-isolation \
-	  --editable . keras pyod tensorflow-cpu
+	  --editable . keras pyod tensorflow-cpu lightning
+	@.venv-peers/bin/python -m pip install --quiet --constraint benchmarks/peers/constraints.txt --no-deps \
+	  --ignore-requires-python encdr  # which asks for Python 3.12, and runs on 3.11
 	@touch $@
 
 # The first interpreter that runs and is new enough: names of absent versions may be on the path as well.

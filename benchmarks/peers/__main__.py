@@ -23,7 +23,7 @@ from benchmarks.peers.data import LIMITS, UNITS
 
 REPEATS = {"digits": 3, "mnist": 1, "table": 1}
 THRESHOLDS = {"digits": (0.7, 0.8, 0.85, 0.88), "mnist": (0.7, 0.75, 0.85, 0.9), "table": (0.5, 0.6, 0.7, 0.75)}
-PACKAGES = ("torch", "skorch", "scikit-learn", "keras", "tensorflow-cpu", "pyod", "numpy")
+PACKAGES = ("torch", "skorch", "scikit-learn", "keras", "tensorflow-cpu", "pyod", "encdr", "numpy")
 RESULTS = Path(__file__).parents[1] / "results" / "peers.json"
 
 

@@ -153,6 +153,19 @@ def pyod_autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
     return None
 
 
+def encdr_autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
+    """encdr on Lightning, a fit for each number of epochs; its defaults, but for the network's widths."""
+    from encdr import ENCDR
+
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    for n_epochs in doubling():
+        clock.start()
+        model = ENCDR([HIDDEN], k, max_epochs=n_epochs, random_state=0, trainer_kwargs=quiet).fit(X)
+        if clock.point(model.predict):
+            break
+    return model.transform
+
+
 def pca(X: Array, k: int, clock: Clock) -> Encoder:
     """scikit-learn's PCA."""
     return once(PCA(k, random_state=0), X, clock)
@@ -246,6 +259,7 @@ CONTENDERS: dict[str, Callable[[Array, int, Clock], Encoder]] = {
     "Keras": keras_autoencoder,
     "MLPRegressor": mlp_regressor,
     "PyOD": pyod_autoencoder,
+    "encdr": encdr_autoencoder,
     "PCA": pca,
     "IncrementalPCA": incremental_pca,
     "NMF": nmf,

@@ -49,6 +49,11 @@ def test_chunks_cover_every_row_once_in_order(n_rows, width):
     assert len(sizes) == -(-n_rows // max(1, 50 // width))
 
 
+def test_chunks_of_narrow_data_have_few_rows(monkeypatch):
+    monkeypatch.setattr(_data, "CHUNK_ROWS", 7)
+    assert [rows.stop - rows.start for rows in chunks(20, 1)] == [7, 7, 6]
+
+
 @pytest.mark.parametrize("dtype", [F32, F64])
 @pytest.mark.parametrize("move", MOVES)
 def test_network_sees_the_same_whatever_shift_and_scale(move, dtype, X):

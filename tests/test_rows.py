@@ -316,6 +316,21 @@ def test_principal_axes_are_those_of_pca(kind, limit, shape, monkeypatch):
         assert used == ["_axes_by_lanczos" if kind == "dense" else "_axes_by_krylov"]
 
 
+def test_a_first_chunk_far_from_the_others_moves_no_axis(monkeypatch):
+    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 200)
+    X = np.r_[decaying(10) + 30, decaying(80)]
+    mean, axes = as_numpy(principal_axes(Rows(torch.from_numpy(X.astype(np.float32))), 3, seeded()))
+    np.testing.assert_allclose(mean, X.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(np.abs(axes @ PCA(3).fit(X).components_.T), np.eye(3), atol=1e-4)
+
+
+@pytest.mark.parametrize("entry", [3e20, -3e20])
+@pytest.mark.parametrize("others", [1.0, np.nan])
+def test_entries_that_float32_cannot_square_are_refused(entry, others):
+    with pytest.raises(ValueError, match="too large for training in float32"):
+        rows_of(DenseTable(np.array([[others, entry], [2.0, 0.0]])), Coordinates(np.zeros(2), 2.0), CPU)
+
+
 @pytest.mark.parametrize("kind", ["sparse", "streamed"])
 def test_axes_beyond_the_rank_are_orthogonal_to_all(kind):
     X = decaying(5, 30)

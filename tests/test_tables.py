@@ -102,6 +102,15 @@ def test_spread_is_that_of_numpy(make, share_missing):
     assert share_on_bounds(columns, spread) == pytest.approx(share)
 
 
+def test_float32_far_from_zero_loses_nothing():
+    X = (np.random.default_rng(0).normal(size=(5000, 3)) + [1e5, -3e4, 0]).astype(np.float32)
+    X[:, 2] = 0.1
+    columns = DenseTable(X).columns()
+    np.testing.assert_allclose(columns.mean, X.mean(axis=0, dtype=np.float64), rtol=1e-15)
+    assert columns.mean[2] == columns.low[2] == columns.high[2] == np.float32(0.1)
+    np.testing.assert_array_equal(DenseTable(X).spread(columns).n_on_bounds[2], 5000)
+
+
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
 def test_chunks_are_the_rows_in_order(make):
     X = many_zeros()

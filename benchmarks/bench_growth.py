@@ -1,10 +1,16 @@
-"""How seconds and memory of a fit grow with rows and columns: python -m benchmarks.bench_growth."""
+"""How seconds and memory of a fit grow with rows and columns: python -m benchmarks.bench_growth.
+
+With --draw the picture of the record instead, to docs/growth.png.
+"""
 
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks.tables import print_head, print_header, print_row
 
+RECORD = Path(__file__).parent / "results" / "growth.md"
+PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"
 EPOCHS = 2
 SIZES = (
     *((n_rows, 10) for n_rows in (1_000, 10_000, 100_000, 1_000_000, 10_000_000)),
@@ -36,18 +42,39 @@ print(time.perf_counter() - start, (kib("VmHWM") - before) * 1024 / X.nbytes, np
 """
 
 
+def draw() -> None:
+    """Draw seconds and memory against rows and against columns, beside straight lines through the largest."""
+    import matplotlib.pyplot as plt
+
+    cells = [line.strip("| \n").replace(",", "").split(" | ") for line in RECORD.open() if line.startswith("| 1")]
+    found = [(int(row[0]), int(row[1]), float(row[2]), float(row[5])) for row in cells]
+    figure, axes = plt.subplots(2, 2, figsize=(8, 6), layout="constrained", sharex="col", sharey="row")
+    for column, (what, fixed, at) in enumerate((("rows", 1, 10), ("columns", 0, 10_000))):
+        points = [row for row in found if row[fixed] == at]
+        sizes = [row[1 - fixed] for row in points]
+        for ax, i, name in zip(axes[:, column], (2, 3), ("seconds", "peak memory above data, MB"), strict=True):
+            values = [row[i] for row in points]
+            ax.loglog(sizes, values, "o-", label="measured")
+            ax.loglog(sizes, [values[-1] * size / sizes[-1] for size in sizes], "k:", label="linear")
+            ax.set_ylabel(name if column == 0 else "")
+        axes[1, column].set_xlabel(f"{what}, of {at:,} {'columns' if fixed else 'rows'}")
+    axes[0, 0].legend()
+    figure.savefig(PICTURE, dpi=110)
+
+
 def main() -> None:
     print_header(f"Growth of a fit, default network, 5 units, {EPOCHS} epochs, float32", (0,))
     print_head(
-        "rows", "columns", "seconds", "seconds an epoch", "microseconds an entry", "peak memory above data / data"
+        "rows", "columns", "seconds", "seconds an epoch", "microseconds an entry", "peak above data, MB", "peak / data"
     )
     for n_rows, n_features in SIZES:
         command = [sys.executable, "-c", FIT, str(n_rows), str(n_features), str(EPOCHS)]
         result = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds, peak, epoch = map(float, result.stdout.split())
         each = f"{1e6 * seconds / (n_rows * n_features):.3f}"
-        print_row(f"{n_rows:,}", f"{n_features:,}", f"{seconds:.2f}", f"{epoch:.2f}", each, f"{peak:.2f}")
+        megabytes = f"{peak * 4 * n_rows * n_features / 1e6:,.0f}"
+        print_row(f"{n_rows:,}", f"{n_features:,}", f"{seconds:.2f}", f"{epoch:.2f}", each, megabytes, f"{peak:.2f}")
 
 
 if __name__ == "__main__":
-    main()
+    draw() if "--draw" in sys.argv else main()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.measure import kib, timed
+from benchmarks.measure import forget_peak, kib, timed
 from benchmarks.peers.clock import Clock
 from benchmarks.peers.contenders import CONTENDERS, warm_up
 from benchmarks.peers.data import LIMITS, UNITS, load
@@ -25,6 +25,7 @@ def main(name: str, data: str) -> None:
     torch.set_num_threads(2)
     warm_up()
     X, test = load(data)
+    forget_peak()
     before = kib("VmRSS")
     clock = Clock(test, X.mean(axis=0, dtype="float64"), LIMITS[data])
     encode = CONTENDERS[name](X, UNITS[data], clock)

@@ -3,7 +3,7 @@
 The roofline is the least that the machine needs: the step's matrix products at the rate that products of their shapes
 reach, and what has to pass through memory besides, at the rate of a copy. The profile is torch's, of one thread's self
 time by kind of operation; time outside of torch's operations is that of Python and skorch, the profiler's own included.
-Run it with an older checkout's `sklearn_ae` first on PYTHONPATH for a profile before a change.
+For a profile before a change run it in a checkout from then, with this folder of benchmarks in the place of its own.
 """
 
 import time

@@ -12,8 +12,8 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["leaky_clip", "mean_square"]
 
-#: Entries below which a batch is small.
-SMALL = 2**16
+#: Entries from which on a batch is large, for the squared error and for the limits.
+LARGE_ERROR, LARGE_CLIP = 2**19, 2**16
 
 
 class MeanSquare(torch.autograd.Function):
@@ -35,7 +35,7 @@ class MeanSquare(torch.autograd.Function):
 
 def mean_square(output: Tensor, target: Tensor) -> Tensor:
     """Return the mean of (output - target)², both (n, d); the target gets no gradient, and the output one once."""
-    return F.mse_loss(output, target) if output.numel() < SMALL else MeanSquare.apply(output, target)
+    return F.mse_loss(output, target) if output.numel() < LARGE_ERROR else MeanSquare.apply(output, target)
 
 
 class LeakyClip(torch.autograd.Function):
@@ -57,6 +57,6 @@ class LeakyClip(torch.autograd.Function):
 
 def leaky_clip(u: Tensor, low: Tensor, high: Tensor, leak: float) -> Tensor:
     """Return u (n, d) within limits (d,), plus a share of what exceeds them."""
-    if u.numel() < SMALL:
+    if u.numel() < LARGE_CLIP:
         return torch.lerp(torch.clamp(u, low, high), u, leak)
     return LeakyClip.apply(u, low, high, leak)

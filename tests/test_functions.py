@@ -11,7 +11,8 @@ from sklearn_ae._functions import leaky_clip, mean_square
 @pytest.fixture(autouse=True, params=["small", "large"])
 def size(request, monkeypatch):
     """Let the batches here count as small ones, and as large ones."""
-    monkeypatch.setattr(_functions, "SMALL", 10**9 if request.param == "small" else 0)
+    for name in ("LARGE_ERROR", "LARGE_CLIP"):
+        monkeypatch.setattr(_functions, name, 10**9 if request.param == "small" else 0)
     return request.param
 
 

@@ -50,7 +50,7 @@ def draw() -> None:
     found = [(int(row[0]), int(row[1]), float(row[2]), float(row[5])) for row in cells]
     figure, axes = plt.subplots(2, 2, figsize=(8, 6), layout="constrained", sharex="col", sharey="row")
     for column, (what, fixed, at) in enumerate((("rows", 1, 10), ("columns", 0, 10_000))):
-        points = [row for row in found if row[fixed] == at]
+        points = sorted({row[1 - fixed]: row for row in found if row[fixed] == at}.values())
         sizes = [row[1 - fixed] for row in points]
         for ax, i, name in zip(axes[:, column], (2, 3), ("seconds", "peak memory above data, MB"), strict=True):
             values = [row[i] for row in points]

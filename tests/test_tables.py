@@ -103,7 +103,7 @@ def test_spread_is_that_of_numpy(make, share_missing):
 
 
 def test_float32_far_from_zero_loses_nothing():
-    X = (np.random.default_rng(0).normal(size=(5000, 3)) + [1e5, -3e4, 0]).astype(np.float32)
+    X = np.random.default_rng(0).normal([1e5, -3e4, 0], size=(5000, 3)).astype(np.float32)
     X[:, 2] = 0.1
     columns = DenseTable(X).columns()
     np.testing.assert_allclose(columns.mean, X.mean(axis=0, dtype=np.float64), rtol=1e-15)

@@ -238,7 +238,7 @@ def assert_names_the_culprit(error: Exception, model: AutoencoderTransformer) ->
 
 def assert_finite(array, shape) -> None:
     assert np.shape(array) == shape
-    assert np.isfinite(array).all()
+    assert np.isfinite(np.asarray(array)).all()
 
 
 def n_rows(X) -> int:

@@ -480,8 +480,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Raises
         ------
         ValueError
-            If X or a combination of parameters cannot be used, or if the loss stops being finite. The estimator is then
-            left as it was.
+            If X or a combination of parameters cannot be used, or if training diverges. The estimator is then left as
+            it was.
         """
         if is_one_shot(X):
             for chunk in X:

@@ -35,7 +35,7 @@ CHUNK_ENTRIES, CHUNK_ROWS = 2**19, 2**13
 ROUNDING = 1e-6
 #: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
 LEAST_SCALE = 1e-130
-#: Greatest entry in the network's coordinates: the squares of many fit into float32.
+#: Greatest entry in the network's coordinates, or length of its weights: the squares of many fit into float32.
 GREATEST_ENTRY = 1e15
 #: Ratio of the ranges of two columns from which on the narrow one hardly counts.
 UNEQUAL_RANGES = 1e3

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_ae._axes import Step
 from sklearn_ae._callbacks import SCHEDULES, KeepBest, Progress, StopTraining
-from sklearn_ae._data import in_scale, observe
+from sklearn_ae._data import GREATEST_ENTRY, in_scale, observe
 from sklearn_ae._distributed import Alone
 from sklearn_ae._rows import Rows
 from sklearn_ae._threads import one_thread
@@ -397,17 +397,19 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
 
 
 def train_one_pass(net: AutoencoderNet, rows: Rows, before: dict[str, Tensor]) -> float:
-    """Train for one epoch and return its mean loss; put back the weights and buffers `before` if it fails."""
+    """Train for one epoch and return its mean loss; put back the weights and buffers `before` if it diverges."""
     net.partial_fit(rows)
     net.module_.eval()
     if net.interrupted_:
         warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=4)
     loss = net.history[-1].get("train_loss", np.nan)
-    if not net.interrupted_ and not np.isfinite(loss):
+    length = float(sum(torch.linalg.vector_norm(weight.detach()) for weight in net.module_.parameters()))
+    if not net.interrupted_ and not (np.isfinite(loss) and length <= GREATEST_ENTRY):
         net.module_.load_state_dict(before)
         net.optimizer_.state.clear()
+        what = f"weights grew to a length of {length:.3g}" if np.isfinite(loss) else "loss stopped being finite"
         raise ValueError(
-            f"The loss stopped being finite with lr={net.lr:g}. Lower lr, or scale the data, for example with "
+            f"The {what} with lr={net.lr:g}. Lower lr or weight_decay, or scale the data, for example with "
             "sklearn.preprocessing.StandardScaler."
         )
     return float(loss)

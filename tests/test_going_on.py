@@ -172,6 +172,21 @@ def test_a_partial_fit_that_fails_leaves_the_range_of_the_output(small):
     assert torch.equal(autoencoder.module_.output.high, expected[1])
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_partial_fit_whose_weights_explode_is_refused(first, small):
+    autoencoder = quick(2, batch_size=1000)
+    if not first:
+        autoencoder.partial_fit(small)
+        codes = autoencoder.transform(small)
+        autoencoder.net_.optimizer_.param_groups[0]["weight_decay"] = 1e30
+    with pytest.raises(ValueError, match=r"weights grew to a length of .* Lower lr or weight_decay"):
+        autoencoder.set_params(weight_decay=1e30).partial_fit(small)
+    if first:
+        assert not hasattr(autoencoder, "module_")
+    else:
+        np.testing.assert_array_equal(autoencoder.transform(small), codes)
+
+
 def test_salt_and_pepper_are_the_bounds_of_all_rows_seen(small):
     autoencoder = quick(2, corruption="salt_and_pepper").partial_fit(small).partial_fit(10 * small)
     seen = np.vstack([small, 10 * small])

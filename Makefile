@@ -55,7 +55,8 @@ bench-peers: $(PEERS_STAMP) ## measure seconds to a given quality beside what us
 	@.venv-peers/bin/python -m benchmarks.peers > benchmarks/results/peers.md
 
 bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
-	@for table in "quality small" "quality mnist" "quality grid" "optimizers small" "optimizers large" "deep error" "deep neighbours" probe dead_units variational features tabular \
+	@for table in "quality small" "quality mnist" "quality grid" "optimizers small" "optimizers large" "deep error" \
+	  "deep neighbours" probe dead_units variational features tabular \
 	  "ordered curve" "ordered search" "ordered linear" "ordered stability" "compare digits" "compare halving"; do \
 	  echo "$$table"; \
 	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \

@@ -54,8 +54,6 @@ RULES: dict[str, dict[str, Any]] = {
     "no average of weights": {"average": 0},
     "average over 100 steps": {"average": 100},
 }
-
-
 #: Rules that lose on most small sets, and are not tried on large ones.
 LOST = ("NAdam", "RAdam", "SGD", "L-BFGS", "no average", "average over")
 

@@ -156,11 +156,6 @@ class Autoencoder(nn.Module):
         return next(self.network.parameters()).device
 
     @property
-    def dtype(self) -> torch.dtype:
-        """The precision of the weights."""
-        return next(self.network.parameters()).dtype
-
-    @property
     def encoder_matrix(self) -> Tensor | None:
         """A (k, d) where the code is taken unit by unit from A x + a."""
         if not self._has_closed_encoder:

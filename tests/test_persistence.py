@@ -183,7 +183,7 @@ def assert_same_network(module: nn.Module, before: nn.Module):
     for name, value in before.state_dict().items():
         assert state[name].dtype == value.dtype
         assert torch.equal(state[name], value)
-    x = torch.randn(7, D, generator=torch.Generator().manual_seed(1)).to(module.dtype)
+    x = torch.randn(7, D, generator=torch.Generator().manual_seed(1)).to(next(module.parameters()))
     with torch.no_grad():
         assert torch.equal(module(x), before(x))
         assert torch.equal(module.encode(x), before.encode(x))

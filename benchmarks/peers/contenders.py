@@ -237,9 +237,10 @@ def by_iterations(make: Callable[[int], Any], X: Array, clock: Clock, shift: boo
     def given(rows: Array) -> Array:
         return np.maximum(rows - floor, 0) if shift else rows
 
+    shifted = given(X)
     for n_iterations in doubling():
         clock.start()
-        model = make(n_iterations).fit(given(X))
+        model = make(n_iterations).fit(shifted)
 
         def encode(rows: Array, model: Any = model) -> Array:
             return model.transform(given(rows))

@@ -14,7 +14,7 @@ from sklearn.decomposition import NMF, PCA
 
 from benchmarks.bench_probe import probe_error
 from benchmarks.data import MNIST_TRAINING, mnist_split
-from benchmarks.tables import print_head, print_header, print_row
+from benchmarks.tables import print_head, print_header, print_limits, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import TopK, WinnerTakeAll
 from sklearn_ae.model_selection import component_quality, reconstruction_score
@@ -53,8 +53,9 @@ def main() -> None:
     data = mnist_split(choose=False)
     figure, axes = plt.subplots(2, 5, figsize=(25, 11.5), layout="constrained")
     print_head("64 units", "localisation", "redundancy", "dead", "probe, test error, %", "R², test images")
-    for ax, (name, estimator) in zip(axes.flat, estimators().items(), strict=True):
-        model = estimator.fit(data.X)
+    models = estimators()
+    for ax, (name, model) in zip(axes.flat, models.items(), strict=True):
+        model.fit(data.X)
         quality = component_quality(model)
         figures = [f"{quality[key]:.2f}" for key in ("localisation", "redundancy", "dead")]
         error = probe_error(model.transform(data.X), model.transform(data.X_test), data, max_iter=1000)
@@ -62,6 +63,7 @@ def main() -> None:
         ComponentsDisplay.from_components(model.components_, image_shape=(28, 28), ax=ax)
         caption = "localisation {}, redundancy {}, dead {}".format(*figures)
         ax.set_title(f"{name}\n{caption}\nlinear probe {error:.2f} %", fontsize=11)
+    print_limits(models.values())
     Path("output").mkdir(exist_ok=True)
     figure.savefig("output/features.png", dpi=60)
 

@@ -1,6 +1,6 @@
 """Ordered codes: one fit for all sizes, beside a fit for each size and PCA.
 
-    python -m benchmarks.bench_ordered curve|search|linear|stability [--seeds 0 1 2]
+    python -m benchmarks.bench_ordered curve|search|linear|stability
 
 curve: R² of the test images of MNIST for the prefixes of one ordered code of 32 units, separate fits and PCA. search:
 one ordered fit a fold against ``GridSearchCV`` over the same five sizes, the same folds and epochs, on digits; both
@@ -18,7 +18,7 @@ from sklearn.decomposition import NMF, PCA
 from sklearn.model_selection import GridSearchCV, KFold
 
 from benchmarks.data import mnist
-from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
+from benchmarks.tables import mean_and_spread, print_head, print_header, print_limits, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._comparison import stability
 from sklearn_ae.model_selection import one_standard_error
@@ -124,23 +124,26 @@ def bench_linear(seeds: list[int]) -> None:
 
 def bench_stability(seeds: list[int]) -> None:
     """Print the mean cosine of matched components between two seeds."""
-
     X, _ = mnist()
     print_head("MNIST, 16 units", "mean matched cosine of two seeds")
     for name, make in (
         ("AutoencoderTransformer", lambda seed: AutoencoderTransformer(16, random_state=seed)),
         ("NMF", lambda seed: NMF(16, init="random", max_iter=200, random_state=seed)),
     ):
-        print_row(name, f"{stability([make(seed).fit(X).components_ for seed in seeds]):.3f}")
+        models = [make(seed).fit(X) for seed in seeds]
+        print_row(name, f"{stability([model.components_ for model in models]):.3f}")
+    print_limits(models)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["curve", "search", "linear", "stability"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    args = parser.parse_args()
-    seeds = [0, 1] if args.what == "stability" else args.seeds
-    print_header(f"Ordered codes: {args.what}", seeds)
-    {"curve": bench_curve, "search": bench_search, "linear": bench_linear, "stability": bench_stability}[args.what](
-        seeds
-    )
+    what = parser.parse_args().what
+    bench, seeds = {
+        "curve": (bench_curve, [0]),
+        "search": (bench_search, [0]),
+        "linear": (bench_linear, [0, 1, 2]),
+        "stability": (bench_stability, [0, 1]),
+    }[what]
+    print_header(f"Ordered codes: {what}", seeds)
+    bench(seeds)

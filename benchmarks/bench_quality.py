@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 
 from benchmarks.data import mnist, small_data_sets
+from benchmarks.tables import print_limits
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.model_selection import reconstruction_score
 
@@ -60,6 +61,7 @@ def bench_mnist() -> None:
         estimator.fit(train)
         seconds = time.perf_counter() - start
         print(f"| {name} | {reconstruction_score(estimator, test):.4f} | {seconds:.1f} |", flush=True)
+    print_limits(estimators.values())
 
 
 def bench_grid() -> None:

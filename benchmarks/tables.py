@@ -2,11 +2,13 @@
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import sklearn
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import NMF
 
 
 def print_header(title: str, seeds: Sequence[int], figures: str = "mean ± half the range") -> None:
@@ -31,3 +33,10 @@ def print_head(*cells: object) -> None:
 def mean_and_spread(values: Sequence[float], digits: int = 2) -> str:
     """Return the mean of a few values and half their range."""
     return f"{np.mean(values):.{digits}f} ± {np.ptp(values) / 2:.{digits}f}"
+
+
+def print_limits(estimators: Iterable[BaseEstimator]) -> None:
+    """Print a line below a table for each kind of factorisation that ended by its number of iterations."""
+    stopped = [e for e in estimators if isinstance(e, NMF) and e.n_iter_ >= e.max_iter]
+    for limit in sorted({estimator.max_iter for estimator in stopped}):
+        print(f"\nNMF reached its limit of {limit} iterations.", flush=True)

@@ -6,8 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+import scipy
 import torch
 from helpers import quick
+from sklearn.utils.fixes import parse_version
 
 from sklearn_ae import AutoencoderTransformer
 
@@ -114,6 +116,7 @@ with config_context(array_api_dispatch=True):
 """
 
 
+@pytest.mark.skipif(parse_version(scipy.__version__) < parse_version("1.14"), reason="scikit-learn needs SciPy 1.14")
 def test_array_api_dispatch_changes_nothing_for_tensors():
     env = {**os.environ, "SCIPY_ARRAY_API": "1"}
     result = subprocess.run([sys.executable, "-c", DISPATCH], env=env, capture_output=True, text=True)

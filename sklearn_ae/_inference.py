@@ -19,6 +19,7 @@ from sklearn_ae._tables import DenseTable, Table
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
+from sklearn_ae.networks import without_zero_parts
 
 __all__ = ["Inference", "add_moments", "in_float64", "row_errors"]
 
@@ -209,11 +210,12 @@ def add_moments(
 
     Error and variance, the latter about the mean, are in units of the data's scale.
     """
-    for chunk in rows.chunks():
-        z, observed = observe(chunk, rows.fill)
-        code = module.network_code(z)
-        errors, variances = row_errors(module, z, code, observed, mean, relative_widths, of_prefixes=module.ordered)
-        moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
+    with without_zero_parts(module.network):
+        for chunk in rows.chunks():
+            z, observed = observe(chunk, rows.fill)
+            code = module.network_code(z)
+            errors, variances = row_errors(module, z, code, observed, mean, relative_widths, of_prefixes=module.ordered)
+            moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
 
 
 def _as_given(results: Tensor, X: Table) -> Any:

@@ -72,14 +72,14 @@ class Table:
     def spread(self, columns: Columns) -> Spread:
         """Return how entries lie between the bounds of the columns."""
         unit, (low, high) = _unit_of(columns), map(as_tensor, columns.bounds)
-        squares, on_bounds = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
+        squares, between = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
         for _, x in self.chunks():
             t = floats(x)
-            deviations = (t.double() - as_tensor(columns.mean)).div_(unit).square_()
+            deviations = t.to(torch.float64, copy=True).sub_(as_tensor(columns.mean)).div_(unit).square_()
             sums = deviations.sum(0)
             squares += (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
-            on_bounds += ((t == low.to(t)) | (t == high.to(t))).sum(0).numpy()
-        return Spread(unit, squares, columns.n_observed, on_bounds)
+            between += ((t > low.to(t)) & (t < high.to(t))).sum(0, dtype=torch.int32).numpy()
+        return Spread(unit, squares, columns.n_observed, columns.n_observed - between)
 
     def _refuse_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
         nan, infinite = np.zeros(self.shape[1], dtype=bool), np.zeros(self.shape[1], dtype=bool)

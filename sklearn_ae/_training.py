@@ -26,6 +26,7 @@ from sklearn_ae.canonical import r_squared
 from sklearn_ae.corruptions import Corruption, Frame
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
+from sklearn_ae.networks import without_zero_parts
 
 __all__ = [
     "OPTIMIZERS",
@@ -343,8 +344,9 @@ class AutoencoderNet(NeuralNet):
         """Return the mean objective of a data set and the R² without noise."""
         self._begin_validation()
         total = 0.0
-        for batch in self.get_iterator(dataset):
-            total += float(self.validation_step(batch)["loss"]) * len(batch[0])
+        with without_zero_parts(self.candidate.network):
+            for batch in self.get_iterator(dataset):
+                total += float(self.validation_step(batch)["loss"]) * len(batch[0])
         return total / len(dataset), self.validation_score()
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

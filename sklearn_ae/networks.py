@@ -7,7 +7,8 @@ both halves, so that PCA is one setting of its weights::
     encode(x) = A x + a + f(x)          decode(h) = W h + b + g(h)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from math import isqrt
 
@@ -133,6 +134,34 @@ class AffineNetwork(nn.Module):
         """Return the output (n, d), before its activation, of a code h (n, k)."""
         u = F.linear(h, self.decoder_weight, self.decoder_bias)
         return u if self.decoder_hidden is None else u + self.decoder_hidden(h)
+
+
+@contextmanager
+def without_zero_parts(network: nn.Module) -> Iterator[None]:
+    """Leave out f and g where they are the zero function, as they start: results are the same, without their products.
+
+    Networks that encode or decode in a way of their own stay as they are.
+    """
+    names = ("encoder_hidden", "decoder_hidden") if _halves_are_sums(network) else ()
+    parts = {name: part for name in names if _ends_in_zero(part := getattr(network, name))}
+    for name in parts:
+        setattr(network, name, None)
+    try:
+        yield
+    finally:
+        for name, part in parts.items():
+            setattr(network, name, part)
+
+
+def _halves_are_sums(network: nn.Module) -> bool:
+    return isinstance(network, AffineNetwork) and all(
+        getattr(type(network), name) is getattr(AffineNetwork, name) for name in ("encode", "decode")
+    )
+
+
+def _ends_in_zero(part: nn.Module | None) -> bool:
+    last = part[-1] if isinstance(part, nn.Sequential) and len(part) else None
+    return isinstance(last, nn.Linear) and not any(parameter.any() for parameter in last.parameters())
 
 
 class DenseAutoencoder(AffineNetwork):

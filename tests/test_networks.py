@@ -22,6 +22,7 @@ from sklearn_ae.networks import (
     DenseAutoencoder,
     Linear,
     TiedAutoencoder,
+    without_zero_parts,
 )
 
 D, K, M = 5, 3, 6
@@ -140,6 +141,61 @@ def test_networks_are_built_of_zeros_and_leave_global_generators_alone(make):
     network.decode(network.encode(rows().float())[:, :K]).sum().backward()
     assert global_states() == before
     assert all(parameter.requires_grad and not parameter.any() for parameter in network.parameters())
+
+
+def counted(network: AffineNetwork) -> list[nn.Module]:
+    """Return a list to which each part of the network is appended when it is called."""
+    called: list[nn.Module] = []
+    for part in (network.encoder_hidden, network.decoder_hidden):
+        part.register_forward_hook(lambda part, *_: called.append(part))
+    return called
+
+
+class TestWithoutZeroParts:
+    """Parts that are the zero function are left out, all others are called, and afterwards all is as it was."""
+
+    @pytest.mark.parametrize(
+        "zero", [(), ("encoder_hidden",), ("decoder_hidden",), ("encoder_hidden", "decoder_hidden")]
+    )
+    def test_results_are_the_same(self, zero):
+        network = drawn(NETWORKS["dense"]())
+        for name in zero:
+            nn.init.zeros_(getattr(network, name)[-1].weight)
+        called, x, h = counted(network), rows(), rows(width=K)
+        whole = [network.encode(x), network.decode(h)]
+        names, parts = list(network.state_dict()), list(called)
+        called.clear()
+        with without_zero_parts(network):
+            assert all(torch.equal(*pair) for pair in zip(whole, [network.encode(x), network.decode(h)], strict=True))
+        assert called == [part for part in parts if part not in [getattr(network, name) for name in zero]]
+        assert [network.encoder_hidden, network.decoder_hidden] == parts
+        assert list(network.state_dict()) == names
+
+    def test_parts_that_end_otherwise_are_called(self):
+        f, g = nn.Sequential(Linear(D, M), nn.Sigmoid()), nn.Sequential(Linear(K, D, bias=False), nn.Softplus())
+        network = AffineNetwork(D, K, M, f, g)
+        called = counted(network)
+        with without_zero_parts(network):
+            network.decode(network.encode(rows().float())[:, :K])
+        assert called == [f, g]
+
+    def test_networks_of_ones_own_are_called_as_they_are(self):
+        class Own(DenseAutoencoder):
+            def encode(self, x):
+                return super().encode(x) + self.encoder_hidden[0](x).sum()
+
+        for network in (Own(D, K, M, (6,), nn.SiLU), nn.Linear(D, K)):
+            with without_zero_parts(network):
+                assert getattr(network, "encode", network)(rows().float()).shape == (
+                    20,
+                    M if type(network) is Own else K,
+                )
+
+    def test_an_error_leaves_the_network_whole(self):
+        network = NETWORKS["dense"]()
+        with pytest.raises(KeyError), without_zero_parts(network):
+            raise KeyError
+        assert len(network.encoder_hidden) == len(network.decoder_hidden) == 5
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ CHUNK_ENTRIES = 2**20
 BLOCKS = 4
 #: Of the axes from random blocks: directions beside those asked for, and passes over the rows.
 OVERSAMPLING, PASSES = 10, 8
+#: What a block adds counts from this length on, beside the longest image: less is rounding.
+LEAST_LENGTH = 1e-12
 
 
 def column_mean(rows: Rows) -> Tensor:
@@ -139,16 +141,23 @@ def _axes_by_krylov(rows: Rows, mean: Tensor, k: int, generator: Generator) -> T
     times_scatter, d = (_sparse_scatter if whole else _scatter)(rows, mean), rows.shape[1]
     block = torch.randn(d, min(k + OVERSAMPLING, d), generator=generator, dtype=torch.float64).to(rows.device)
     basis = images = block[:, :0]
+    longest = 0.0
     for _ in range(PASSES):
-        block = block[:, : d - basis.shape[1]]
-        for _ in range(2):  # once leaves rounding
-            block = torch.linalg.qr(block - basis @ (basis.T @ block))[0]
+        block = _added_directions(block, basis, longest * LEAST_LENGTH)
+        if block.shape[1] == 0:
+            break
         image = times_scatter(block)
         basis, images, block = torch.cat([basis, block], 1), torch.cat([images, image], 1), image
-        if basis.shape[1] == d:
-            break
+        longest = max(longest, float(torch.linalg.vector_norm(image, dim=0).max()))
     rotation = torch.linalg.eigh(basis.T @ images)[1].flip(1)
     return (basis @ rotation[:, :k]).T
+
+
+def _added_directions(block: Tensor, basis: Tensor, least: float) -> Tensor:
+    """Return orthonormal columns for what a block adds to a basis, but for what is no longer than a length."""
+    added, lengths, _ = torch.linalg.svd(block - basis @ (basis.T @ block), full_matrices=False)
+    added = added[:, lengths > least]
+    return torch.linalg.qr(added - basis @ (basis.T @ added))[0]  # again, as the first time leaves rounding
 
 
 def _scatter(rows: Rows, mean: Tensor) -> Callable[[Tensor], Tensor]:

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ROOT / "build" / "wheel"
-#: Four tenths of the wheel are docstrings; the code alone would be 90 kB.
+#: Docstrings and comments are 60 kB of the wheel: the code alone would be 104 kB.
 MOST_BYTES = 200_000
 #: What only development needs.
 LEFT_OUT = {"tests", "benchmarks", "docs", "examples", ".ci", ".venv", "build", "dist"}
@@ -34,12 +34,13 @@ assert pathlib.Path(sklearn_ae.__file__).is_relative_to(sys.prefix)
 assert (pathlib.Path(sklearn_ae.__file__).parent / "py.typed").exists()
 
 X, y = load_digits(return_X_y=True)
-autoencoder = AutoencoderTransformer(10, max_epochs=10, random_state=0).fit(X[:1400])
+autoencoder = AutoencoderTransformer(10, max_epochs=10, lr_schedule="linear", random_state=0).fit(X[:1400])
 assert reconstruction_score(autoencoder, X[1400:]) > 0.75
 codes = autoencoder.transform(X[1400:])
 assert codes.shape == (397, 10) and autoencoder.inverse_transform(codes).shape == (397, 64)
 assert np.array_equal(pickle.loads(pickle.dumps(autoencoder)).transform(X[1400:]), codes)
-pipeline = make_pipeline(AutoencoderTransformer(16, max_epochs=10, random_state=0), LogisticRegression(max_iter=5000))
+reduce = AutoencoderTransformer(16, max_epochs=10, lr_schedule="linear", random_state=0)
+pipeline = make_pipeline(reduce, LogisticRegression(max_iter=5000))
 assert pipeline.fit(X[:1400], y[:1400]).score(X[1400:], y[1400:]) > 0.8
 
 for absent, part in (("matplotlib", "plotting"), ("onnx", "onnx")):

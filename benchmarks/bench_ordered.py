@@ -136,14 +136,15 @@ def bench_stability(seeds: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["curve", "search", "linear", "stability"])
-    what = parser.parse_args().what
-    bench, seeds = {
+    tables = {
         "curve": (bench_curve, [0]),
         "search": (bench_search, [0]),
         "linear": (bench_linear, [0, 1, 2]),
         "stability": (bench_stability, [0, 1]),
-    }[what]
+    }
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=tables)
+    what = parser.parse_args().what
+    bench, seeds = tables[what]
     print_header(f"Ordered codes: {what}", seeds)
     bench(seeds)

@@ -36,7 +36,6 @@ def mean_and_spread(values: Sequence[float], digits: int = 2) -> str:
 
 
 def print_limits(estimators: Iterable[BaseEstimator]) -> None:
-    """Print a line below a table for each kind of factorisation that ended by its number of iterations."""
-    stopped = [e for e in estimators if isinstance(e, NMF) and e.n_iter_ >= e.max_iter]
-    for limit in sorted({estimator.max_iter for estimator in stopped}):
+    """Print a line below a table where NMF ended by its number of iterations."""
+    for limit in {e.max_iter for e in estimators if isinstance(e, NMF) and e.n_iter_ >= e.max_iter}:
         print(f"\nNMF reached its limit of {limit} iterations.", flush=True)

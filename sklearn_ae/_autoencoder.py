@@ -12,10 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from sklearn_ae._axes import Member, Step
 from sklearn_ae._callbacks import KeepBest, KeepCheckpoint, TellTasks
 from sklearn_ae._checkpoints import Checkpoint, checkpoint_of
-from sklearn_ae._compat import CallbackSupportMixin, fit_context
 from sklearn_ae._configuration import (
     PARAMETER_CONSTRAINTS,
     batch_size_for,
@@ -43,7 +41,6 @@ from sklearn_ae._rows import Rows, rows_of
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._sources import is_one_shot
 from sklearn_ae._tables import SparseTable, Table
-from sklearn_ae._threads import one_thread_after_fork
 from sklearn_ae._training import (
     AutoencoderNet,
     Objective,
@@ -53,9 +50,12 @@ from sklearn_ae._training import (
     warn_of_the_end,
 )
 from sklearn_ae._training_state import weights_of
+from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
+from sklearn_ae._utils.threads import one_thread_after_fork
+from sklearn_ae.base import Frame, Member, Step
 from sklearn_ae.canonical import CodeMoments, canonicalize_
 from sklearn_ae.codes import Code
-from sklearn_ae.corruptions import Frame, corruption_of
+from sklearn_ae.corruptions import corruption_of
 from sklearn_ae.initializers import start_
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder

@@ -11,12 +11,12 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae._axes import Member, Setting, member
 from sklearn_ae._callbacks import SCHEDULES
-from sklearn_ae._compat import Interval, StrOptions
 from sklearn_ae._data import Columns, Spread, share_on_bounds
 from sklearn_ae._sizes import is_chosen_by_fit, most_units
 from sklearn_ae._training import OPTIMIZERS, PRECISIONS
+from sklearn_ae._utils.compat import Interval, StrOptions
+from sklearn_ae.base import Member, Setting, member
 from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption
 from sklearn_ae.losses import LOSSES, Loss

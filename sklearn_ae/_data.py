@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.random import sample_without_replacement
 from torch import Tensor
 
-from sklearn_ae.corruptions import Frame
+from sklearn_ae.base import Frame
 
 __all__ = [
     "Columns",

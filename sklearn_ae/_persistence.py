@@ -12,9 +12,9 @@ import sklearn
 import torch
 from torch import nn
 
-from sklearn_ae._axes import Member
 from sklearn_ae._data import Coordinates
 from sklearn_ae._version import __version__
+from sklearn_ae.base import Member
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.modules import Architecture, Autoencoder, build
 

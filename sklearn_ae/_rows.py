@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from sklearn_ae._data import GREATEST_ENTRY, Coordinates, chunks, observe
 from sklearn_ae._sources import Source
 from sklearn_ae._tables import SparseTable, Table
-from sklearn_ae._threads import one_thread
+from sklearn_ae._utils.threads import one_thread
 
 __all__ = ["Rows", "SparseRows", "StreamedRows", "rows_of"]
 

@@ -16,14 +16,14 @@ from skorch.utils import to_tensor
 from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from sklearn_ae._axes import Step
 from sklearn_ae._callbacks import SCHEDULES, KeepBest, Progress, StopTraining
 from sklearn_ae._data import GREATEST_ENTRY, in_scale, observe
 from sklearn_ae._distributed import Alone
 from sklearn_ae._rows import Rows
-from sklearn_ae._threads import one_thread
+from sklearn_ae._utils.threads import one_thread
+from sklearn_ae.base import Frame, Step
 from sklearn_ae.canonical import r_squared
-from sklearn_ae.corruptions import Corruption, Frame
+from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder
 from sklearn_ae.networks import without_zero_parts

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._axes import Member, Setting, Step
-from sklearn_ae._graph import Graph
+from sklearn_ae._utils.onnx_graph import Graph
+from sklearn_ae.base import Member, Setting, Step
 
 __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 

@@ -4,45 +4,14 @@ A member is a scikit-learn estimator with plain parameters, called with a batch,
 generator to draw from. A new one is one class here and one line in ``CORRUPTIONS``. Never used when transforming.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._axes import Member, Setting, member
+from sklearn_ae.base import Frame, Member, Setting, member
 
-__all__ = ["CORRUPTIONS", "Corruption", "Frame", "GaussianNoise", "Masking", "SaltAndPepper", "corruption_of"]
-
-
-class Frame(NamedTuple):
-    """Landmarks of the data in the network's coordinates, which a corruption is called with.
-
-    Parameters
-    ----------
-    zero : torch.Tensor of shape (n_features,)
-        The data's zero.
-    low : torch.Tensor of shape (n_features,)
-        The least entry of each column of the training data.
-    high : torch.Tensor of shape (n_features,)
-        The greatest.
-    spread : float
-        Root mean square of all entries about their columns' means, 1 unless all columns stay as they are. Where only
-        some do, it is that of the others.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_ae.corruptions import Frame, Masking
-    >>> x = torch.ones(2, 3)
-    >>> frame = Frame(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
-    >>> Masking(0.5)(x, frame, torch.Generator().manual_seed(0)).unique()
-    tensor([-1.,  1.])
-    """
-
-    zero: Tensor  # (d,), the data's zero
-    low: Tensor  # (d,), the least entry of each column
-    high: Tensor  # (d,), the greatest
-    spread: float  # root mean square of all entries about their columns' means
+__all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper", "corruption_of"]
 
 
 class Corruption(Member):

@@ -1,7 +1,7 @@
 """The losses: what training minimises, and what follows from it for the data and for the decoder's output.
 
 A member is a scikit-learn estimator with plain parameters that gives the loss of each entry of a
-:class:`~sklearn_ae._axes.Step`. A new one is one class here and one line in ``LOSSES``.
+:class:`~sklearn_ae.base.Step`. A new one is one class here and one line in ``LOSSES``.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._axes import Member, Setting, Step, member
-from sklearn_ae._functions import mean_square
+from sklearn_ae._utils.autograd import mean_square
+from sklearn_ae.base import Member, Setting, Step, member
 from sklearn_ae.outputs import OUTPUTS, ByColumns, Output
 
 __all__ = [

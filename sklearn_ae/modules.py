@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._axes import Step
+from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
 from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, TiedAutoencoder

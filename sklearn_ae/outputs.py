@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._functions import leaky_clip
-from sklearn_ae._graph import Graph, translate
+from sklearn_ae._utils.autograd import leaky_clip
+from sklearn_ae._utils.onnx_graph import Graph, translate
 
 __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Softmax", "Softplus"]
 

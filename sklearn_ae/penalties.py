@@ -1,6 +1,6 @@
 """The penalties: what is added to the loss.
 
-A member is a scikit-learn estimator with plain parameters, called with a :class:`~sklearn_ae._axes.Step`. What it
+A member is a scikit-learn estimator with plain parameters, called with a :class:`~sklearn_ae.base.Step`. What it
 returns stands beside the loss of a row, summed over its entries, as in the papers; training divides both by the number
 of entries. A new one is one class here and one line in ``PENALTIES``.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_ae._axes import Member, Setting, Step, member
+from sklearn_ae.base import Member, Setting, Step, member
 
 __all__ = ["L1", "PENALTIES", "Contractive", "KLSparsity", "Orthogonal", "Penalty", "penalties_of"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._axes import member
 from sklearn_ae._checkpoints import DIGEST_BYTES, FORMAT, MAGIC, VERSION_BYTES
 from sklearn_ae._training import AutoencoderNet, optimizer_settings
+from sklearn_ae.base import member
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError
 from sklearn_ae.modules import Architecture, Autoencoder, build

@@ -17,7 +17,7 @@ import torch
 from joblib import Parallel, delayed
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._threads import one_thread
+from sklearn_ae._utils.threads import one_thread
 
 PATIENCE = 100
 

@@ -9,9 +9,9 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from torch import nn
 
-from sklearn_ae._axes import Member, Setting, Step, member
+from sklearn_ae.base import Frame, Member, Setting, Step, member
 from sklearn_ae.codes import CODES, Code, Gaussian, ReLU, TopK
-from sklearn_ae.corruptions import CORRUPTIONS, Corruption, Frame, Masking, SaltAndPepper
+from sklearn_ae.corruptions import CORRUPTIONS, Corruption, Masking, SaltAndPepper
 from sklearn_ae.losses import LOSSES, Huber, Loss, Mixed, SquaredError
 from sklearn_ae.modules import Autoencoder, CodeOrder
 from sklearn_ae.networks import DenseAutoencoder

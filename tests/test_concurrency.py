@@ -21,7 +21,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer, _threads
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._utils import threads
 
 ROOT = Path(__file__).resolve().parents[1]
 N_THREADS = 16
@@ -136,7 +137,7 @@ def test_processes_work_as_a_serial_one(way, n_rows):
 
 def test_the_package_never_sets_the_number_of_torchs_threads():
     named = {"set_num_threads", "set_num_interop_threads"}
-    for file in (ROOT / "sklearn_ae").glob("*.py"):
+    for file in (ROOT / "sklearn_ae").rglob("*.py"):
         nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         assert not named & {node.attr for node in nodes if isinstance(node, ast.Attribute)}, file.name
 
@@ -145,7 +146,7 @@ def test_a_process_that_is_no_fork_keeps_its_threads(monkeypatch):
     """The limit is for forks alone, and ends with the call."""
     seen = []
     for forked in (False, True):
-        monkeypatch.setattr(_threads, "_forked", forked)
-        monkeypatch.setattr(_threads, "one_thread", lambda: seen.append("limited") or nullcontext())
+        monkeypatch.setattr(threads, "_forked", forked)
+        monkeypatch.setattr(threads, "one_thread", lambda: seen.append("limited") or nullcontext())
         AutoencoderTransformer(1, max_epochs=0).fit(np.eye(4)).transform(np.eye(4))
         assert len(seen) == (2 if forked else 0)

@@ -10,7 +10,6 @@ from helpers import quick
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae._axes import Member
 from sklearn_ae._configuration import (
     batch_size_for,
     checked_module,
@@ -20,6 +19,7 @@ from sklearn_ae._configuration import (
     sizes_of,
 )
 from sklearn_ae._tables import DenseTable
+from sklearn_ae.base import Member
 from sklearn_ae.codes import CODES, Gaussian, TopK
 from sklearn_ae.corruptions import GaussianNoise
 from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ae._axes import Setting
-from sklearn_ae.corruptions import (
-    CORRUPTIONS,
-    Corruption,
-    Frame,
-    GaussianNoise,
-    Masking,
-    SaltAndPepper,
-    corruption_of,
-)
+from sklearn_ae.base import Frame, Setting
+from sklearn_ae.corruptions import CORRUPTIONS, Corruption, GaussianNoise, Masking, SaltAndPepper, corruption_of
 
 N, D = 2000, 20
 NAMES = sorted(CORRUPTIONS)

@@ -16,9 +16,10 @@ import sklearn_ae
 from sklearn_ae import AutoencoderTransformer
 
 DOCS = Path(__file__).parents[1] / "docs"
-MODULES = {"sklearn_ae"} | {f"sklearn_ae.{module.name}" for module in pkgutil.iter_modules(sklearn_ae.__path__)}
+MODULES = {"sklearn_ae"} | {module.name for module in pkgutil.walk_packages(sklearn_ae.__path__, "sklearn_ae.")}
 #: What the package is built of; the API reference does not promise it.
 INTERNAL = {"sklearn_ae.canonical", "sklearn_ae.initializers", "sklearn_ae.modules"}
+PUBLIC = {name for name in MODULES - INTERNAL if "._" not in name}
 CLASSES = {"PCA": PCA, "NMF": NMF, "here": AutoencoderTransformer}
 VERDICTS = {"same", "better", "other", "absent", "own"}
 
@@ -111,14 +112,13 @@ def test_the_api_reference_has_every_public_name():
     told = {}
     for module, part in re.findall(r"^\.\. module:: (\S+)\n(.*?)(?=^\.\. module::|\Z)", text, re.DOTALL | re.MULTILINE):
         told[module] = {*re.findall(r"^   (\w+)$", part, re.MULTILINE), *re.findall("``([A-Z]+)``", part)}
-    public = {name for name in MODULES - INTERNAL if not name.split(".")[-1].startswith("_")}
-    assert told == {name: set(importlib.import_module(name).__all__) for name in public}
+    assert told == {name: set(importlib.import_module(name).__all__) for name in PUBLIC}
 
 
 def test_every_public_name_has_an_example():
     extending = (DOCS / "extending.md").read_text(encoding="utf-8")
-    for module in map(importlib.import_module, sorted(MODULES - INTERNAL)):
-        for name in [] if "._" in module.__name__ else module.__all__:
+    for module in map(importlib.import_module, sorted(PUBLIC)):
+        for name in module.__all__:
             public = getattr(module, name)
             if callable(public) and ">>>" not in public.__doc__:
                 is_base = re.search(rf"^class \w+\({name}\):", extending, re.MULTILINE)

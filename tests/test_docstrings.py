@@ -16,7 +16,7 @@ import sklearn_ae
 from sklearn_ae import AutoencoderTransformer
 
 README = Path(__file__).parents[1] / "README.md"
-MODULES = sorted(module.name for module in pkgutil.iter_modules(sklearn_ae.__path__))
+MODULES = [info.name.removeprefix("sklearn_ae.") for info in pkgutil.walk_packages(sklearn_ae.__path__, "sklearn_ae.")]
 USER_MODULES = [name for name in ["datasets", "model_selection", "onnx", "plotting"] if name in MODULES]
 MEMBER_MODULES = ["codes", "corruptions", "losses", "networks", "penalties"]
 #: They are for subclasses, of which docs/extending.md has examples.

@@ -16,9 +16,9 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._axes import Member, Setting, Step
+from sklearn_ae.base import Frame, Member, Setting, Step
 from sklearn_ae.codes import Code
-from sklearn_ae.corruptions import Corruption, Frame
+from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
 from sklearn_ae.model_selection import reconstruction_score
 from sklearn_ae.penalties import Penalty

@@ -135,7 +135,7 @@ def test_without_scikit_learns_support_the_version_is_named(monkeypatch):
     import builtins
     import importlib
 
-    from sklearn_ae import _compat
+    from sklearn_ae._utils import compat
 
     find = builtins.__import__
 
@@ -146,9 +146,9 @@ def test_without_scikit_learns_support_the_version_is_named(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_callbacks)
     try:
-        importlib.reload(_compat)
+        importlib.reload(compat)
         with pytest.raises(NotImplementedError, match=f"scikit-learn 1.9.*{sklearn.__version__}.*callbacks="):
-            _compat.CallbackSupportMixin().set_callbacks(Recorder())
+            compat.CallbackSupportMixin().set_callbacks(Recorder())
     finally:
         monkeypatch.undo()
-        importlib.reload(_compat)
+        importlib.reload(compat)

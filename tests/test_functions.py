@@ -4,15 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sklearn_ae import _functions
-from sklearn_ae._functions import leaky_clip, mean_square
+from sklearn_ae._utils import autograd
+from sklearn_ae._utils.autograd import leaky_clip, mean_square
 
 
 @pytest.fixture(autouse=True, params=["small", "large"])
 def size(request, monkeypatch):
     """Let the batches here count as small ones, and as large ones."""
     for name in ("LARGE_ERROR", "LARGE_CLIP"):
-        monkeypatch.setattr(_functions, name, 10**9 if request.param == "small" else 0)
+        monkeypatch.setattr(autograd, name, 10**9 if request.param == "small" else 0)
     return request.param
 
 

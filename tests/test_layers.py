@@ -10,8 +10,16 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sklearn_ae"
 LAYERS = [
-    ["_compat", "_fit_tasks", "_functions", "_graph", "_threads", "_version"],
-    ["_axes", "outputs"],
+    [
+        "_utils.__init__",
+        "_utils.compat",
+        "_fit_tasks",
+        "_utils.autograd",
+        "_utils.onnx_graph",
+        "_utils.threads",
+        "_version",
+    ],
+    ["base", "outputs"],
     ["losses", "codes", "penalties", "corruptions"],
     ["networks"],
     ["modules"],
@@ -49,7 +57,7 @@ AXES = {
     "codes": {"Code", "CODES"},
     "losses": {"Loss", "LOSSES"},
     "penalties": {"Penalty", "PENALTIES", "penalties_of"},
-    "corruptions": {"Corruption", "CORRUPTIONS", "Frame", "corruption_of"},
+    "corruptions": {"Corruption", "CORRUPTIONS", "corruption_of"},
 }
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
@@ -74,9 +82,17 @@ def top(dotted_name: str) -> str:
 
 
 def inner_module(dotted_name: str) -> str:
-    """Return the file that an import from the package reads; names of no file are __init__'s."""
-    parts = dotted_name.split(".")
-    return parts[1] if len(parts) > 1 and parts[1] in LEVELS else "__init__"
+    """Return the file that an import from the package reads; names of no file are those of a package's __init__."""
+    parts = dotted_name.split(".")[1:]
+    for n_parts in range(len(parts), 0, -1):
+        name = ".".join(parts[:n_parts])
+        if name in LEVELS or f"{name}.__init__" in LEVELS:
+            return name if name in LEVELS else f"{name}.__init__"
+    return "__init__"
+
+
+def path_of(name: str) -> Path:
+    return PACKAGE / f"{name.replace('.', '/')}.py"
 
 
 def upward_imports(name: str, source: str) -> list[str]:
@@ -94,7 +110,7 @@ def private_sklearn_imports(name: str, source: str) -> list[str]:
         return any(part.startswith("_") and part[:2] != "__" for part in dotted.split("."))
 
     names = imported_names(ast.parse(source))
-    return [dotted for dotted in names if top(dotted) == "sklearn" and is_private(dotted) and name != "_compat"]
+    return [dotted for dotted in names if top(dotted) == "sklearn" and is_private(dotted) and name != "_utils.compat"]
 
 
 def eager_matplotlib_imports(source: str) -> list[str]:
@@ -127,7 +143,7 @@ def member_imports(name: str, source: str) -> list[str]:
 
 def members(axis: str) -> tuple[set[str], set[str]]:
     """Return the classes that the file of an axis defines, but for those that others may import, and short names."""
-    tree = ast.parse((PACKAGE / f"{axis}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(path_of(axis).read_text(encoding="utf-8"))
     (registry,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and n.target.id in AXES[axis])
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     return classes - AXES[axis], {key.value for key in registry.keys}
@@ -232,17 +248,17 @@ def deep_lines(source: str) -> list[int]:
 def test_every_file_has_a_layer():
     files = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
     assert "__init__.py" in files
-    assert files <= {f"{name}.py" for name in LEVELS}
+    assert files == {path_of(name).relative_to(PACKAGE).as_posix() for name in LEVELS}
 
 
-@pytest.fixture(params=[name for name in LEVELS if (PACKAGE / f"{name}.py").exists()])
+@pytest.fixture(params=LEVELS)
 def name(request) -> str:
     return request.param
 
 
 @pytest.fixture
 def source(name) -> str:
-    return (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+    return path_of(name).read_text(encoding="utf-8")
 
 
 def test_imports_go_downwards(name, source):
@@ -281,7 +297,7 @@ def test_blocks_are_shallow(source):
 @pytest.mark.parametrize(
     ("name", "source", "expected"),
     [
-        ("_data", "from sklearn_ae._compat import Interval", []),
+        ("_data", "from sklearn_ae._utils.compat import Interval", []),
         ("_data", "from sklearn_ae._training import Net", ["_training"]),
         ("_data", "from ._training import Net", ["_training"]),
         ("_data", "from . import canonical, _training", ["_training"]),
@@ -316,7 +332,7 @@ def test_skorch_imports_are_seen():
 )
 def test_private_sklearn_imports_are_seen(source, private):
     assert bool(private_sklearn_imports("_data", source)) is private
-    assert private_sklearn_imports("_compat", source) == []
+    assert private_sklearn_imports("_utils.compat", source) == []
 
 
 @pytest.mark.parametrize(
@@ -337,7 +353,7 @@ def test_eager_matplotlib_imports_are_seen(source, eager):
     ("name", "source", "expected"),
     [
         ("modules", "from sklearn_ae.codes import CODES, Code", []),
-        ("_data", "from sklearn_ae.corruptions import Frame, corruption_of", []),
+        ("_data", "from sklearn_ae.corruptions import Corruption, corruption_of", []),
         ("modules", "from sklearn_ae.outputs import Sigmoid", []),
         ("modules", "from torch.nn import Identity", []),
         ("codes", "from sklearn_ae.codes import Gaussian", []),

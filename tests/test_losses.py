@@ -11,7 +11,7 @@ from scipy.special import expit, huber, log_softmax, logit, softmax, xlogy
 from sklearn import metrics
 from sklearn.base import clone
 
-from sklearn_ae._axes import Setting, Step
+from sklearn_ae.base import Setting, Step
 from sklearn_ae.losses import LOSSES, AbsoluteError, CrossEntropy, Huber, LogLoss, Loss, Mixed, Poisson, SquaredError
 
 N_ROWS, N_FEATURES = 6, 4

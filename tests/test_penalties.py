@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from sklearn_ae._axes import Setting
+from sklearn_ae.base import Setting
 from sklearn_ae.codes import CODES, TopK
 from sklearn_ae.losses import SquaredError
 from sklearn_ae.modules import Autoencoder, CodeOrder

@@ -13,8 +13,9 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._callbacks import KeepBest
 from sklearn_ae._rows import Rows
 from sklearn_ae._training import Objective, Split, WeightAverage, train_one_pass
+from sklearn_ae.base import Frame
 from sklearn_ae.codes import Gaussian, Identity, TopK
-from sklearn_ae.corruptions import Corruption, Frame, GaussianNoise, Masking
+from sklearn_ae.corruptions import Corruption, GaussianNoise, Masking
 from sklearn_ae.losses import SquaredError
 from sklearn_ae.penalties import L1, Orthogonal
 

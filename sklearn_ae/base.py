@@ -7,11 +7,19 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Generator, Tensor
 
-__all__ = ["Member", "Setting", "Step", "member"]
+__all__ = ["Frame", "Member", "Setting", "Step"]
 
 
 class Step(NamedTuple):
-    """What one training step computed, in the network's coordinates; d features, k units of code."""
+    """What one training step computed, in the network's coordinates; d features, k units of code.
+
+    Examples
+    --------
+    A term of the objective is a function of it, such as the mean square of the code:
+
+    >>> def mean_square(step):
+    ...     return step.code.square().mean()
+    """
 
     target: Tensor  # (n, d), clean
     input: Tensor  # (n, d), corrupted
@@ -30,7 +38,15 @@ class Step(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What a member may check itself against before training."""
+    """What a member may check itself against before training.
+
+    Examples
+    --------
+    >>> from sklearn_ae.base import Setting
+    >>> from sklearn_ae.codes import TopK
+    >>> setting = Setting(64, 16, code_range=(-1.0, 1.0), tied_weights=False, affine_path=True)
+    >>> TopK(k=10).check(setting)
+    """
 
     n_features: int
     n_components: int
@@ -43,6 +59,12 @@ class Member(BaseEstimator):
     """Base class of the members of all axes: plain parameters, equal where those are.
 
     Members hold no state: one instance may serve several fits at a time.
+
+    Examples
+    --------
+    >>> from sklearn_ae.codes import TopK
+    >>> TopK(k=10) == TopK(k=10), TopK(k=10) == TopK(k=20)
+    (True, False)
     """
 
     #: Share of training, in [0, 1), after which the member's part of the objective changes no more.
@@ -79,3 +101,35 @@ def member(value: Any, registry: dict[str, Any]) -> Any:
     if value not in registry:
         raise ValueError(f"{value!r} is not a short name; choose one of {sorted(registry)}.")
     return registry[value]()
+
+
+class Frame(NamedTuple):
+    """Landmarks of the data in the network's coordinates, which a corruption is called with.
+
+    Parameters
+    ----------
+    zero : torch.Tensor of shape (n_features,)
+        The data's zero.
+    low : torch.Tensor of shape (n_features,)
+        The least entry of each column of the training data.
+    high : torch.Tensor of shape (n_features,)
+        The greatest.
+    spread : float
+        Root mean square of all entries about their columns' means, 1 unless all columns stay as they are. Where only
+        some do, it is that of the others.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.base import Frame
+    >>> from sklearn_ae.corruptions import Masking
+    >>> x = torch.ones(2, 3)
+    >>> frame = Frame(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
+    >>> Masking(0.5)(x, frame, torch.Generator().manual_seed(0)).unique()
+    tensor([-1.,  1.])
+    """
+
+    zero: Tensor  # (d,), the data's zero
+    low: Tensor  # (d,), the least entry of each column
+    high: Tensor  # (d,), the greatest
+    spread: float  # root mean square of all entries about their columns' means

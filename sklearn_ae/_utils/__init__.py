@@ -1,0 +1,1 @@
+"""Helpers that know nothing of autoencoders: other packages' versions, threads, autograd, ONNX graphs."""

@@ -23,32 +23,19 @@ from sklearn_ae._configuration import (
     find_device,
     find_device_or_cpu,
 )
-from sklearn_ae._data import (
-    Columns,
-    Coordinates,
-    Spread,
-    check_range,
-    check_scale,
-    held_out_rows,
-    warn_of_ranges,
-)
+from sklearn_ae._data.columns import Columns, Spread, check_range, check_scale, warn_of_ranges
+from sklearn_ae._data.out_of_core import is_one_shot
+from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.split import Split, held_out_rows
+from sklearn_ae._data.tables import SparseTable, Table
+from sklearn_ae._data.training_rows import Rows, rows_of
 from sklearn_ae._distributed import Alone, workers_for
 from sklearn_ae._fit_tasks import FitTasks
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._inference import add_moments, in_float64
 from sklearn_ae._persistence import pack, restored_modules, unpack
-from sklearn_ae._rows import Rows, rows_of
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
-from sklearn_ae._sources import is_one_shot
-from sklearn_ae._tables import SparseTable, Table
-from sklearn_ae._training import (
-    AutoencoderNet,
-    Objective,
-    Split,
-    optimizer_settings,
-    train_one_pass,
-    warn_of_the_end,
-)
+from sklearn_ae._training import AutoencoderNet, Objective, optimizer_settings, train_one_pass, warn_of_the_end
 from sklearn_ae._training_state import weights_of
 from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
 from sklearn_ae._utils.threads import one_thread_after_fork

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from torch import nn
 
 from sklearn_ae._callbacks import SCHEDULES
-from sklearn_ae._data import Columns, Spread, share_on_bounds
+from sklearn_ae._data.columns import Columns, Spread, share_on_bounds
 from sklearn_ae._sizes import is_chosen_by_fit, most_units
 from sklearn_ae._training import OPTIMIZERS, PRECISIONS
 from sklearn_ae._utils.compat import Interval, StrOptions

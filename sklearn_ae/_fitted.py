@@ -12,12 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from sklearn_ae._dask import on_dask_collections
-from sklearn_ae._data import Coordinates
+from sklearn_ae._data.out_of_core import in_memory_where_small, source_of
+from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
+from sklearn_ae._estimator.dask import on_dask_collections
 from sklearn_ae._inference import Inference
 from sklearn_ae._sizes import is_chosen_by_fit
-from sklearn_ae._sources import in_memory_where_small, source_of
-from sklearn_ae._tables import DenseTable, SparseTable, Table, TensorTable
 from sklearn_ae._utils.compat import ADAPTERS_MANAGER, OUTPUT_CONFIG, available_if
 from sklearn_ae._utils.threads import one_thread_after_fork
 from sklearn_ae.base import member

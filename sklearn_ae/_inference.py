@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._data import Coordinates, as_tensor, floats, in_scale, observe
-from sklearn_ae._rows import Rows
-from sklearn_ae._tables import DenseTable, Table
+from sklearn_ae._data.arrays import as_tensor, floats, observe
+from sklearn_ae._data.scaling import Coordinates, in_scale
+from sklearn_ae._data.tables import DenseTable, Table
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae.canonical import CodeMoments
 from sklearn_ae.losses import Loss
 from sklearn_ae.modules import Autoencoder

@@ -12,7 +12,7 @@ import sklearn
 import torch
 from torch import nn
 
-from sklearn_ae._data import Coordinates
+from sklearn_ae._data.scaling import Coordinates
 from sklearn_ae._version import __version__
 from sklearn_ae.base import Member
 from sklearn_ae.canonical import CodeMoments

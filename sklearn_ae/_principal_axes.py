@@ -9,7 +9,7 @@ import torch
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from torch import Generator, Tensor
 
-from sklearn_ae._rows import Rows, SparseRows
+from sklearn_ae._data.training_rows import Rows, SparseRows
 
 __all__ = ["column_mean", "principal_axes"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae._data import observe
+from sklearn_ae._data.arrays import observe
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._inference import row_errors
-from sklearn_ae._rows import Rows
 from sklearn_ae.modules import Autoencoder
 
 __all__ = ["enough_units", "is_chosen_by_fit", "most_units"]

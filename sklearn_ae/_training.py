@@ -17,9 +17,10 @@ from torch import Generator, Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_ae._callbacks import SCHEDULES, KeepBest, Progress, StopTraining
-from sklearn_ae._data import GREATEST_ENTRY, in_scale, observe
+from sklearn_ae._data.arrays import observe
+from sklearn_ae._data.scaling import GREATEST_ENTRY, in_scale
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._distributed import Alone
-from sklearn_ae._rows import Rows
 from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import Frame, Step
 from sklearn_ae.canonical import r_squared
@@ -32,8 +33,9 @@ __all__ = [
     "OPTIMIZERS",
     "PRECISIONS",
     "AutoencoderNet",
+    "Batches",
     "Objective",
-    "Split",
+    "WeightAverage",
     "optimizer_settings",
     "train_one_pass",
     "warn_of_the_end",
@@ -41,6 +43,7 @@ __all__ = [
 
 #: Entries of a batch without training, at most, but for those of a batch in training; and at most 1,024 rows.
 EVALUATED_ENTRIES = 2**20
+
 #: Weights times rows of a training step below which a second thread costs more than it brings.
 SMALL_STEP = 5_000_000
 
@@ -49,6 +52,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+
 #: What the network's layers multiply in training.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -96,19 +100,6 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for x in self.rows.batches(self.size, self.generator):
             yield x, x
-
-
-class Split:
-    """A split that holds out the given validation rows, in the form of skorch's ``train_split``."""
-
-    def __init__(self, valid: np.ndarray):
-        self.valid = valid
-        self._parts: tuple[Rows, Rows] | None = None
-
-    def __call__(self, dataset: Rows, y: Any = None) -> tuple[Rows, Rows]:
-        if self._parts is None:  # rows of a stream are read for it
-            self._parts = dataset.without(self.valid), dataset.select(self.valid)
-        return self._parts
 
 
 class WeightAverage:

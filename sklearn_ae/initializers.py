@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._principal_axes import column_mean, principal_axes
-from sklearn_ae._rows import Rows
 from sklearn_ae.modules import Autoencoder
 from sklearn_ae.networks import AffineNetwork
 

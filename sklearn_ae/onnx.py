@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
-from sklearn_ae._data import Coordinates
+from sklearn_ae._data.scaling import Coordinates
 from sklearn_ae._inference import Inference
 from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, refused, translate
 from sklearn_ae._version import __version__

@@ -8,7 +8,7 @@ import torch
 from scipy.special import expit
 from torch.distributions import Normal, kl_divergence
 
-from sklearn_ae._rows import Rows
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae.base import Setting
 from sklearn_ae.codes import CODES, Code, Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.initializers import pca_

@@ -18,7 +18,7 @@ from sklearn_ae._configuration import (
     find_device_or_cpu,
     sizes_of,
 )
-from sklearn_ae._tables import DenseTable
+from sklearn_ae._data.tables import DenseTable
 from sklearn_ae.base import Member
 from sklearn_ae.codes import CODES, Gaussian, TopK
 from sklearn_ae.corruptions import GaussianNoise

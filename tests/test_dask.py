@@ -13,7 +13,7 @@ from dask.callbacks import Callback
 from helpers import quick
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_ae._dask import DaskBlocks, is_dask
+from sklearn_ae._data.dask_blocks import DaskBlocks, is_dask
 
 NAMES = [f"column {i}" for i in range(8)]
 METHODS = {"transform": {}, "score_samples": {}, "reconstruction_error": {"per_feature": True}}

@@ -7,17 +7,13 @@ from helpers import quick
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from sklearn_ae import _data
-from sklearn_ae._data import (
-    Coordinates,
-    check_range,
-    chunks,
-    held_out_rows,
-    share_on_bounds,
-)
-from sklearn_ae._rows import Rows, rows_of
-from sklearn_ae._tables import DenseTable
-from sklearn_ae._training import Split
+from sklearn_ae._data import arrays
+from sklearn_ae._data.arrays import chunks
+from sklearn_ae._data.columns import check_range, share_on_bounds
+from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.split import Split, held_out_rows
+from sklearn_ae._data.tables import DenseTable
+from sklearn_ae._data.training_rows import Rows, rows_of
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 #: What a * X + b becomes: huge, tiny, and seconds since 1970.
@@ -26,7 +22,7 @@ MOVES = {"plain": (1, 0), "huge": (1e30, 0), "tiny": (1e-30, 0), "timestamps": (
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 50)
+    monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 50)
 
 
 @pytest.fixture
@@ -50,7 +46,7 @@ def test_chunks_cover_every_row_once_in_order(n_rows, width):
 
 
 def test_chunks_of_narrow_data_have_few_rows(monkeypatch):
-    monkeypatch.setattr(_data, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(arrays, "CHUNK_ROWS", 7)
     assert [rows.stop - rows.start for rows in chunks(20, 1)] == [7, 7, 6]
 
 

@@ -7,11 +7,11 @@ from scipy import stats
 from sklearn.metrics import r2_score
 from torch import nn
 
-from sklearn_ae import _data
-from sklearn_ae._data import Coordinates
+from sklearn_ae._data import arrays
+from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.tables import DenseTable
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._inference import Inference, add_moments, in_float64
-from sklearn_ae._rows import Rows
-from sklearn_ae._tables import DenseTable
 from sklearn_ae.canonical import CodeMoments, canonicalize_, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES, Mixed
@@ -23,7 +23,7 @@ OFFSET, SCALE = np.arange(D) * 10.0 - 20, 2.5
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 5 * D + 1)
+    monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 5 * D + 1)
 
 
 @pytest.fixture

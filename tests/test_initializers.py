@@ -10,9 +10,10 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from torch import nn
 
-from sklearn_ae import _data, _principal_axes
+from sklearn_ae import _principal_axes
+from sklearn_ae._data import arrays
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._principal_axes import principal_axes
-from sklearn_ae._rows import Rows
 from sklearn_ae.codes import CODES, Gaussian
 from sklearn_ae.initializers import pca_, random_, start_, transpose_
 from sklearn_ae.losses import Mixed, SquaredError
@@ -43,7 +44,7 @@ LANCZOS_SHAPES = {
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 50)
+    monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 50)
     monkeypatch.setattr(_principal_axes, "CHUNK_ENTRIES", 50)
 
 

@@ -24,11 +24,11 @@ LAYERS = [
     ["networks"],
     ["modules"],
     ["canonical"],
-    ["_dask", "_data"],
-    ["_tables"],
-    ["_sources"],
-    ["_rows"],
-    ["_principal_axes"],
+    ["_data.columns", "_data.dask_blocks", "_data.__init__", "_data.arrays"],
+    ["_data.scaling", "_data.tables"],
+    ["_data.out_of_core"],
+    ["_data.training_rows"],
+    ["_principal_axes", "_data.split", "_estimator.__init__", "_estimator.dask"],
     ["initializers"],
     ["_inference"],
     ["_sizes"],
@@ -297,15 +297,15 @@ def test_blocks_are_shallow(source):
 @pytest.mark.parametrize(
     ("name", "source", "expected"),
     [
-        ("_data", "from sklearn_ae._utils.compat import Interval", []),
-        ("_data", "from sklearn_ae._training import Net", ["_training"]),
-        ("_data", "from ._training import Net", ["_training"]),
-        ("_data", "from . import canonical, _training", ["_training"]),
-        ("_data", "import sklearn_ae._training as training", ["_training"]),
-        ("_data", "def f():\n    from sklearn_ae import plotting", ["plotting"]),
-        ("_data", "from sklearn_ae import AutoencoderTransformer", ["__init__"]),
-        ("_data", "import sklearn_ae", ["__init__"]),
-        ("_data", "from sklearn_ae._data import to_tensor", ["_data"]),
+        ("_data.arrays", "from sklearn_ae._utils.compat import Interval", []),
+        ("_data.arrays", "from sklearn_ae._training import Net", ["_training"]),
+        ("_data.arrays", "from ._training import Net", ["_training"]),
+        ("_data.arrays", "from . import canonical, _training", ["_training"]),
+        ("_data.arrays", "import sklearn_ae._training as training", ["_training"]),
+        ("_data.arrays", "def f():\n    from sklearn_ae import plotting", ["plotting"]),
+        ("_data.arrays", "from sklearn_ae import AutoencoderTransformer", ["__init__"]),
+        ("_data.arrays", "import sklearn_ae", ["__init__"]),
+        ("_data.arrays", "from sklearn_ae._data.arrays import to_tensor", ["_data.arrays"]),
         ("codes", "from sklearn_ae.losses import Step", ["losses"]),
         ("__init__", "from ._autoencoder import AutoencoderTransformer", []),
     ],
@@ -316,7 +316,7 @@ def test_upward_imports_are_seen(name, source, expected):
 
 def test_skorch_imports_are_seen():
     source = "import skorch.callbacks\nfrom skorch import NeuralNet"
-    assert skorch_imports("_data", source) == ["skorch.callbacks", "skorch.NeuralNet"]
+    assert skorch_imports("_data.arrays", source) == ["skorch.callbacks", "skorch.NeuralNet"]
     assert skorch_imports("_training", source) == []
 
 
@@ -331,7 +331,7 @@ def test_skorch_imports_are_seen():
     ],
 )
 def test_private_sklearn_imports_are_seen(source, private):
-    assert bool(private_sklearn_imports("_data", source)) is private
+    assert bool(private_sklearn_imports("_data.arrays", source)) is private
     assert private_sklearn_imports("_utils.compat", source) == []
 
 
@@ -353,7 +353,7 @@ def test_eager_matplotlib_imports_are_seen(source, eager):
     ("name", "source", "expected"),
     [
         ("modules", "from sklearn_ae.codes import CODES, Code", []),
-        ("_data", "from sklearn_ae.corruptions import Corruption, corruption_of", []),
+        ("_data.arrays", "from sklearn_ae.corruptions import Corruption, corruption_of", []),
         ("modules", "from sklearn_ae.outputs import Sigmoid", []),
         ("modules", "from torch.nn import Identity", []),
         ("codes", "from sklearn_ae.codes import Gaussian", []),

@@ -22,10 +22,10 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._data import Coordinates
+from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._inference import Inference, add_moments, in_float64
 from sklearn_ae._persistence import FORMAT, VERSIONS, pack, restored_modules, unpack
-from sklearn_ae._rows import Rows
 from sklearn_ae.canonical import CodeMoments, canonicalize_
 from sklearn_ae.codes import CODES, Gaussian, Tanh, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import GaussianNoise

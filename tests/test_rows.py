@@ -10,12 +10,14 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from torch import Generator
 
-from sklearn_ae import _data, _principal_axes, _rows
-from sklearn_ae._data import Coordinates, observe
+from sklearn_ae import _principal_axes
+from sklearn_ae._data import arrays, training_rows
+from sklearn_ae._data.arrays import observe
+from sklearn_ae._data.out_of_core import ChunkSource, IterableSource
+from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.tables import DenseTable, SparseTable
+from sklearn_ae._data.training_rows import Rows, SparseRows, StreamedRows, read_ahead, rows_of
 from sklearn_ae._principal_axes import column_mean, principal_axes
-from sklearn_ae._rows import Rows, SparseRows, StreamedRows, read_ahead, rows_of
-from sklearn_ae._sources import ChunkSource, IterableSource
-from sklearn_ae._tables import DenseTable, SparseTable
 
 CPU = torch.device("cpu")
 
@@ -48,7 +50,7 @@ def mostly_zeros(n=103, d=7) -> np.ndarray:
 class TestSparseRows:
     @pytest.fixture
     def pair(self, monkeypatch) -> tuple[Rows, SparseRows]:
-        monkeypatch.setattr(_data, "CHUNK_ENTRIES", 40)
+        monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 40)
         X = mostly_zeros()
         X[5:8] = 0
         coordinates = coordinates_of(X)
@@ -131,8 +133,8 @@ def numbers(batches) -> list[int]:
 class TestStreamedRows:
     @pytest.fixture(autouse=True)
     def small_buffers(self, monkeypatch):
-        monkeypatch.setattr(_rows, "BUFFER_ENTRIES", 100)
-        monkeypatch.setattr(_data, "CHUNK_ENTRIES", 30)
+        monkeypatch.setattr(training_rows, "BUFFER_ENTRIES", 100)
+        monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 30)
 
     @pytest.fixture
     def rows(self, kind) -> StreamedRows:
@@ -198,7 +200,7 @@ def test_batches_mix_blocks_of_a_sorted_source():
 
 
 def test_blocks_come_in_random_order(monkeypatch):
-    monkeypatch.setattr(_rows, "BUFFER_ENTRIES", 1)
+    monkeypatch.setattr(training_rows, "BUFFER_ENTRIES", 1)
     rows = StreamedRows(numbered([10] * 20), identity(), CPU)
     blocks = [int(batch[0, 0]) // 10 for batch in rows.batches(10, seeded())]
     assert sorted(blocks) == list(range(20))
@@ -317,7 +319,7 @@ def test_principal_axes_are_those_of_pca(kind, limit, shape, monkeypatch):
 
 
 def test_a_first_chunk_far_from_the_others_moves_no_axis(monkeypatch):
-    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 200)
+    monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 200)
     X = np.r_[decaying(10) + 30, decaying(80)]
     mean, axes = as_numpy(principal_axes(Rows(torch.from_numpy(X.astype(np.float32))), 3, seeded()))
     np.testing.assert_allclose(mean, X.mean(0), rtol=1e-6)

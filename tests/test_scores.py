@@ -7,7 +7,7 @@ from helpers import quick
 from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import PCA
 
-from sklearn_ae._data import held_out_rows
+from sklearn_ae._data.split import held_out_rows
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES, Mixed
 from sklearn_ae.model_selection import reconstruction_score

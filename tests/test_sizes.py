@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._data import held_out_rows
+from sklearn_ae._data.split import held_out_rows
 from sklearn_ae._sizes import standard_error
 from sklearn_ae.codes import CODES, TopK
 from sklearn_ae.modules import prefixes

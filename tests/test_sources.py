@@ -18,8 +18,8 @@ import zarr
 from helpers import quick
 from scipy import sparse
 
-from sklearn_ae import _sources
-from sklearn_ae._sources import (
+from sklearn_ae._data import out_of_core
+from sklearn_ae._data.out_of_core import (
     ChunkSource,
     IterableSource,
     ParquetSource,
@@ -28,7 +28,7 @@ from sklearn_ae._sources import (
     in_memory_where_small,
     source_of,
 )
-from sklearn_ae._tables import DenseTable
+from sklearn_ae._data.tables import DenseTable
 
 D = 8
 NAMES = [f"feature {i}" for i in range(D)]
@@ -36,7 +36,7 @@ NAMES = [f"feature {i}" for i in range(D)]
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_sources, "BLOCK_ENTRIES", 10 * D)
+    monkeypatch.setattr(out_of_core, "BLOCK_ENTRIES", 10 * D)
 
 
 @pytest.fixture

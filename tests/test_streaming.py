@@ -18,7 +18,8 @@ import zarr
 from helpers import quick
 from skorch.callbacks import Callback
 
-from sklearn_ae import AutoencoderTransformer, _rows, _sources
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._data import out_of_core, training_rows
 from sklearn_ae.codes import TopK
 from sklearn_ae.corruptions import Masking
 from sklearn_ae.losses import Mixed
@@ -31,8 +32,8 @@ def readers() -> list[threading.Thread]:
 @pytest.fixture(autouse=True)
 def streaming(monkeypatch):
     """Read everything in blocks of a few hundred rows, and shuffle a few of these at a time."""
-    monkeypatch.setattr(_sources, "BLOCK_ENTRIES", 64 * 200)
-    monkeypatch.setattr(_rows, "BUFFER_ENTRIES", 64 * 600)
+    monkeypatch.setattr(out_of_core, "BLOCK_ENTRIES", 64 * 200)
+    monkeypatch.setattr(training_rows, "BUFFER_ENTRIES", 64 * 600)
     with sklearn.config_context(working_memory=0):
         yield
     assert readers() == []

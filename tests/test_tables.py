@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_ae import _data
-from sklearn_ae._data import share_on_bounds
-from sklearn_ae._tables import DenseTable, SparseTable
+from sklearn_ae._data import arrays
+from sklearn_ae._data.columns import share_on_bounds
+from sklearn_ae._data.tables import DenseTable, SparseTable
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(_data, "CHUNK_ENTRIES", 50)
+    monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 50)
 
 
 def many_zeros(share_missing=0.0, seed=0) -> np.ndarray:

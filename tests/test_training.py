@@ -15,8 +15,9 @@ from torch import nn
 
 from sklearn_ae import AutoencoderTransformer, _training
 from sklearn_ae._callbacks import KeepBest
-from sklearn_ae._rows import Rows
-from sklearn_ae._training import OPTIMIZERS, Split, WeightAverage, optimizer_settings
+from sklearn_ae._data.split import Split
+from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._training import OPTIMIZERS, WeightAverage, optimizer_settings
 from sklearn_ae.losses import LogLoss, SquaredError
 from sklearn_ae.modules import Autoencoder
 

@@ -10,14 +10,24 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils import gen_batches
 
-from sklearn_ae._dask import DaskBlocks, is_dask, numbers
-from sklearn_ae._data import chunks
-from sklearn_ae._tables import DenseTable, Table
+from sklearn_ae._data.arrays import chunks
+from sklearn_ae._data.dask_blocks import DaskBlocks, is_dask, numbers
+from sklearn_ae._data.tables import DenseTable, Table
 
-__all__ = ["Source", "in_memory_where_small", "is_one_shot", "source_of"]
+__all__ = [
+    "ChunkSource",
+    "IterableSource",
+    "ParquetSource",
+    "SlicedSource",
+    "Source",
+    "in_memory_where_small",
+    "is_one_shot",
+    "source_of",
+]
 
 #: Entries of a block of an array that is read by slices.
 BLOCK_ENTRIES = 2**19
+
 #: Entries of the validation rows of a source, at most: they stay in memory.
 HELD_OUT_ENTRIES = 2**26
 

@@ -10,15 +10,17 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from sklearn_ae._data import GREATEST_ENTRY, Coordinates, chunks, observe
-from sklearn_ae._sources import Source
-from sklearn_ae._tables import SparseTable, Table
+from sklearn_ae._data.arrays import chunks, observe
+from sklearn_ae._data.out_of_core import Source
+from sklearn_ae._data.scaling import GREATEST_ENTRY, Coordinates
+from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._utils.threads import one_thread
 
-__all__ = ["Rows", "SparseRows", "StreamedRows", "rows_of"]
+__all__ = ["Rows", "SparseRows", "StreamedRows", "read_ahead", "rows_of"]
 
 #: Entries of the rows that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
+
 #: A sparse matrix has many columns: chunks of it have so many times the entries of others.
 WIDER_CHUNKS = 4
 

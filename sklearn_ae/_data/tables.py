@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from sklearn_ae._data import Columns, Spread, as_tensor, chunks, column_list, floats
+from sklearn_ae._data.arrays import as_tensor, chunks, floats
+from sklearn_ae._data.columns import Columns, Spread, column_list
 
 __all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 

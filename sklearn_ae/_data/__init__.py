@@ -1,0 +1,1 @@
+"""Data: tables in memory and out of core, column statistics, scaling, training samples, splits."""

@@ -1,0 +1,39 @@
+"""The split into training and validation samples."""
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from sklearn.utils.random import sample_without_replacement
+
+from sklearn_ae._data.training_rows import Rows
+
+__all__ = ["Split", "held_out_rows"]
+
+
+def held_out_rows(
+    n_samples: int, validation_fraction: float, random_state: Any, at_most: int | None = None
+) -> np.ndarray:
+    """Return the sorted indices of validation rows, ceil(fraction * n_samples) unless that is too many."""
+    n_valid = ceil(validation_fraction * n_samples)
+    if n_valid >= n_samples:
+        raise ValueError(
+            f"validation_fraction={validation_fraction!r} leaves no training row of the {n_samples} given; "
+            "lower it, give more rows, or set early_stopping=False."
+        )
+    if at_most is None:
+        return np.sort(random_state.permutation(n_samples)[:n_valid])
+    return np.sort(sample_without_replacement(n_samples, min(n_valid, at_most), random_state=random_state))
+
+
+class Split:
+    """A split that holds out the given validation rows, in the form of skorch's ``train_split``."""
+
+    def __init__(self, valid: np.ndarray):
+        self.valid = valid
+        self._parts: tuple[Rows, Rows] | None = None
+
+    def __call__(self, dataset: Rows, y: Any = None) -> tuple[Rows, Rows]:
+        if self._parts is None:  # rows of a stream are read for it
+            self._parts = dataset.without(self.valid), dataset.select(self.valid)
+        return self._parts

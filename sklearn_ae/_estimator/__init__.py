@@ -1,0 +1,1 @@
+"""What the estimator is made of: validation, configuration, fitting, fitted methods, persistence."""

@@ -32,20 +32,21 @@ from sklearn_ae._data.training_rows import Rows, rows_of
 from sklearn_ae._distributed import Alone, workers_for
 from sklearn_ae._fit_tasks import FitTasks
 from sklearn_ae._fitted import FittedAutoencoder
-from sklearn_ae._inference import add_moments, in_float64
+from sklearn_ae._model.canonical import canonicalize_
+from sklearn_ae._model.fitted_model import in_float64
+from sklearn_ae._model.initializers import start_
+from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._model.statistics import CodeMoments, add_moments
+from sklearn_ae._model.weights import weights_of
 from sklearn_ae._persistence import pack, restored_modules, unpack
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._training import AutoencoderNet, Objective, optimizer_settings, train_one_pass, warn_of_the_end
-from sklearn_ae._training_state import weights_of
 from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
 from sklearn_ae._utils.threads import one_thread_after_fork
 from sklearn_ae.base import Frame, Member, Step
-from sklearn_ae.canonical import CodeMoments, canonicalize_
 from sklearn_ae.codes import Code
 from sklearn_ae.corruptions import corruption_of
-from sklearn_ae.initializers import start_
 from sklearn_ae.losses import Loss
-from sklearn_ae.modules import Autoencoder
 from sklearn_ae.penalties import penalties_of
 
 __all__ = ["AutoencoderTransformer"]

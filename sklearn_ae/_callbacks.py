@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sklearn_ae._checkpoints import Checkpoint
 from sklearn_ae._fit_tasks import FitTasks
-from sklearn_ae._training_state import restore_, state_of, weights_of
+from sklearn_ae._model.weights import weights_of
+from sklearn_ae._training_state import restore_, state_of
 
 __all__ = ["SCHEDULES", "KeepBest", "KeepCheckpoint", "Progress", "StopTraining", "TellTasks"]
 

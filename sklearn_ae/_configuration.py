@@ -13,6 +13,7 @@ from torch import nn
 
 from sklearn_ae._callbacks import SCHEDULES
 from sklearn_ae._data.columns import Columns, Spread, share_on_bounds
+from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._sizes import is_chosen_by_fit, most_units
 from sklearn_ae._training import OPTIMIZERS, PRECISIONS
 from sklearn_ae._utils.compat import Interval, StrOptions
@@ -20,7 +21,6 @@ from sklearn_ae.base import Member, Setting, member
 from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption
 from sklearn_ae.losses import LOSSES, Loss
-from sklearn_ae.modules import Architecture, Autoencoder, build
 from sklearn_ae.networks import ACTIVATIONS
 from sklearn_ae.outputs import OUTPUTS
 from sklearn_ae.penalties import PENALTIES, Penalty

@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Generator, Tensor
 
-from sklearn_ae.modules import Autoencoder
+from sklearn_ae._model.module import Autoencoder
 
 __all__ = ["Alone", "Group", "workers_for"]
 

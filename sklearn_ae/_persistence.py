@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import sklearn
 import torch
-from torch import nn
 
 from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._model.module import Architecture, Autoencoder, build
+from sklearn_ae._model.statistics import CodeMoments
+from sklearn_ae._model.weights import arrays_of, load_arrays_
 from sklearn_ae._version import __version__
 from sklearn_ae.base import Member
-from sklearn_ae.canonical import CodeMoments
-from sklearn_ae.modules import Architecture, Autoencoder, build
 
-__all__ = ["pack", "restored_modules", "unpack"]
+__all__ = ["FORMAT", "VERSIONS", "pack", "restored_modules", "unpack"]
 
 #: Number of the state's layout: raise it with every change that this file could not read before.
 FORMAT = 1
@@ -146,11 +146,6 @@ def _own_members() -> dict[str, type[Member]]:
     return {kind.__name__: kind for kind in below(Member) if kind.__module__.split(".")[0] == "sklearn_ae"}
 
 
-def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """Return copies of a module's parameters and buffers as numpy arrays."""
-    return {name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
-
-
 def restored_modules(
     architecture: Architecture, weights: dict[str, np.ndarray], code_map: dict[str, np.ndarray]
 ) -> tuple[Autoencoder, Autoencoder]:
@@ -161,8 +156,3 @@ def restored_modules(
     load_arrays_(module64, weights)
     load_arrays_(module64.code_map, code_map)
     return module, module64
-
-
-def load_arrays_(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
-    """Copy arrays into a module's parameters and buffers."""
-    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})

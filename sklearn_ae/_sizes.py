@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sklearn_ae._data.arrays import observe
 from sklearn_ae._data.training_rows import Rows
-from sklearn_ae._inference import row_errors
-from sklearn_ae.modules import Autoencoder
+from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._model.statistics import row_errors
 
 __all__ = ["enough_units", "is_chosen_by_fit", "most_units"]
 

@@ -21,12 +21,12 @@ from sklearn_ae._data.arrays import observe
 from sklearn_ae._data.scaling import GREATEST_ENTRY, in_scale
 from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._distributed import Alone
+from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import Frame, Step
-from sklearn_ae.canonical import r_squared
 from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
-from sklearn_ae.modules import Autoencoder
 from sklearn_ae.networks import without_zero_parts
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
 
 #: Entries of a batch without training, at most, but for those of a batch in training; and at most 1,024 rows.
 EVALUATED_ENTRIES = 2**20
-
 #: Weights times rows of a training step below which a second thread costs more than it brings.
 SMALL_STEP = 5_000_000
 
@@ -52,7 +51,6 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-
 #: What the network's layers multiply in training.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

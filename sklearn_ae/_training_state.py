@@ -5,19 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklearn_ae._checkpoints import Saved
+from sklearn_ae._model.weights import _tensors_of
 
-__all__ = ["restore_", "state_of", "weights_of"]
+__all__ = ["restore_", "state_of"]
 
 #: Numbers of the choice of the best weights, with their types.
 CHOICE = {"objective_": float, "epoch_": int, "reference_": float, "n_epochs_without_": int, "lowered_": bool}
-
-
-def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """Return copies of a module's parameters and buffers."""
-    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def state_of(net: Any) -> Saved:
@@ -125,11 +121,6 @@ def _restore_best_scores(net: Any) -> None:
         if hasattr(callback, "best_score_"):
             bests = [epoch[callback.name] for epoch in net.history if epoch.get(f"{callback.name}_best")]
             callback.best_score_ = bests[-1] if bests else callback.best_score_
-
-
-def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Return a module's parameters and buffers, those included that its state dict leaves out."""
-    return dict(module.named_parameters()) | dict(module.named_buffers())
 
 
 def _arrays(group: str, tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -12,10 +12,10 @@ from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._data.scaling import Coordinates
-from sklearn_ae._inference import Inference
+from sklearn_ae._model.code_maps import CodeMap, CodeOrder, CodeScale
+from sklearn_ae._model.fitted_model import Inference
 from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, refused, translate
 from sklearn_ae._version import __version__
-from sklearn_ae.modules import CodeMap, CodeOrder, CodeScale
 from sklearn_ae.networks import AffineNetwork
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._checkpoints import DIGEST_BYTES, FORMAT, MAGIC, VERSION_BYTES
+from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._training import AutoencoderNet, optimizer_settings
 from sklearn_ae.base import member
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError
-from sklearn_ae.modules import Architecture, Autoencoder, build
 
 
 def quick(n_components=2, **params) -> AutoencoderTransformer:

@@ -9,11 +9,12 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from torch import nn
 
+from sklearn_ae._model.code_maps import CodeOrder
+from sklearn_ae._model.module import Autoencoder
 from sklearn_ae.base import Frame, Member, Setting, Step, member
 from sklearn_ae.codes import CODES, Code, Gaussian, ReLU, TopK
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption, Masking, SaltAndPepper
 from sklearn_ae.losses import LOSSES, Huber, Loss, Mixed, SquaredError
-from sklearn_ae.modules import Autoencoder, CodeOrder
 from sklearn_ae.networks import DenseAutoencoder
 from sklearn_ae.outputs import Identity
 from sklearn_ae.penalties import L1, PENALTIES, KLSparsity, Orthogonal, Penalty

@@ -8,10 +8,11 @@ from sklearn.metrics import r2_score
 from sklearn.utils.extmath import svd_flip
 from torch import nn
 
-from sklearn_ae.canonical import CodeMoments, canonicalize_, decoder_jacobian, explained_variance, r_squared
+from sklearn_ae._model.canonical import canonicalize_, decoder_jacobian, explained_variance
+from sklearn_ae._model.module import Architecture, Autoencoder, build
+from sklearn_ae._model.statistics import CodeMoments, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError
-from sklearn_ae.modules import Architecture, Autoencoder, build
 
 NETWORKS = {
     "linear": {},

@@ -9,10 +9,11 @@ from scipy.special import expit
 from torch.distributions import Normal, kl_divergence
 
 from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._model.code_maps import CodeOrder
+from sklearn_ae._model.initializers import pca_
+from sklearn_ae._model.module import Autoencoder
 from sklearn_ae.base import Setting
 from sklearn_ae.codes import CODES, Code, Gaussian, TopK, WinnerTakeAll
-from sklearn_ae.initializers import pca_
-from sklearn_ae.modules import Autoencoder, CodeOrder
 from sklearn_ae.networks import DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import Identity as IdentityOutput
 

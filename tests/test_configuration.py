@@ -19,11 +19,11 @@ from sklearn_ae._configuration import (
     sizes_of,
 )
 from sklearn_ae._data.tables import DenseTable
+from sklearn_ae._model.module import Architecture
 from sklearn_ae.base import Member
 from sklearn_ae.codes import CODES, Gaussian, TopK
 from sklearn_ae.corruptions import GaussianNoise
 from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError
-from sklearn_ae.modules import Architecture
 from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity, penalties_of
 
 

@@ -17,9 +17,7 @@ from sklearn_ae import AutoencoderTransformer
 
 DOCS = Path(__file__).parents[1] / "docs"
 MODULES = {"sklearn_ae"} | {module.name for module in pkgutil.walk_packages(sklearn_ae.__path__, "sklearn_ae.")}
-#: What the package is built of; the API reference does not promise it.
-INTERNAL = {"sklearn_ae.canonical", "sklearn_ae.initializers", "sklearn_ae.modules"}
-PUBLIC = {name for name in MODULES - INTERNAL if "._" not in name}
+PUBLIC = {name for name in MODULES if "._" not in name}
 CLASSES = {"PCA": PCA, "NMF": NMF, "here": AutoencoderTransformer}
 VERDICTS = {"same", "better", "other", "absent", "own"}
 

@@ -11,11 +11,12 @@ from sklearn_ae._data import arrays
 from sklearn_ae._data.scaling import Coordinates
 from sklearn_ae._data.tables import DenseTable
 from sklearn_ae._data.training_rows import Rows
-from sklearn_ae._inference import Inference, add_moments, in_float64
-from sklearn_ae.canonical import CodeMoments, canonicalize_, r_squared
+from sklearn_ae._model.canonical import canonicalize_
+from sklearn_ae._model.fitted_model import Inference, in_float64
+from sklearn_ae._model.module import Architecture, Autoencoder, build
+from sklearn_ae._model.statistics import CodeMoments, add_moments, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES, Mixed
-from sklearn_ae.modules import Architecture, Autoencoder, build
 
 D, K = 6, 3
 OFFSET, SCALE = np.arange(D) * 10.0 - 20, 2.5

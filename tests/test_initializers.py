@@ -10,14 +10,14 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from torch import nn
 
-from sklearn_ae import _principal_axes
 from sklearn_ae._data import arrays
 from sklearn_ae._data.training_rows import Rows
-from sklearn_ae._principal_axes import principal_axes
+from sklearn_ae._model import principal_axes as axes_module
+from sklearn_ae._model.initializers import pca_, random_, start_, transpose_
+from sklearn_ae._model.module import Architecture, Autoencoder, build
+from sklearn_ae._model.principal_axes import principal_axes
 from sklearn_ae.codes import CODES, Gaussian
-from sklearn_ae.initializers import pca_, random_, start_, transpose_
 from sklearn_ae.losses import Mixed, SquaredError
-from sklearn_ae.modules import Architecture, Autoencoder, build
 from sklearn_ae.networks import ConvAutoencoder
 
 STARTS = [pca_, transpose_, random_]
@@ -45,15 +45,15 @@ LANCZOS_SHAPES = {
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 50)
-    monkeypatch.setattr(_principal_axes, "CHUNK_ENTRIES", 50)
+    monkeypatch.setattr(axes_module, "CHUNK_ENTRIES", 50)
 
 
 @pytest.fixture
 def lanczos(monkeypatch):
     """Leave no other way to the axes than Lanczos' iteration."""
-    monkeypatch.setattr(_principal_axes, "DENSE_LIMIT", 4)
+    monkeypatch.setattr(axes_module, "DENSE_LIMIT", 4)
     for other in ("_mean_and_scatter", "_axes_by_gram"):
-        monkeypatch.delattr(_principal_axes, other)
+        monkeypatch.delattr(principal_axes, other)
 
 
 def data(n: int, d: int, rank: int) -> torch.Tensor:

@@ -11,9 +11,10 @@ from scipy.stats import binom
 from sklearn.utils import check_random_state
 from torch import nn
 
+from sklearn_ae._model.code_maps import CodeMap, CodeOrder
+from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae.codes import CODES, Gaussian, Tanh, TopK
 from sklearn_ae.losses import Mixed, SquaredError
-from sklearn_ae.modules import Architecture, Autoencoder, CodeMap, CodeOrder, build
 from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import OUTPUTS, ByColumns
 

@@ -6,10 +6,11 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from sklearn_ae._model.code_maps import CodeOrder
+from sklearn_ae._model.module import Autoencoder
 from sklearn_ae.base import Setting
 from sklearn_ae.codes import CODES, TopK
 from sklearn_ae.losses import SquaredError
-from sklearn_ae.modules import Autoencoder, CodeOrder
 from sklearn_ae.networks import DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import Identity
 from sklearn_ae.penalties import L1, PENALTIES, Contractive, KLSparsity, Orthogonal, Penalty, penalties_of

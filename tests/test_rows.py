@@ -10,14 +10,14 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from torch import Generator
 
-from sklearn_ae import _principal_axes
 from sklearn_ae._data import arrays, training_rows
 from sklearn_ae._data.arrays import observe
 from sklearn_ae._data.out_of_core import ChunkSource, IterableSource
 from sklearn_ae._data.scaling import Coordinates
 from sklearn_ae._data.tables import DenseTable, SparseTable
 from sklearn_ae._data.training_rows import Rows, SparseRows, StreamedRows, read_ahead, rows_of
-from sklearn_ae._principal_axes import column_mean, principal_axes
+from sklearn_ae._model import principal_axes as axes_module
+from sklearn_ae._model.principal_axes import column_mean, principal_axes
 
 CPU = torch.device("cpu")
 
@@ -300,9 +300,9 @@ def test_principal_axes_are_those_of_pca(kind, limit, shape, monkeypatch):
     """Through the dense eigenproblems, and with a limit of 1 through Lanczos' iteration and random blocks."""
     used = []
     for name in ("_axes_by_lanczos", "_axes_by_krylov"):
-        path = getattr(_principal_axes, name)
-        monkeypatch.setattr(_principal_axes, name, lambda *args, n=name, p=path: used.append(n) or p(*args))
-    monkeypatch.setattr(_principal_axes, "DENSE_LIMIT", limit)
+        path = getattr(axes_module, name)
+        monkeypatch.setattr(axes_module, name, lambda *args, n=name, p=path: used.append(n) or p(*args))
+    monkeypatch.setattr(axes_module, "DENSE_LIMIT", limit)
     X = decaying(*shape)
     if kind == "gaps":
         X[np.random.default_rng(1).random(X.shape) < 0.1] = np.nan

@@ -17,9 +17,9 @@ from sklearn_ae import AutoencoderTransformer, _training
 from sklearn_ae._callbacks import KeepBest
 from sklearn_ae._data.split import Split
 from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._training import OPTIMIZERS, WeightAverage, optimizer_settings
 from sklearn_ae.losses import LogLoss, SquaredError
-from sklearn_ae.modules import Autoencoder
 
 D, N = 4, 53
 

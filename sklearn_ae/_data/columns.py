@@ -10,7 +10,6 @@ __all__ = ["Columns", "Spread", "check_range", "check_scale", "column_list", "sh
 
 #: Share of a range by which data may exceed it.
 ROUNDING = 1e-6
-
 #: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
 LEAST_SCALE = 1e-130
 

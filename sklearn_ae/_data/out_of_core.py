@@ -27,7 +27,6 @@ __all__ = [
 
 #: Entries of a block of an array that is read by slices.
 BLOCK_ENTRIES = 2**19
-
 #: Entries of the validation rows of a source, at most: they stay in memory.
 HELD_OUT_ENTRIES = 2**26
 

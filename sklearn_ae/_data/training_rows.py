@@ -20,7 +20,6 @@ __all__ = ["Rows", "SparseRows", "StreamedRows", "read_ahead", "rows_of"]
 
 #: Entries of the rows that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
-
 #: A sparse matrix has many columns: chunks of it have so many times the entries of others.
 WIDER_CHUNKS = 4
 

@@ -10,76 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from sklearn_ae._model.code_maps import CodeMap, CodeOrder, CodeScale
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
 from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import Output
 
-__all__ = ["Architecture", "Autoencoder", "CodeMap", "CodeOrder", "CodeScale", "build"]
+__all__ = ["Architecture", "Autoencoder", "build", "prefixes"]
 
 #: Held while torch's global generator, which is one for all threads, is not as the user left it.
 GLOBAL_GENERATOR = RLock()
-
-
-class CodeMap(nn.Module):
-    """An invertible affine map of a code onto its canonical axes; the identity until ``canonical`` sets it."""
-
-    matrix: Tensor  # (k, k)
-    inverse: Tensor  # (k, k)
-    centre: Tensor  # (k,)
-
-    def __init__(self, n_components: int):
-        super().__init__()
-        self.register_buffer("matrix", torch.eye(n_components))
-        self.register_buffer("inverse", torch.eye(n_components))
-        self.register_buffer("centre", torch.zeros(n_components))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Map the network's code to the canonical code."""
-        return F.linear(h - self.centre, self.matrix)
-
-    def undo(self, h: Tensor) -> Tensor:
-        """Map the canonical code to the network's code."""
-        return F.linear(h, self.inverse, self.centre)
-
-
-class CodeOrder(nn.Module):
-    """A permutation of the units of a code; the identity until ``canonical`` sets it."""
-
-    order: Tensor  # (k,)
-    position: Tensor  # (k,), its inverse
-
-    def __init__(self, n_components: int):
-        super().__init__()
-        self.register_buffer("order", torch.arange(n_components))
-        self.register_buffer("position", torch.arange(n_components))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Map the network's code to the canonical code."""
-        return h[..., self.order]
-
-    def undo(self, h: Tensor) -> Tensor:
-        """Map the canonical code to the network's code."""
-        return h[..., self.position]
-
-
-class CodeScale(nn.Module):
-    """A factor for each unit of an ordered code, which keeps its order and zero; 1 until ``canonical`` sets it."""
-
-    scale: Tensor  # (k,)
-
-    def __init__(self, n_components: int):
-        super().__init__()
-        self.register_buffer("scale", torch.ones(n_components))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Map the network's code to the canonical code."""
-        return h * self.scale
-
-    def undo(self, h: Tensor) -> Tensor:
-        """Map the canonical code to the network's code."""
-        return h / self.scale
 
 
 def dropped(h: Tensor, rate: float, generator: Generator) -> Tensor:

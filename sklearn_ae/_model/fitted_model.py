@@ -16,13 +16,11 @@ from torch import Generator, Tensor
 from sklearn_ae._data.arrays import as_tensor, floats, observe
 from sklearn_ae._data.scaling import Coordinates, in_scale
 from sklearn_ae._data.tables import DenseTable, Table
-from sklearn_ae._data.training_rows import Rows
-from sklearn_ae.canonical import CodeMoments
+from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._model.statistics import row_errors
 from sklearn_ae.losses import Loss
-from sklearn_ae.modules import Autoencoder
-from sklearn_ae.networks import without_zero_parts
 
-__all__ = ["Inference", "add_moments", "in_float64", "row_errors"]
+__all__ = ["Inference", "in_float64"]
 
 
 def in_float64(module: Autoencoder) -> Autoencoder:
@@ -174,49 +172,6 @@ class Inference:
                 f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
                 f"{self.coordinates.scale:g}. Pass float64, or leave them out."
             )
-
-
-def row_errors(
-    module: Autoencoder,
-    z: Tensor,
-    code: Tensor,
-    observed: Tensor | None,
-    mean: Tensor,
-    relative_widths: Tensor | None,
-    *,
-    of_prefixes: bool,
-) -> tuple[Tensor, Tensor]:
-    """Return the squared error of each row of z, (n, 1), and its squared distance from the mean, (n,).
-
-    With `of_prefixes` there is an error for each prefix of the code, (n, n_components). `code` is the network's for z.
-    Errors and distances count observed entries alone, and are in units of the data's scale.
-    """
-
-    def squares(difference: Tensor) -> Tensor:
-        known = difference if observed is None else difference * observed
-        return torch.linalg.vector_norm(in_scale(known, relative_widths), dim=1).double().square()
-
-    sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
-    errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
-    for column, size in enumerate(sizes):
-        errors[:, column] = squares(z - module.output(module.linear_output(code[:, :size])))
-    return errors, squares(z - mean)
-
-
-@torch.no_grad()
-def add_moments(
-    moments: CodeMoments, module: Autoencoder, rows: Rows, mean: Tensor, relative_widths: Tensor | None
-) -> None:
-    """Add training rows to the moments of a module's code.
-
-    Error and variance, the latter about the mean, are in units of the data's scale.
-    """
-    with without_zero_parts(module.network):
-        for chunk in rows.chunks():
-            z, observed = observe(chunk, rows.fill)
-            code = module.network_code(z)
-            errors, variances = row_errors(module, z, code, observed, mean, relative_widths, of_prefixes=module.ordered)
-            moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
 
 
 def _as_given(results: Tensor, X: Table) -> Any:

@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from sklearn_ae._data.training_rows import Rows
-from sklearn_ae._principal_axes import column_mean, principal_axes
-from sklearn_ae.modules import Autoencoder
+from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._model.principal_axes import column_mean, principal_axes
 from sklearn_ae.networks import AffineNetwork
 
 __all__ = ["pca_", "random_", "start_", "transpose_"]

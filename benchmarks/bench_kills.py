@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._checkpoints import previous_of, unseal
+from sklearn_ae._checkpoints.files import previous_of
+from sklearn_ae._checkpoints.format import unseal
 
 FITS = {
     "defaults": {},

@@ -12,8 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from sklearn_ae._callbacks import KeepBest, KeepCheckpoint, TellTasks
-from sklearn_ae._checkpoints import Checkpoint, checkpoint_of
+from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
 from sklearn_ae._configuration import (
     PARAMETER_CONSTRAINTS,
     batch_size_for,
@@ -29,8 +28,6 @@ from sklearn_ae._data.scaling import Coordinates
 from sklearn_ae._data.split import Split, held_out_rows
 from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._data.training_rows import Rows, rows_of
-from sklearn_ae._distributed import Alone, workers_for
-from sklearn_ae._fit_tasks import FitTasks
 from sklearn_ae._fitted import FittedAutoencoder
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.fitted_model import in_float64
@@ -40,7 +37,12 @@ from sklearn_ae._model.statistics import CodeMoments, add_moments
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._persistence import pack, restored_modules, unpack
 from sklearn_ae._sizes import enough_units, is_chosen_by_fit
-from sklearn_ae._training import AutoencoderNet, Objective, optimizer_settings, train_one_pass, warn_of_the_end
+from sklearn_ae._training.callbacks import KeepBest
+from sklearn_ae._training.net import AutoencoderNet, Objective, train_one_pass, warn_of_the_end
+from sklearn_ae._training.optimizers import optimizer_settings
+from sklearn_ae._training.processes import Alone, workers_for
+from sklearn_ae._training.resume import KeepCheckpoint
+from sklearn_ae._training.sklearn_callbacks import FitTasks, TellTasks
 from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
 from sklearn_ae._utils.threads import one_thread_after_fork
 from sklearn_ae.base import Frame, Member, Step

@@ -11,11 +11,10 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae._callbacks import SCHEDULES
 from sklearn_ae._data.columns import Columns, Spread, share_on_bounds
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._sizes import is_chosen_by_fit, most_units
-from sklearn_ae._training import OPTIMIZERS, PRECISIONS
+from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES
 from sklearn_ae._utils.compat import Interval, StrOptions
 from sklearn_ae.base import Member, Setting, member
 from sklearn_ae.codes import CODES, Code

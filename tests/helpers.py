@@ -7,9 +7,10 @@ from pathlib import Path
 from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._checkpoints import DIGEST_BYTES, FORMAT, MAGIC, VERSION_BYTES
+from sklearn_ae._checkpoints.format import DIGEST_BYTES, FORMAT, MAGIC, VERSION_BYTES
 from sklearn_ae._model.module import Architecture, Autoencoder, build
-from sklearn_ae._training import AutoencoderNet, optimizer_settings
+from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.optimizers import optimizer_settings
 from sklearn_ae.base import member
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError

@@ -16,8 +16,10 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer, _checkpoints
-from sklearn_ae._checkpoints import FORMAT, Saved, seal, text_of, unseal
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._checkpoints import files
+from sklearn_ae._checkpoints.checkpoint import text_of
+from sklearn_ae._checkpoints.format import FORMAT, Saved, seal, unseal
 from sklearn_ae.codes import TopK
 from sklearn_ae.losses import Mixed
 from sklearn_ae.penalties import L1
@@ -248,11 +250,11 @@ def test_a_damaged_file_never_takes_the_place_of_the_good_one(small, path, monke
     model = quick(checkpoint=path, resume=True, max_epochs=5)
     die(model, small, 4)
     path.write_bytes(path.read_bytes()[:-1])
-    previous = _checkpoints.previous_of(path)
+    previous = files.previous_of(path)
     good = previous.read_bytes()
     with pytest.warns(UserWarning, match="damaged"):
         die(model, small, 3)  # before anything was written
-    monkeypatch.setattr(_checkpoints.os, "replace", _dies)
+    monkeypatch.setattr(files.os, "replace", _dies)
     with pytest.warns(UserWarning, match="damaged"), pytest.raises(Died):
         model.fit(small)
     assert previous.read_bytes() == good
@@ -265,11 +267,11 @@ def _dies(*args):
 @pytest.mark.parametrize("resume", [False, True])
 def test_damage_without_a_good_file_is_refused(resume, small, path):
     quick(checkpoint=path).fit(small)
-    for file in (path, _checkpoints.previous_of(path)):
+    for file in (path, files.previous_of(path)):
         file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"fit.checkpoint' is refused.*damaged.*So is.*delete"):
         quick(checkpoint=path, resume=resume).fit(small)
-    _checkpoints.previous_of(path).unlink()
+    files.previous_of(path).unlink()
     with pytest.raises(ValueError, match=r"fit.checkpoint' is refused.*damaged.*delete"):
         quick(checkpoint=path, resume=resume).fit(small)
 
@@ -328,13 +330,13 @@ def test_without_links_files_are_copied_and_renamed(small, path, monkeypatch):
     def no_links(*args):
         raise PermissionError
 
-    monkeypatch.setattr(_checkpoints.os, "link", no_links)
+    monkeypatch.setattr(files.os, "link", no_links)
     model = quick(checkpoint=path, resume=True)
     die(model, small, 3)
-    assert unseal(_checkpoints.previous_of(path).read_bytes()).plain["history"][0]["epoch"] == 1
+    assert unseal(files.previous_of(path).read_bytes()).plain["history"][0]["epoch"] == 1
     assert bits(model.fit(small), small) == bits(quick().fit(small), small)
     with pytest.raises(FileExistsError):
-        _checkpoints.create(path, b"")
+        files.create(path, b"")
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.previous"]
 
 
@@ -342,7 +344,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_the_start(small, path, monkey
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_checkpoints.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     model = quick(checkpoint=path)
     with pytest.raises(OSError, match=r"could not be written \(No space left on device\).*fit.checkpoint"):
         model.fit(small)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from distributed_fits import EXACT, OWN, data, fitted, refusals, results
 
-from sklearn_ae._distributed import Alone, Group, workers_for
+from sklearn_ae._training.processes import Alone, Group, workers_for
 
 ROOT = Path(__file__).parents[1]
 TORCHRUN = ["torch.distributed.run", "--nproc_per_node=2", "--master-addr=127.0.0.1", "--master-port={port}"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import quick, reseal
 
-from sklearn_ae._checkpoints import DIGEST_BYTES, MAGIC, VERSION_BYTES, Saved, seal, unseal
+from sklearn_ae._checkpoints.format import DIGEST_BYTES, MAGIC, VERSION_BYTES, Saved, seal, unseal
 from sklearn_ae.datasets import _IdxFile, _read_idx
 
 HEAD = len(MAGIC) + VERSION_BYTES + DIGEST_BYTES

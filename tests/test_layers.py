@@ -13,7 +13,6 @@ LAYERS = [
     [
         "_utils.__init__",
         "_utils.compat",
-        "_fit_tasks",
         "_utils.autograd",
         "_utils.onnx_graph",
         "_utils.threads",
@@ -32,13 +31,20 @@ LAYERS = [
     ["_model.initializers"],
     ["_model.statistics"],
     ["_model.canonical", "_model.fitted_model"],
+    ["_checkpoints.__init__", "_checkpoints.format"],
+    ["_checkpoints.files"],
+    ["_checkpoints.checkpoint"],
+    [
+        "_training.__init__",
+        "_training.optimizers",
+        "_training.processes",
+        "_training.callbacks",
+        "_training.resume",
+        "_training.sklearn_callbacks",
+    ],
+    ["_training.net"],
     ["_sizes"],
     ["_fitted"],
-    ["_distributed"],
-    ["_checkpoints"],
-    ["_training_state"],
-    ["_callbacks"],
-    ["_training"],
     ["_persistence"],
     ["_configuration"],
     ["_autoencoder"],
@@ -101,7 +107,7 @@ def upward_imports(name: str, source: str) -> list[str]:
 
 def skorch_imports(name: str, source: str) -> list[str]:
     names = imported_names(ast.parse(source))
-    return [dotted for dotted in names if top(dotted) == "skorch" and name not in {"_training", "_callbacks"}]
+    return [dotted for dotted in names if top(dotted) == "skorch" and not name.startswith("_training.")]
 
 
 def private_sklearn_imports(name: str, source: str) -> list[str]:
@@ -297,9 +303,9 @@ def test_blocks_are_shallow(source):
     ("name", "source", "expected"),
     [
         ("_data.arrays", "from sklearn_ae._utils.compat import Interval", []),
-        ("_data.arrays", "from sklearn_ae._training import Net", ["_training"]),
-        ("_data.arrays", "from sklearn_ae._model import canonical, module", ["_model.canonical", "_model.module"]),
-        ("_data.arrays", "import sklearn_ae._training as training", ["_training"]),
+        ("_data.arrays", "from sklearn_ae._training.net import Net", ["_training.net"]),
+        ("_data.arrays", "from sklearn_ae._model import canonical", ["_model.canonical"]),
+        ("_data.arrays", "import sklearn_ae._training.net as training", ["_training.net"]),
         ("_data.arrays", "def f():\n    from sklearn_ae import plotting", ["plotting"]),
         ("_data.arrays", "from sklearn_ae import AutoencoderTransformer", ["__init__"]),
         ("_data.arrays", "import sklearn_ae", ["__init__"]),
@@ -315,7 +321,7 @@ def test_upward_imports_are_seen(name, source, expected):
 def test_skorch_imports_are_seen():
     source = "import skorch.callbacks\nfrom skorch import NeuralNet"
     assert skorch_imports("_data.arrays", source) == ["skorch.callbacks", "skorch.NeuralNet"]
-    assert skorch_imports("_training", source) == []
+    assert skorch_imports("_training.net", source) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._training import Objective
+from sklearn_ae._training.net import Objective
 from sklearn_ae.base import Step, member
 from sklearn_ae.codes import TopK
 from sklearn_ae.losses import LOSSES, CrossEntropy, Mixed, SquaredError

@@ -10,10 +10,11 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._callbacks import KeepBest
 from sklearn_ae._data.split import Split
 from sklearn_ae._data.training_rows import Rows
-from sklearn_ae._training import Objective, WeightAverage, train_one_pass
+from sklearn_ae._training.callbacks import KeepBest
+from sklearn_ae._training.net import Objective, train_one_pass
+from sklearn_ae._training.optimizers import WeightAverage
 from sklearn_ae.base import Frame
 from sklearn_ae.codes import Gaussian, Identity, TopK
 from sklearn_ae.corruptions import Corruption, GaussianNoise, Masking

@@ -13,12 +13,13 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer, _training
-from sklearn_ae._callbacks import KeepBest
+from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.split import Split
 from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._model.module import Autoencoder
-from sklearn_ae._training import OPTIMIZERS, WeightAverage, optimizer_settings
+from sklearn_ae._training import net as net_module
+from sklearn_ae._training.callbacks import KeepBest
+from sklearn_ae._training.optimizers import OPTIMIZERS, WeightAverage, optimizer_settings
 from sklearn_ae.losses import LogLoss, SquaredError
 
 D, N = 4, 53
@@ -369,7 +370,7 @@ def test_small_steps_take_one_thread_and_give_back_the_rest(small_step, n_thread
             seen.add(torch.get_num_threads())
 
     seen = set()
-    monkeypatch.setattr(_training, "SMALL_STEP", small_step)
+    monkeypatch.setattr(net_module, "SMALL_STEP", small_step)
     torch.set_num_threads(2)
     try:
         net_of(random_network(), callbacks=[Threads(), Interrupt()]).partial_fit(Rows(X))

@@ -1,16 +1,46 @@
-"""What training needs to go on where it was, as plain values and arrays: weights, averages, optimizer, generators."""
+"""Save the state of training to a checkpoint, and restore it."""
 
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 from torch import Tensor
 
-from sklearn_ae._checkpoints import Saved
+from sklearn_ae._checkpoints.checkpoint import Checkpoint
+from sklearn_ae._checkpoints.format import Saved
 from sklearn_ae._model.weights import _tensors_of
 
-__all__ = ["restore_", "state_of"]
+__all__ = ["KeepCheckpoint", "restore_", "state_of"]
+
+
+class KeepCheckpoint(Callback):
+    """Writes a checkpoint at the start and after each epoch, or goes on from one; to come after all other callbacks."""
+
+    def __init__(self, checkpoint: Checkpoint | None):
+        self.checkpoint = checkpoint
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Go on from what was saved, or claim the file."""
+        if self.checkpoint is None:
+            return
+        if self.checkpoint.saved is None:
+            self.checkpoint.begin(state_of(net))
+            net.stop_ = self.checkpoint.failure is not None
+        else:
+            restore_(net, self.checkpoint.saved)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write the file; where that fails, training ends."""
+        if self.checkpoint is not None:
+            self.checkpoint.write(state_of(net))
+            net.stop_ |= self.checkpoint.failure is not None
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Leave the file alone when the net is trained further."""
+        self.checkpoint = None
+
 
 #: Numbers of the choice of the best weights, with their types.
 CHOICE = {"objective_": float, "epoch_": int, "reference_": float, "n_epochs_without_": int, "lowered_": bool}

@@ -1,21 +1,14 @@
-"""The callbacks of the skorch net: the best weights, checkpoints, scikit-learn's callbacks, rates, progress."""
+"""Callbacks of the skorch net: the best weights, the progress bar."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from sklearn_ae._checkpoints import Checkpoint
-from sklearn_ae._fit_tasks import FitTasks
 from sklearn_ae._model.weights import weights_of
-from sklearn_ae._training_state import restore_, state_of
 
-__all__ = ["SCHEDULES", "KeepBest", "KeepCheckpoint", "Progress", "StopTraining", "TellTasks"]
-
-#: Share of training over which the linear schedule raises the rate before it lowers it.
-WARM_UP = 0.02
+__all__ = ["KeepBest", "Progress", "StopTraining"]
 
 
 class StopTraining(KeyboardInterrupt):
@@ -99,77 +92,6 @@ class KeepBest(Callback):
         for group in net.optimizer_.param_groups:
             group["lr"] *= 0.1
             group["initial_lr"] = 0.1 * group.get("initial_lr", net.lr)
-
-
-class KeepCheckpoint(Callback):
-    """Writes a checkpoint at the start and after each epoch, or goes on from one; to come after all other callbacks."""
-
-    def __init__(self, checkpoint: Checkpoint | None):
-        self.checkpoint = checkpoint
-
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Go on from what was saved, or claim the file."""
-        if self.checkpoint is None:
-            return
-        if self.checkpoint.saved is None:
-            self.checkpoint.begin(state_of(net))
-            net.stop_ = self.checkpoint.failure is not None
-        else:
-            restore_(net, self.checkpoint.saved)
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Write the file; where that fails, training ends."""
-        if self.checkpoint is not None:
-            self.checkpoint.write(state_of(net))
-            net.stop_ |= self.checkpoint.failure is not None
-
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Leave the file alone when the net is trained further."""
-        self.checkpoint = None
-
-
-class TellTasks(Callback):
-    """Tells scikit-learn's callbacks of each epoch, and stops where one of them asks for it.
-
-    `fitted` gives the attributes of the estimator as if training ended here. Comes after :class:`KeepBest`.
-    """
-
-    def __init__(self, tasks: FitTasks | None, fitted: Callable[[Any], dict[str, Any]]):
-        self.tasks = tasks
-        self.fitted = fitted
-
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Begin the task of the epoch."""
-        if self.tasks is not None:
-            self.tasks.begin_epoch()
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """End the task of the epoch."""
-        if self.tasks is not None:
-            net.stop_ |= self.tasks.end_epoch(lambda: self.fitted(net))
-
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Leave the data and the estimator alone when the net is trained further."""
-        self.tasks = None
-
-
-class LinearSchedule(Callback):
-    """Raises the learning rate over the first steps, then lowers it linearly to zero at the end of training."""
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Note the rate to start from."""
-        for group in net.optimizer_.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-
-    def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Set the rate for a step."""
-        if training:
-            share = min(1.0, (net.progress_ + 1 / net.n_steps_) / WARM_UP) * (1 - net.progress_)
-            for group in net.optimizer_.param_groups:
-                group["lr"] = share * group["initial_lr"]
-
-
-SCHEDULES: dict[str, list[Callable[[], Callback]]] = {"constant": [], "linear": [LinearSchedule]}
 
 
 class Progress(Callback):

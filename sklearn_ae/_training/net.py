@@ -3,8 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
-from math import ceil, exp
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,56 +13,27 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 from torch import Generator, Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from sklearn_ae._callbacks import SCHEDULES, KeepBest, Progress, StopTraining
 from sklearn_ae._data.arrays import observe
 from sklearn_ae._data.scaling import GREATEST_ENTRY, in_scale
 from sklearn_ae._data.training_rows import Rows
-from sklearn_ae._distributed import Alone
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import r_squared
+from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
+from sklearn_ae._training.optimizers import PRECISIONS, SCHEDULES, WeightAverage
+from sklearn_ae._training.processes import Alone
 from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import Frame, Step
 from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
 from sklearn_ae.networks import without_zero_parts
 
-__all__ = [
-    "OPTIMIZERS",
-    "PRECISIONS",
-    "AutoencoderNet",
-    "Batches",
-    "Objective",
-    "WeightAverage",
-    "optimizer_settings",
-    "train_one_pass",
-    "warn_of_the_end",
-]
+__all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_of_the_end"]
 
 #: Entries of a batch without training, at most, but for those of a batch in training; and at most 1,024 rows.
 EVALUATED_ENTRIES = 2**20
 #: Weights times rows of a training step below which a second thread costs more than it brings.
 SMALL_STEP = 5_000_000
-
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-#: What the network's layers multiply in training.
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_decay: float) -> dict[str, Any]:
-    """Return the net's arguments for an optimizer given by name or class."""
-    if not isinstance(optimizer, str):
-        decay = {"optimizer__weight_decay": weight_decay} if weight_decay else {}
-        return {"optimizer": optimizer, **decay}
-    settings = {"optimizer": OPTIMIZERS[optimizer], "optimizer__weight_decay": weight_decay, "optimizer__fused": True}
-    if optimizer == "sgd":
-        settings |= {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
-    return settings
 
 
 class Objective:
@@ -98,39 +68,6 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for x in self.rows.batches(self.size, self.generator):
             yield x, x
-
-
-class WeightAverage:
-    """Exponential average of a module's weights over the last steps.
-
-    Its memory is a tenth of the steps so far, at most `window`: with a fixed one the average lags behind at first.
-    """
-
-    every = 4
-
-    def __init__(self, module: Autoencoder, window: int):
-        self.module = deepcopy(module).eval().requires_grad_(False)
-        self.window = window
-        self.n_steps = self.n_steps_taken = 0
-        self._present = [parameter.detach() for parameter in module.parameters()]
-        self._averages = list(self.module.parameters())
-        self._buffers = list(zip(self.module.network.buffers(), module.network.buffers(), strict=True))
-
-    def count_step(self) -> None:
-        """Count a step of the module and take its weights in where that is due."""
-        self.n_steps += 1
-        if self.n_steps - self.n_steps_taken == self.every:
-            self.take()
-
-    def take(self) -> None:
-        """Take the module's weights in, with the weight of the steps since the last time."""
-        n_new = self.n_steps - self.n_steps_taken
-        if n_new:
-            blend = get_ema_multi_avg_fn(exp(-n_new / min(self.window, self.n_steps / 10)))
-            blend(self._averages, self._present, None)
-            for average, present in self._buffers:
-                average.copy_(present)
-            self.n_steps_taken = self.n_steps
 
 
 class AutoencoderNet(NeuralNet):

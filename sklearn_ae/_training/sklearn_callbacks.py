@@ -1,9 +1,11 @@
-"""What scikit-learn's callbacks are told of a fit: the fit itself, and each epoch of it."""
+"""Report a fit and its epochs to scikit-learn's callbacks."""
 
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["FitTasks"]
+from skorch.callbacks import Callback
+
+__all__ = ["FitTasks", "TellTasks"]
 
 
 class FitTasks:
@@ -46,3 +48,28 @@ class FitTasks:
     def end(self) -> None:
         """End the task of the fit."""
         self._fit.call_on_fit_task_end(estimator=self.estimator, **self._data, reconstruction_attributes={})
+
+
+class TellTasks(Callback):
+    """Tells scikit-learn's callbacks of each epoch, and stops where one of them asks for it.
+
+    `fitted` gives the attributes of the estimator as if training ended here. Comes after :class:`KeepBest`.
+    """
+
+    def __init__(self, tasks: FitTasks | None, fitted: Callable[[Any], dict[str, Any]]):
+        self.tasks = tasks
+        self.fitted = fitted
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Begin the task of the epoch."""
+        if self.tasks is not None:
+            self.tasks.begin_epoch()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """End the task of the epoch."""
+        if self.tasks is not None:
+            net.stop_ |= self.tasks.end_epoch(lambda: self.fitted(net))
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Leave the data and the estimator alone when the net is trained further."""
+        self.tasks = None

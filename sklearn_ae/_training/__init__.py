@@ -1,0 +1,1 @@
+"""Training: the skorch net, its optimizers and callbacks, resuming, several processes."""

@@ -24,9 +24,9 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from benchmarks.data import mnist, small_data_sets
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._configuration import batch_size_for
 from sklearn_ae._data.columns import share_on_bounds
 from sklearn_ae._data.tables import DenseTable
+from sklearn_ae._estimator.configuration import batch_size_for
 from sklearn_ae.model_selection import reconstruction_score
 
 CASES = [("digits", 2), ("digits", 10), ("wine", 2), ("cancer", 2), ("cancer", 10), ("diabetes", 2), ("iris", 2)]

@@ -25,7 +25,7 @@ from benchmarks.optimizers import SOAP, MuonWithAdamW, WholeLBFGS
 from benchmarks.peers.data import table
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._configuration import batch_size_for
+from sklearn_ae._estimator.configuration import batch_size_for
 from sklearn_ae._training.net import Batches
 
 #: Share of the default's gain over PCA that may be missing.

@@ -13,7 +13,13 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
-from sklearn_ae._configuration import (
+from sklearn_ae._data.columns import Columns, Spread, check_range, check_scale, warn_of_ranges
+from sklearn_ae._data.out_of_core import is_one_shot
+from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.split import Split, held_out_rows
+from sklearn_ae._data.tables import SparseTable, Table
+from sklearn_ae._data.training_rows import Rows, rows_of
+from sklearn_ae._estimator.configuration import (
     PARAMETER_CONSTRAINTS,
     batch_size_for,
     check_members,
@@ -22,21 +28,15 @@ from sklearn_ae._configuration import (
     find_device,
     find_device_or_cpu,
 )
-from sklearn_ae._data.columns import Columns, Spread, check_range, check_scale, warn_of_ranges
-from sklearn_ae._data.out_of_core import is_one_shot
-from sklearn_ae._data.scaling import Coordinates
-from sklearn_ae._data.split import Split, held_out_rows
-from sklearn_ae._data.tables import SparseTable, Table
-from sklearn_ae._data.training_rows import Rows, rows_of
-from sklearn_ae._fitted import FittedAutoencoder
+from sklearn_ae._estimator.fitted import FittedAutoencoder
+from sklearn_ae._estimator.persistence import pack, restored_modules, unpack
+from sklearn_ae._estimator.size_selection import enough_units, is_chosen_by_fit
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.fitted_model import in_float64
 from sklearn_ae._model.initializers import start_
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import CodeMoments, add_moments
 from sklearn_ae._model.weights import weights_of
-from sklearn_ae._persistence import pack, restored_modules, unpack
-from sklearn_ae._sizes import enough_units, is_chosen_by_fit
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.net import AutoencoderNet, Objective, train_one_pass, warn_of_the_end
 from sklearn_ae._training.optimizers import optimizer_settings

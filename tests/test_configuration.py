@@ -10,7 +10,8 @@ from helpers import quick
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae._configuration import (
+from sklearn_ae._data.tables import DenseTable
+from sklearn_ae._estimator.configuration import (
     batch_size_for,
     checked_module,
     choose_architecture,
@@ -18,7 +19,6 @@ from sklearn_ae._configuration import (
     find_device_or_cpu,
     sizes_of,
 )
-from sklearn_ae._data.tables import DenseTable
 from sklearn_ae._model.module import Architecture
 from sklearn_ae.base import Member
 from sklearn_ae.codes import CODES, Gaussian, TopK

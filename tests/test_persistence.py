@@ -24,11 +24,11 @@ from torch import nn
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.scaling import Coordinates
 from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._estimator.persistence import FORMAT, VERSIONS, pack, restored_modules, unpack
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.fitted_model import Inference, in_float64
 from sklearn_ae._model.module import Architecture, build
 from sklearn_ae._model.statistics import CodeMoments, add_moments
-from sklearn_ae._persistence import FORMAT, VERSIONS, pack, restored_modules, unpack
 from sklearn_ae.codes import CODES, Gaussian, Tanh, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import GaussianNoise
 from sklearn_ae.losses import LOSSES, Huber, Mixed

@@ -17,8 +17,8 @@ from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.split import held_out_rows
+from sklearn_ae._estimator.size_selection import standard_error
 from sklearn_ae._model.module import prefixes
-from sklearn_ae._sizes import standard_error
 from sklearn_ae.codes import CODES, TopK
 from sklearn_ae.networks import ConvAutoencoder
 

@@ -12,8 +12,8 @@ from sklearn.base import clone
 from torch import nn
 
 from sklearn_ae._data.columns import Columns, Spread, share_on_bounds
+from sklearn_ae._estimator.size_selection import is_chosen_by_fit, most_units
 from sklearn_ae._model.module import Architecture, Autoencoder, build
-from sklearn_ae._sizes import is_chosen_by_fit, most_units
 from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES
 from sklearn_ae._utils.compat import Interval, StrOptions
 from sklearn_ae.base import Member, Setting, member
@@ -32,6 +32,7 @@ __all__ = [
     "choose_architecture",
     "find_device",
     "find_device_or_cpu",
+    "sizes_of",
 ]
 
 #: What the estimator's parameters may be, in the form of scikit-learn's validation.

@@ -13,7 +13,7 @@ from sklearn_ae._data.training_rows import Rows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import row_errors
 
-__all__ = ["enough_units", "is_chosen_by_fit", "most_units"]
+__all__ = ["enough_units", "is_chosen_by_fit", "most_units", "standard_error"]
 
 #: Units of the ordered code that a size is chosen from, at most.
 MOST_UNITS = 128

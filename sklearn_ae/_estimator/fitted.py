@@ -16,11 +16,11 @@ from sklearn_ae._data.out_of_core import in_memory_where_small, source_of
 from sklearn_ae._data.scaling import Coordinates
 from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
 from sklearn_ae._estimator.dask import on_dask_collections
+from sklearn_ae._estimator.size_selection import is_chosen_by_fit
 from sklearn_ae._model.canonical import explained_variance
 from sklearn_ae._model.fitted_model import Inference
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._model.statistics import CodeMoments, r_squared
-from sklearn_ae._sizes import is_chosen_by_fit
 from sklearn_ae._utils.compat import ADAPTERS_MANAGER, OUTPUT_CONFIG, available_if
 from sklearn_ae._utils.threads import one_thread_after_fork
 from sklearn_ae.base import member

@@ -20,7 +20,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from benchmarks.data import mnist
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_limits, print_row
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._comparison import stability
+from sklearn_ae._metrics.components import stability
 from sklearn_ae.model_selection import one_standard_error
 
 SIZES = (2, 4, 8, 16, 32)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.decomposition import PCA
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
@@ -30,10 +29,12 @@ from sklearn_ae._display import (
     size_axis,
     wrap,
 )
-from sklearn_ae._scoring import reconstruction_score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+from sklearn_ae._metrics.reconstruction import _size_curve
+
+__all__ = ["CodeScatterDisplay", "ComparisonDisplay", "LossCurveDisplay", "ScreeDisplay", "SizeCurveDisplay"]
 
 _MAX_NUMBERED_CLASSES = 20
 
@@ -886,50 +887,6 @@ def _draw_compared(ax: Axes, label: str, curve: np.ndarray, style: dict[str, Any
 
 def _floats(column: Any) -> np.ndarray:
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return sizes and scores of one estimator, or of a sequence of them."""
-    if isinstance(estimator, Sequence):
-        if not estimator:
-            raise ValueError(f"estimators[{name!r}] is empty: give one fitted estimator at least.")
-        points = [_point(each, X) for each in estimator]
-        return np.array([size for size, _ in points]), np.array([score for _, score in points])
-    check_is_fitted(estimator)
-    if hasattr(estimator, "reconstruction_curve"):
-        scores = estimator.reconstruction_curve(X)
-    elif isinstance(estimator, PCA):
-        scores = _pca_curve(estimator, X)
-    else:
-        return _size_curve(name, [estimator], X)
-    return np.arange(1, len(scores) + 1), scores
-
-
-def _point(estimator: Any, X: Any) -> tuple[int, float]:
-    check_is_fitted(estimator)
-    score = reconstruction_score(estimator, X)
-    return np.shape(estimator.transform(X[:1]))[1], score
-
-
-def _pca_curve(pca: PCA, X: ArrayLike) -> np.ndarray:
-    """Return the R² with one unit, with two and so on, from products of codes rather than a reconstruction for each.
-
-    With the codes Z and the components W of the first units, ‖R - ZW‖² = ‖R‖² - 2 tr(ZᵀRWᵀ) + tr(ZᵀZ WWᵀ).
-    """
-    codes = check_array(pca.transform(X), dtype=np.float64)
-    if pca.whiten:
-        codes = codes * np.sqrt(pca.explained_variance_)
-    rows = check_array(X, dtype=np.float64, input_name="X")
-    variance = ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
-    varies = variance != 0  # as in r2_score, which leaves the other features out
-    if not varies.any():
-        raise ValueError(
-            "The rows of X are all the same, so that there is no variance to explain: give rows that differ."
-        )
-    centred, components = (rows - pca.mean_)[:, varies], pca.components_[:, varies].astype(np.float64)
-    products = (codes * (centred @ components.T)).sum(axis=0).cumsum()
-    squares = ((codes.T @ codes) * (components @ components.T)).cumsum(axis=0).cumsum(axis=1).diagonal()
-    return 1 - ((centred**2).sum() - 2 * products + squares) / variance.sum()
 
 
 def _check_chosen(chosen: Mapping[str, int] | None, curves: dict[str, np.ndarray]) -> list[tuple[float, float]]:

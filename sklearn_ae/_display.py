@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._scoring import _culprit
+from sklearn_ae._metrics.reconstruction import _culprit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

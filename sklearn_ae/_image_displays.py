@@ -29,7 +29,7 @@ from sklearn_ae._display import (
     table_figsize,
     wrap,
 )
-from sklearn_ae._scoring import _r2, _reconstruct
+from sklearn_ae._metrics.reconstruction import _r2, _reconstruct
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,8 +22,9 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._comparison import _directions, stability, standard_error
+from sklearn_ae._metrics.components import _directions, stability
 from sklearn_ae.model_selection import compare_decompositions, component_quality, reconstruction_score
+from sklearn_ae.model_selection._comparison import standard_error
 
 SECONDS = ["fit_seconds", "transform_seconds"]
 COLUMNS = ["estimator", "n_components", "r2", "r2_se", *SECONDS, "n_parameters"]

@@ -1,4 +1,4 @@
-"""Comparing decompositions: by what they reconstruct, by their components and side by side; choosing a size."""
+"""Choose the smallest size within one standard error of the best."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,16 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_ae._comparison import DecompositionComparison, compare_decompositions, standard_error
-from sklearn_ae._scoring import component_quality, reconstruction_score
+from sklearn_ae.model_selection._comparison import standard_error
 
-__all__ = [
-    "DecompositionComparison",
-    "compare_decompositions",
-    "component_quality",
-    "one_standard_error",
-    "reconstruction_score",
-]
+__all__ = ["one_standard_error"]
 
 
 def one_standard_error(param: str) -> Callable[[Mapping[str, Any]], int]:

@@ -1,127 +1,24 @@
-"""Scores of any decomposition: what it reconstructs, and what its components are like."""
+"""Measures of the components of any decomposition."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import r2_score
+from scipy.optimize import linear_sum_assignment
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_array
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["component_quality", "reconstruction_score"]
+from sklearn_ae._metrics.reconstruction import _culprit
+
+__all__ = ["component_quality", "stability"]
 
 _ZERO_LENGTH = 1e-7  # of the largest
 _ZERO_VARIANCE = 1e-12  # of the largest
-
-
-def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
-    """Score any decomposition by the share of the variance of `X` that it reconstructs.
-
-    The score is the R² of `X` against `estimator.inverse_transform(estimator.transform(X))`,
-    1 - Σ(x - x̂)² / Σ(x - x̄)²: :func:`sklearn.metrics.r2_score` with
-    `multioutput="variance_weighted"`. The baseline x̄ is the mean of the `X` that is
-    scored, so it is the same whatever the estimator, and scores of different kinds and
-    sizes compare. Features that are constant on `X` do not count. A whole
-    :class:`~sklearn.pipeline.Pipeline` is judged in the units of the data that goes into
-    it.
-
-    It is a scorer: pass it as `scoring` to :class:`~sklearn.model_selection.GridSearchCV`
-    or :func:`~sklearn.model_selection.cross_val_score`.
-
-    Parameters
-    ----------
-    estimator : estimator instance
-        Fitted estimator with `transform` and `inverse_transform`: PCA, NMF,
-        `KernelPCA(fit_inverse_transform=True)`, AutoencoderTransformer, or a pipeline of
-        steps that all have both.
-
-    X : array-like of shape (n_samples, n_features)
-        Dense numeric rows to reconstruct, at least two, without NaN or infinity.
-
-    y : None
-        Ignored; scorers are called with it.
-
-    Returns
-    -------
-    score : float
-        At most 1, which is a perfect reconstruction; 0 is that of the mean of `X`, and
-        worse ones are negative. Computed in float64. Constant data follows `r2_score`: 1
-        if reconstructed exactly, otherwise 0.
-
-    Raises
-    ------
-    TypeError
-        If the estimator, or a step of a pipeline, cannot transform or invert; or if `X`
-        is sparse.
-    ValueError
-        If `X` or its reconstruction is not finite, or the two differ in shape.
-
-    Notes
-    -----
-    On rows that were not held out, a larger size always scores better, and on held-out
-    rows it usually does: the score compares kinds at one size, and shows how much each
-    further component adds. Choose a size by what the components are for.
-
-    Examples
-    --------
-    One search switches the kind of decomposition and its size:
-
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.decomposition import NMF, PCA
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from sklearn.pipeline import Pipeline
-    >>> from sklearn_ae.model_selection import reconstruction_score
-    >>> X = load_digits().data[:300] / 16
-    >>> pipeline = Pipeline([("decompose", PCA())])
-    >>> grid = {
-    ...     "decompose": [PCA(), NMF(max_iter=1000, tol=1e-3, random_state=0)],
-    ...     "decompose__n_components": [2, 8],
-    ... }
-    >>> search = GridSearchCV(pipeline, grid, scoring=reconstruction_score, cv=3).fit(X)
-    >>> for params, score in zip(
-    ...     search.cv_results_["params"], search.cv_results_["mean_test_score"]
-    ... ):
-    ...     name = type(params["decompose"]).__name__
-    ...     print(f"{name} {params['decompose__n_components']}: {score:.2f}")
-    PCA 2: 0.27
-    PCA 8: 0.70
-    NMF 2: 0.16
-    NMF 8: 0.61
-    """
-    return _r2(X, _reconstruct(estimator, X))
-
-
-def _reconstruct(estimator: Any, X: ArrayLike) -> Any:
-    for method in ("transform", "inverse_transform"):
-        if not hasattr(estimator, method):
-            raise TypeError(
-                f"{_culprit(estimator, method)} has no {method}, so it cannot reconstruct its "
-                "input. Use an estimator with transform and inverse_transform, such as PCA, "
-                "NMF or AutoencoderTransformer, or a pipeline in which every step has both."
-            )
-    return estimator.inverse_transform(estimator.transform(X))
-
-
-def _culprit(estimator: Any, method: str) -> str:
-    if isinstance(estimator, Pipeline):
-        for name, step in estimator.steps:
-            if step not in (None, "passthrough") and not hasattr(step, method):
-                return f"Step {name!r} of the pipeline, {type(step).__name__},"
-    return type(estimator).__name__
-
-
-def _r2(X: ArrayLike, reconstruction: Any) -> float:
-    true = check_array(X, dtype=np.float64, input_name="X")
-    predicted = check_array(reconstruction, dtype=np.float64, input_name="reconstruction")
-    if true.shape != predicted.shape:
-        raise ValueError(
-            f"The reconstruction has shape {predicted.shape} but X has shape {true.shape}: "
-            "inverse_transform must return the rows and columns that transform was given."
-        )
-    return float(r2_score(true, predicted, multioutput="variance_weighted"))
 
 
 def component_quality(estimator: Any, X: ArrayLike | None = None) -> Bunch:
@@ -309,3 +206,25 @@ def _largest_cosine(directions: np.ndarray) -> np.ndarray:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else np.nan
+
+
+def stability(components: Sequence[np.ndarray | None]) -> float:
+    """Return the mean absolute cosine of the components of each two fits, matched one to one; NaN where one failed."""
+    directions = [_directions(each) for each in components if each is not None]
+    if len(directions) < max(len(components), 2) or len({each.shape[1] for each in directions}) > 1:
+        return np.nan
+    return float(np.mean([_agreement(one, other) for one, other in combinations(directions, 2)]))
+
+
+def _directions(components: np.ndarray) -> np.ndarray:
+    """Return rows of length 1, but for zeros."""
+    components = np.asarray(components, dtype=np.float64)
+    largest = np.abs(components).max(axis=1, keepdims=True)
+    scaled = components / np.where(largest > 0, largest, 1)  # its squares neither overflow nor vanish
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return scaled / np.where(lengths > 0, lengths, 1)
+
+
+def _agreement(one: np.ndarray, other: np.ndarray) -> float:
+    cosines = np.minimum(np.abs(one @ other.T), 1)
+    return float(cosines[linear_sum_assignment(cosines, maximize=True)].mean())

@@ -1,22 +1,16 @@
-"""Several decompositions side by side: one table, measured on the same folds."""
+"""Compare several decompositions on the same folds."""
 
 from __future__ import annotations
 
-import html
-import math
-import textwrap
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold, check_cv
@@ -27,138 +21,15 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_ae._scoring import _last_step, component_quality, reconstruction_score
-from sklearn_ae.plotting import ComparisonDisplay
+from sklearn_ae._metrics.components import _last_step, component_quality, stability
+from sklearn_ae._metrics.reconstruction import reconstruction_score
+from sklearn_ae.model_selection._table import DecompositionComparison
 
-__all__ = ["DecompositionComparison", "compare_decompositions", "stability", "standard_error"]
+__all__ = ["compare_decompositions", "standard_error"]
 
 _MEASURED = ("r2", "fit_seconds", "transform_seconds", "n_parameters", "localisation", "redundancy", "dead")
 _MEASURED_WITH_Y = ("probe", "neighbours")
 _WITH_ERROR = ("r2", *_MEASURED_WITH_Y)
-_MAX_ERROR_WIDTH = 60  # characters
-
-
-@dataclass(eq=False, repr=False)
-class DecompositionComparison:
-    """A table of decompositions, a row for each estimator and size.
-
-    It is what :func:`compare_decompositions` returns, where the figures are explained. It
-    prints as a table, in a terminal and in a notebook.
-
-    Parameters
-    ----------
-    rows : list of dict
-        The table: a dict for each estimator and size, all with the same keys, which are
-        the columns of :meth:`to_frame`.
-
-    folds : list of dict
-        The figures of each estimator, size and fold that the rows are means of, with the
-        keys `estimator`, `n_components`, `fold` and `error` beside those of the figures.
-
-    splits : list of tuple of (train, test)
-        Indices of the training and the held-out rows of each fold.
-
-    seeds : list of int
-        The `random_state` of every estimator in each fold.
-
-    See Also
-    --------
-    compare_decompositions : Makes it.
-    sklearn_ae.plotting.ComparisonDisplay : Draws it.
-
-    Examples
-    --------
-    A hand-written loop over the same folds finds the same figures:
-
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.decomposition import PCA
-    >>> from sklearn_ae.model_selection import compare_decompositions, reconstruction_score
-    >>> X = load_digits().data[:300]
-    >>> comparison = compare_decompositions({"PCA": PCA(4)}, X, cv=3, random_state=0)
-    >>> for fold, (train, test) in enumerate(comparison.splits):
-    ...     pca = PCA(4, random_state=comparison.seeds[fold]).fit(X[train])
-    ...     difference = comparison.folds[fold]["r2"] - reconstruction_score(pca, X[test])
-    ...     print(f"{abs(difference):.3f}")
-    0.000
-    0.000
-    0.000
-    """
-
-    rows: list[dict[str, Any]]
-    folds: list[dict[str, Any]]
-    splits: list[tuple[np.ndarray, np.ndarray]]
-    seeds: list[int]
-
-    def to_frame(self) -> Any:
-        """Return the table as a pandas DataFrame.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            The columns `estimator`, `n_components`, `r2`, `r2_se`, `fit_seconds`,
-            `transform_seconds`, `n_parameters`, `localisation`, `redundancy`, `dead`,
-            `stability`; if `y` was given, `probe`, `probe_se`, `neighbours` and
-            `neighbours_se`; and `error`, which is empty where nothing failed.
-        """
-        import pandas as pd  # type: ignore[import-untyped]
-
-        return pd.DataFrame(self.rows)
-
-    def plot(self, metric: str = "r2", ax: Any = None, **kwargs: Any) -> Any:
-        """Draw one figure of the table against the size.
-
-        Parameters
-        ----------
-        metric : str, default="r2"
-            The column to draw.
-
-        ax : matplotlib Axes, default=None
-            Axes to draw in. By default a new figure.
-
-        **kwargs : dict
-            Passed to :meth:`sklearn_ae.plotting.ComparisonDisplay.plot`.
-
-        Returns
-        -------
-        display : :class:`~sklearn_ae.plotting.ComparisonDisplay`
-            The display, with the figure and its axes.
-        """
-        return ComparisonDisplay.from_frame(self.to_frame(), metric, ax=ax, **kwargs)
-
-    def _cells(self) -> list[list[str]]:
-        """Return the table as text, the names of the columns first."""
-        some_failed = any(row["error"] for row in self.rows)
-        names = [name for name in self.rows[0] if not name.endswith("_se") and (some_failed or name != "error")]
-        return [names, *([_cell(row, name) for name in names] for row in self.rows)]
-
-    def __repr__(self) -> str:
-        columns = []
-        for column in zip(*self._cells(), strict=True):
-            width = max(map(len, column))
-            is_text = column[0] in ("estimator", "error")
-            columns.append([cell.ljust(width) if is_text else cell.rjust(width) for cell in column])
-        return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
-
-    def _repr_html_(self) -> str:
-        head, *body = ([html.escape(cell) for cell in cells] for cells in self._cells())
-        lines = ["".join(f"<td>{cell}</td>" for cell in cells) for cells in body]
-        names = "".join(f"<th>{name}</th>" for name in head)
-        rows = "".join(f"<tr>{line}</tr>" for line in lines)
-        return f"<table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _cell(row: dict[str, Any], name: str) -> str:
-    value = row[name]
-    if isinstance(value, str):
-        return textwrap.shorten(value, _MAX_ERROR_WIDTH, placeholder=" ...") if name == "error" else value
-    if math.isnan(value):
-        return ""
-    if isinstance(value, int):
-        return f"{value:,}"
-    if name.endswith("_seconds"):
-        return f"{value:.4f}"
-    error = row.get(f"{name}_se", np.nan)
-    return f"{value:.3f}" if math.isnan(error) else f"{value:.3f} ± {error:.3f}"
 
 
 def compare_decompositions(
@@ -523,28 +394,6 @@ def standard_error(scores: ArrayLike) -> float:
     """Return the standard error of the mean; NaN for one score."""
     scores = np.asarray(scores, dtype=np.float64)
     return float(np.std(scores, ddof=1) / np.sqrt(len(scores))) if len(scores) > 1 else np.nan
-
-
-def stability(components: Sequence[np.ndarray | None]) -> float:
-    """Return the mean absolute cosine of the components of each two fits, matched one to one; NaN where one failed."""
-    directions = [_directions(each) for each in components if each is not None]
-    if len(directions) < max(len(components), 2) or len({each.shape[1] for each in directions}) > 1:
-        return np.nan
-    return float(np.mean([_agreement(one, other) for one, other in combinations(directions, 2)]))
-
-
-def _directions(components: np.ndarray) -> np.ndarray:
-    """Return rows of length 1, but for zeros."""
-    components = np.asarray(components, dtype=np.float64)
-    largest = np.abs(components).max(axis=1, keepdims=True)
-    scaled = components / np.where(largest > 0, largest, 1)  # its squares neither overflow nor vanish
-    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return scaled / np.where(lengths > 0, lengths, 1)
-
-
-def _agreement(one: np.ndarray, other: np.ndarray) -> float:
-    cosines = np.minimum(np.abs(one @ other.T), 1)
-    return float(cosines[linear_sum_assignment(cosines, maximize=True)].mean())
 
 
 def _repeat_warnings(row: dict[str, Any], folds: Sequence[_Fold]) -> None:

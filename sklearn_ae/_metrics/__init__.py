@@ -1,0 +1,1 @@
+"""Scores of any decomposition and of its components; no torch."""

@@ -1,0 +1,24 @@
+"""Displays: the data of a picture in an object that draws it, as in scikit-learn.
+
+matplotlib is imported when something is drawn, not before.
+"""
+
+from sklearn_ae.plotting._code_scatter import CodeScatterDisplay
+from sklearn_ae.plotting._comparison import ComparisonDisplay
+from sklearn_ae.plotting._components import ComponentsDisplay
+from sklearn_ae.plotting._loss_curve import LossCurveDisplay
+from sklearn_ae.plotting._reconstruction import ReconstructionDisplay
+from sklearn_ae.plotting._scree import ScreeDisplay
+from sklearn_ae.plotting._size_curve import SizeCurveDisplay
+from sklearn_ae.plotting._traversal import TraversalDisplay
+
+__all__ = [
+    "CodeScatterDisplay",
+    "ComparisonDisplay",
+    "ComponentsDisplay",
+    "LossCurveDisplay",
+    "ReconstructionDisplay",
+    "ScreeDisplay",
+    "SizeCurveDisplay",
+    "TraversalDisplay",
+]

@@ -1,0 +1,143 @@
+"""What the displays share: the base classes, axes and labels.
+
+matplotlib is imported when something is drawn, not before.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.transforms import Bbox
+
+__all__ = [
+    "LABEL_WIDTH",
+    "MARKERS",
+    "MAX_TICK_LABELS",
+    "colorbar_beside",
+    "font_size",
+    "inches",
+    "label_table",
+    "legend_beside",
+    "line_style",
+    "size_axis",
+    "table_figsize",
+    "wrap",
+]
+
+LABEL_WIDTH = 18  # characters
+MARKERS = "osD^vP*X<"
+MAX_TICK_LABELS = 40
+_DASHES = ["-", "--", "-.", ":"]
+
+
+class _Display:
+    """What every display has after `plot`."""
+
+    figure_: Figure | SubFigure
+    axes_: np.ndarray
+
+    @property
+    def ax_(self) -> Axes:
+        """The first of `axes_`."""
+        return self.axes_[0]
+
+    def _start(self, ax: Axes | None, figsize: tuple[float, float]) -> Axes:
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                f'{type(self).__name__} draws with matplotlib, which is not installed: pip install "sklearn-ae[plot]"'
+            ) from error
+        if ax is None:
+            _, ax = plt.subplots(figsize=figsize, layout="compressed")
+        self.figure_, self.axes_ = ax.figure, np.array([ax])
+        return ax
+
+
+class _NamedDisplay(_Display):
+    """A display whose title is the name of an estimator, where it has one."""
+
+    estimator_name: str | None
+
+    def _draw_title(self, ax: Axes, **style: Any) -> None:
+        if self.estimator_name is not None:
+            ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH), **style)
+
+    def _draw_head(self, ax: Axes, handles: list[Any]) -> None:
+        """Draw the legend in a row above the Axes and the title over it."""
+        style: dict[str, Any] = {"fontsize": "small", "frameon": False, "borderaxespad": 0.2}
+        ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(handles), **style)
+        self._draw_title(ax, pad=22)
+
+
+def wrap(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_long_words=False)
+
+
+def inches(ax: Axes) -> Bbox:
+    return ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+
+
+def font_size(line_height: float) -> float:
+    """Return the size in points, 5 to 10, of text that fits a line of so many inches."""
+    return min(max(72 * line_height / 1.3, 5.0), 10.0)
+
+
+def table_figsize(n_rows: int, n_columns: int) -> tuple[float, float]:
+    columns, rows = min(n_columns, MAX_TICK_LABELS), min(n_rows, MAX_TICK_LABELS)
+    return 1.5 + max(0.25 * columns, 1.5), 2.0 + max(0.2 * rows, 1.0)
+
+
+def label_table(ax: Axes, n_rows: int, names: np.ndarray | None) -> None:
+    if names is not None and len(names) <= MAX_TICK_LABELS:
+        size = font_size(inches(ax).width / len(names))
+        ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    else:
+        ax.set_xlabel("feature")
+        ax.locator_params(axis="x", integer=True)
+    if n_rows <= MAX_TICK_LABELS:
+        ax.set_yticks(range(n_rows))
+
+
+def line_style(position: int) -> dict[str, Any]:
+    """Return what tells a line from its neighbours in the legend, in print without colour too."""
+    return {
+        "color": f"C{position % 10}",
+        "marker": MARKERS[position % len(MARKERS)],
+        "linestyle": _DASHES[position % len(_DASHES)],
+    }
+
+
+def legend_beside(ax: Axes, **style: Any) -> None:
+    """Draw the legend to the right of the Axes, where it hides no data."""
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+    ax.legend(fontsize="small", frameon=False, **place, **style)
+
+
+def colorbar_beside(ax: Axes, image: ScalarMappable, **style: Any) -> None:
+    """Draw the scale of the colours to the right of the Axes, as high as they are."""
+    ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 1)), **style)
+
+
+def size_axis(ax: Axes, sizes: np.ndarray, *, log: bool) -> None:
+    """Let the x axis count units; on a logarithmic scale, with ticks at powers of two."""
+    ax.set_xlabel("number of units")
+    if not log:
+        ax.locator_params(axis="x", integer=True)
+        return
+    low, high = math.floor(math.log2(sizes.min())), math.ceil(math.log2(sizes.max()))
+    if low == high:  # a single size: it stands in the middle
+        low, high = low - 1, high + 1
+    ticks = 2.0 ** np.arange(max(low, 0), high + 1)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(2 ** (low - 0.25), 2 ** (high + 0.25))

@@ -1,0 +1,218 @@
+"""Codes as a scatter plot."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+from sklearn_ae.plotting._base import (
+    LABEL_WIDTH,
+    MARKERS,
+    _NamedDisplay,
+    colorbar_beside,
+    legend_beside,
+    wrap,
+)
+from sklearn_ae.plotting._checks import check_units, codes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["CodeScatterDisplay"]
+
+_MAX_NUMBERED_CLASSES = 20
+
+
+@dataclass(eq=False, repr=False)
+class CodeScatterDisplay(_NamedDisplay):
+    """The codes of two units against each other, coloured by a target.
+
+    It is recommended to use :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_samples, n_units)
+        Codes, finite.
+
+    y : array-like of shape (n_samples,), default=None
+        Target. Classes, which are strings or at most twenty different whole numbers, get
+        a legend, a marker and a colour each; other numbers get a scale of colours.
+
+    units : tuple of (int, int), default=(0, 1)
+        The units across and up, counted from zero.
+
+    estimator_name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The figure.
+
+    axes_ : ndarray of shape (1,) of matplotlib Axes
+        The one Axes that holds the points.
+
+    ax_ : matplotlib Axes
+        The same, alone.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_ae.plotting import CodeScatterDisplay
+    >>> iris = load_iris()
+    >>> display = CodeScatterDisplay(iris.data, iris.target_names[iris.target]).plot()
+    >>> display.figure_.savefig("codes.png")  # doctest: +SKIP
+    """
+
+    codes: ArrayLike
+    y: ArrayLike | None = None
+    units: tuple[int, int] = (0, 1)
+    _: KW_ONLY
+    estimator_name: str | None = None
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        units: tuple[int, int] = (0, 1),
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> CodeScatterDisplay:
+        """Draw the codes that a fitted estimator gives `X`.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted estimator with `transform`, which returns two columns or more.
+
+        X : array-like of shape (n_samples, n_features)
+            Rows to draw, a point each.
+
+        y : array-like of shape (n_samples,), default=None
+            Target of the rows: classes or numbers.
+
+        units : tuple of (int, int), default=(0, 1)
+            The units across and up, counted from zero.
+
+        name : str, default=None
+            Title of the picture. By default the class of the estimator.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw in. By default a new figure.
+
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : CodeScatterDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator cannot transform.
+        NotFittedError
+            If it is not fitted.
+        ValueError
+            If `y` or `units` does not fit the codes.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.decomposition import PCA
+        >>> from sklearn_ae.plotting import CodeScatterDisplay
+        >>> X, y = load_digits(return_X_y=True)
+        >>> display = CodeScatterDisplay.from_estimator(PCA(3).fit(X), X, y, units=(0, 2))
+        """
+        codes = codes_of(estimator, X)
+        label = type(estimator).__name__ if name is None else name
+        return cls(codes, y, units, estimator_name=label).plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, *, cmap: Any = "viridis") -> CodeScatterDisplay:
+        """Draw the points.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw in. By default a new figure.
+
+        cmap : str or matplotlib Colormap, default="viridis"
+            Colours of a target of numbers. The default goes from dark to light, which
+            shows in print without colour too.
+
+        Returns
+        -------
+        display : CodeScatterDisplay
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `y` or `units` does not fit the codes.
+        ImportError
+            If matplotlib is not installed.
+        """
+        points, y = self._check()
+        ax = self._start(ax, (6.4, 4.8))
+        style: dict[str, Any] = {"s": float(np.clip(40_000 / len(points), 9, 36)), "linewidths": 0.8}
+        across, up = points.T
+        if y is None:
+            ax.scatter(across, up, **style)
+        elif _is_of_classes(y):
+            for position, label in enumerate(np.unique(y)):
+                style |= _class_style(position)
+                ax.scatter(across[y == label], up[y == label], label=wrap(str(label), LABEL_WIDTH), **style)
+            legend_beside(ax, title=_target_name(self.y))
+        else:
+            colorbar_beside(ax, ax.scatter(across, up, c=y, cmap=cmap, **style), label=_target_name(self.y))
+        ax.set(xlabel=f"unit {self.units[0]}", ylabel=f"unit {self.units[1]}")
+        self._draw_title(ax)
+        return self
+
+    def _check(self) -> tuple[np.ndarray, np.ndarray | None]:
+        codes = check_array(self.codes, dtype=np.float64, input_name="codes")
+        if codes.shape[1] < 2:
+            raise ValueError(
+                "codes have a single unit, and two are drawn: fit an estimator with n_components=2 or more."
+            )
+        units = check_units(self.units, codes.shape[1])
+        if len(units) != 2:
+            raise ValueError(f"units must be two, one across and one up, got {self.units!r}.")
+        if self.y is None:
+            return codes[:, units], None
+        y = column_or_1d(self.y)
+        check_consistent_length(codes, y)
+        return codes[:, units], y
+
+
+def _is_of_classes(y: np.ndarray) -> bool:
+    is_number = y.dtype.kind in "iuf"
+    if is_number and len(np.unique(y)) > _MAX_NUMBERED_CLASSES:
+        return False
+    return type_of_target(y, input_name="y", raise_unknown=True) in ("binary", "multiclass")
+
+
+def _class_style(position: int) -> dict[str, Any]:
+    """Return what tells a class from the others, in print without colour too: every other one is hollow."""
+    color = f"C{position % 10}"
+    return {
+        "marker": MARKERS[position % len(MARKERS)],
+        "edgecolors": color,
+        "facecolors": "none" if position % 2 else color,
+    }
+
+
+def _target_name(y: Any) -> str:
+    return str(getattr(y, "name", None) or "y")  # a Series has one

@@ -1,0 +1,284 @@
+"""Components as images or as a heat map."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ae.plotting._base import (
+    _NamedDisplay,
+    colorbar_beside,
+    label_table,
+    table_figsize,
+)
+from sklearn_ae.plotting._checks import check_feature_names, find_step
+from sklearn_ae.plotting._mosaic import _check_image_shape, _Mosaic, _n_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ComponentsDisplay"]
+
+
+@dataclass(eq=False, repr=False)
+class ComponentsDisplay(_NamedDisplay):
+    """The components of a decomposition, as images or as a heat map.
+
+    Components are drawn as images if `image_shape` is given or if there are no
+    `feature_names` and the number of features is a square, and otherwise as a heat map
+    with a row for each component and a column for each feature. White is zero.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_components`.
+
+    Parameters
+    ----------
+    components : array-like of shape (n_components, n_features)
+        One component a row, finite.
+
+    image_shape : tuple of (height, width), default=None
+        Shape of a component as an image, row by row. By default a square, if there are
+        no `feature_names`.
+
+    feature_names : array-like of n_features str, default=None
+        Labels of the columns of a heat map.
+
+    estimator_name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The figure.
+
+    axes_ : ndarray of shape (1,) of matplotlib Axes
+        The one Axes that holds all components.
+
+    ax_ : matplotlib Axes
+        The same, alone.
+
+    im_ : matplotlib AxesImage
+        The mosaic of images, or the heat map.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn_ae.plotting import ComponentsDisplay
+    >>> pca = PCA(n_components=10).fit(load_digits().data)
+    >>> display = ComponentsDisplay(pca.components_, estimator_name="PCA").plot()
+    >>> display.figure_.savefig("components.png")  # doctest: +SKIP
+    """
+
+    components: ArrayLike
+    _: KW_ONLY
+    image_shape: tuple[int, int] | None = None
+    feature_names: ArrayLike | None = None
+    estimator_name: str | None = None
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        n_components: int | None = None,
+        image_shape: tuple[int, int] | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> ComponentsDisplay:
+        """Draw the `components_` of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted estimator with `components_`, or a pipeline: its last step that has
+            them is drawn, in the units of what that step is given. If the estimator was
+            fitted on named columns, they name the features.
+
+        n_components : int, default=None
+            Draw only so many, from the first. By default all.
+
+        image_shape : tuple of (height, width), default=None
+            Shape of a component as an image, row by row. By default a square, if the
+            features have no names.
+
+        name : str, default=None
+            Title of the picture. By default the class of the estimator.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw in. By default a new figure.
+
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : ComponentsDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no `components_`.
+        NotFittedError
+            If it is not fitted.
+        ValueError
+            If `n_components` or `image_shape` does not fit the components.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.decomposition import PCA
+        >>> from sklearn_ae.plotting import ComponentsDisplay
+        >>> pca = PCA().fit(load_iris(as_frame=True).data)
+        >>> display = ComponentsDisplay.from_estimator(pca, n_components=2)
+        >>> display.components.shape
+        (2, 4)
+        """
+        check_is_fitted(estimator)
+        step, feature_names = find_step(estimator, "components_")
+        components = step.components_
+        if n_components is not None:
+            if not 1 <= n_components <= len(components):
+                raise ValueError(
+                    f"n_components must be 1 to {len(components)}, the number of components of "
+                    f"{type(step).__name__}, got {n_components}."
+                )
+            components = components[:n_components]
+        return cls(
+            components,
+            image_shape=image_shape,
+            feature_names=feature_names,
+            estimator_name=type(step).__name__ if name is None else name,
+        ).plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_components(
+        cls,
+        components: ArrayLike,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        feature_names: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> ComponentsDisplay:
+        """Draw components given as an array.
+
+        Parameters
+        ----------
+        components : array-like of shape (n_components, n_features)
+            One component a row, finite.
+
+        image_shape : tuple of (height, width), default=None
+            Shape of a component as an image, row by row. By default a square, if there
+            are no `feature_names`.
+
+        feature_names : array-like of n_features str, default=None
+            Labels of the columns of a heat map.
+
+        name : str, default=None
+            Title of the picture.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw in. By default a new figure.
+
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : ComponentsDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the components are not a finite 2D array or a shape does not fit them.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_ae.plotting import ComponentsDisplay
+        >>> display = ComponentsDisplay.from_components(np.eye(6), image_shape=(2, 3))
+        """
+        return cls(components, image_shape=image_shape, feature_names=feature_names, estimator_name=name).plot(
+            ax=ax, **kwargs
+        )
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        scale_each: bool = True,
+        cmap: Any = "RdBu_r",
+        colorbar: bool = True,
+    ) -> ComponentsDisplay:
+        """Draw the components.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw in. By default a new figure.
+
+        scale_each : bool, default=True
+            Divide each component by its largest absolute value, so that shapes show
+            whatever their size. If False, all share one scale.
+
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            Diverging colours: red is positive, blue negative. `"gray"` is one that
+            keeps the signs apart in print without colour.
+
+        colorbar : bool, default=True
+            Whether to draw the scale of the colours, to the right of `ax`. A relative
+            weight is one divided by the largest of its component.
+
+        Returns
+        -------
+        display : ComponentsDisplay
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If the components are not a finite 2D array or a shape does not fit them.
+        ImportError
+            If matplotlib is not installed.
+        """
+        components = check_array(self.components, dtype=np.float64, input_name="components")
+        n_components, n_features = components.shape
+        names = check_feature_names(self.feature_names, n_features)
+        shape = _check_image_shape(self.image_shape, n_features, guess=names is None)
+        values, limit = _scale(components, scale_each)
+        style = {"vmin": -limit, "vmax": limit, "cmap": cmap, "interpolation": "nearest"}
+        if shape is None:
+            ax = self._start(ax, table_figsize(n_components, n_features))
+            self.im_ = ax.imshow(values, aspect="auto", **style)
+            label_table(ax, n_components, names)
+        else:
+            mosaic = _Mosaic(values.reshape(-1, *shape), _n_columns(n_components))
+            ax = self._start(ax, mosaic.figsize(margin=1.5))
+            self.im_ = mosaic.draw(ax, mosaic.row_ranges(), **style)
+        ax.set_ylabel("component")
+        self._draw_title(ax)
+        if colorbar:
+            label = "relative weight" if scale_each else "weight"
+            colorbar_beside(ax, self.im_, ticks=[-limit, 0, limit], format="%.2g", label=label)
+        return self
+
+
+def _scale(components: np.ndarray, scale_each: bool) -> tuple[np.ndarray, float]:
+    """Return the values to draw and the end of their symmetric range."""
+    largest = np.abs(components).max(axis=1, keepdims=True)
+    if scale_each:
+        return components / np.where(largest > 0, largest, 1), 1.0
+    return components, float(largest.max()) or 1.0

@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from benchmarks.data import mnist, small_data_sets
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._data.columns import share_on_bounds
+from sklearn_ae._data.columns import fraction_on_bounds
 from sklearn_ae._data.tables import DenseTable
 from sklearn_ae._estimator.configuration import batch_size_for
 from sklearn_ae.model_selection import reconstruction_score
@@ -131,7 +131,7 @@ def bench_clip(only: str) -> None:
                 scores[seed, j] = reconstruction_score(autoencoder, test)
         identity, clip = scores.mean(axis=0)
         columns = DenseTable(X).columns()
-        share = share_on_bounds(columns, DenseTable(X).spread(columns))
+        share = fraction_on_bounds(columns, DenseTable(X).spread(columns))
         print(f"| {name} | {share:.3f} | {identity:.4f} | {clip:.4f} | {clip - identity:.4f} |", flush=True)
 
 

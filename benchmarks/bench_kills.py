@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._checkpoints.files import previous_of
-from sklearn_ae._checkpoints.format import unseal
+from sklearn_ae._checkpoints.format import decode_state
 
 FITS = {
     "defaults": {},
@@ -68,7 +68,7 @@ def n_corrupt(path: Path) -> int:
     for file in (path, previous_of(path)):
         if file.exists():
             try:
-                unseal(file.read_bytes())
+                decode_state(file.read_bytes())
             except ValueError:
                 corrupt += 1
     return corrupt

@@ -104,8 +104,8 @@ def points_of(rule: dict[str, Any], train: np.ndarray, test: np.ndarray, k: int,
 
     def score(module: Any) -> float:
         with torch.no_grad():
-            z = estimator._coordinates.to_network(test, torch.float32)
-            error = (z - module(z)).square().sum(dtype=torch.float64) * estimator._coordinates.scale**2
+            z = estimator._scaling.transform(test, torch.float32)
+            error = (z - module(z)).square().sum(dtype=torch.float64) * estimator._scaling.scale**2
         return 1 - float(error) / variance
 
     watch = Watch(score, limit)

@@ -13,12 +13,12 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
-from sklearn_ae._data.columns import Columns, Spread, check_range, check_scale, warn_of_ranges
+from sklearn_ae._data.columns import ColumnStats, ColumnVariation, check_range, check_scale, warn_about_ranges
 from sklearn_ae._data.out_of_core import is_one_shot
-from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.split import Split, held_out_rows
 from sklearn_ae._data.tables import SparseTable, Table
-from sklearn_ae._data.training_rows import Rows, rows_of
+from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
 from sklearn_ae._estimator.configuration import (
     PARAMETER_CONSTRAINTS,
     batch_size_for,
@@ -30,22 +30,22 @@ from sklearn_ae._estimator.configuration import (
 )
 from sklearn_ae._estimator.fitted import FittedAutoencoder
 from sklearn_ae._estimator.persistence import pack, restored_modules, unpack
-from sklearn_ae._estimator.size_selection import enough_units, is_chosen_by_fit
+from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.fitted_model import in_float64
-from sklearn_ae._model.initializers import start_
+from sklearn_ae._model.initializers import initialize_
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import CodeMoments, add_moments
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
-from sklearn_ae._training.net import AutoencoderNet, Objective, train_one_pass, warn_of_the_end
+from sklearn_ae._training.net import AutoencoderNet, Objective, train_one_pass, warn_if_not_converged
 from sklearn_ae._training.optimizers import optimizer_settings
-from sklearn_ae._training.processes import Alone, workers_for
-from sklearn_ae._training.resume import KeepCheckpoint
-from sklearn_ae._training.sklearn_callbacks import FitTasks, TellTasks
+from sklearn_ae._training.processes import SingleProcess, processes_for
+from sklearn_ae._training.resume import WriteCheckpoint
+from sklearn_ae._training.sklearn_callbacks import CallbackContext, SklearnCallbacks
 from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
 from sklearn_ae._utils.threads import one_thread_after_fork
-from sklearn_ae.base import Frame, Member, Step
+from sklearn_ae.base import DataBounds, Member, Step
 from sklearn_ae.codes import Code
 from sklearn_ae.corruptions import corruption_of
 from sklearn_ae.losses import Loss
@@ -406,38 +406,38 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             before it is taken. If no number of units reaches the R² that `n_components` asks for; all are kept. If the
             ranges of two columns of dense data differ by a factor of 1,000 or more, where both are centred and scaled.
         """
-        tasks = FitTasks.of(self, X, y)
+        tasks = CallbackContext.of(self, X, y)
         with _unchanged_on_failure(self), one_thread_after_fork():
             device = find_device(self.device)
-            workers = workers_for(self.distributed, device)
+            processes = processes_for(self.distributed, device)
             earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
             table = self._table(X, reset=True, least=2)
-            random_state = workers.from_first(check_random_state(self.random_state))
+            random_state = processes.broadcast_object(check_random_state(self.random_state))
             columns, spread = self._look_at(table)
             going_on = earlier.get("_architecture") == self._architecture
-            checkpoint = checkpoint_of(self, warm=going_on, alone=type(workers) is Alone)
+            checkpoint = checkpoint_of(self, warm=going_on, alone=type(processes) is SingleProcess)
             valid_rows = self._held_out(table, random_state)
             seed = int(random_state.randint(np.iinfo(np.int32).max))
             if checkpoint is not None:
-                seed, valid_rows = checkpoint.drawn(seed, valid_rows)
+                seed, valid_rows = checkpoint.restore_split(seed, valid_rows)
             split = None if valid_rows is None else Split(valid_rows)
             module = self._new_module(columns, seed).to(device)
             if going_on:
                 module.load_state_dict(earlier["module_"].state_dict())
             else:
-                self._set_coordinates(module, columns, spread)
+                self._set_scaling(module, columns, spread)
             if not isinstance(table, SparseTable):  # whose ranges hang on single entries
-                warn_of_ranges(columns, module.output.raw, self._names)
+                warn_about_ranges(columns, module.output.unscaled, self._names)
             rows = self._rows(table, columns, device)
             if checkpoint is not None:
                 checkpoint.check_data(table.shape, self._what_tells(rows))
             train, valid = (rows, None) if split is None else split(rows)
             if not going_on:
-                start_(module, self.init, train, torch.Generator().manual_seed(seed))
+                initialize_(module, self.init, train, torch.Generator().manual_seed(seed))
             self._widen(module, columns)
             if self.distributed:
-                workers.check_same(self._facts(rows) | {"the fit to go on from": going_on})
-            self._train(module, rows, split, seed, workers, checkpoint, tasks)
+                processes.check_same(self._facts(rows) | {"the fit to go on from": going_on})
+            self._train(module, rows, split, seed, processes, checkpoint, tasks)
             self._publish_whole(module, rows, valid)
         if checkpoint is not None and checkpoint.failure is not None:
             raise checkpoint.failure
@@ -490,9 +490,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
                 seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
                 module = self._new_module(columns, seed).to(find_device(self.device))
                 self._moments = self._new_moments(module)
-                self._set_coordinates(module, columns, spread)
+                self._set_scaling(module, columns, spread)
                 rows = self._rows(table, columns, module.device)
-                start_(module, self.init, rows, torch.Generator().manual_seed(seed))
+                initialize_(module, self.init, rows, torch.Generator().manual_seed(seed))
                 net = self._net(module, len(rows), seed, max_epochs=1, train_split=None)
             else:
                 columns = table.columns(self._names, allow_nan=self.missing == "mask")
@@ -502,7 +502,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
                 net = self._net_for_passes(len(rows))
             before = weights_of(net.module_)
             self._widen(net.module_, columns)
-            net.frame, net.fill = self._frame(net.module_.device), rows.fill
+            net.data_bounds, net.fill = self._data_bounds(net.module_.device), rows.fill
             loss = train_one_pass(net, rows, before)
             self.net_, self.module_ = net, net.module_
             self.n_iter_ += 1
@@ -517,7 +517,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     def _members(self) -> tuple[Member | None, ...]:
         return (*penalties_of(self.penalty), corruption_of(self.corruption))
 
-    def _look_at(self, table: Table) -> tuple[Columns, Spread]:
+    def _look_at(self, table: Table) -> tuple[ColumnStats, ColumnVariation]:
         """Return what the columns of the data hold, and choose the architecture."""
         columns = table.columns(self._names, allow_nan=self.missing == "mask")
         spread = table.spread(columns)
@@ -531,40 +531,40 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             return None
         return held_out_rows(len(table), self.validation_fraction, random_state, table.most_held_out)
 
-    def _what_tells(self, rows: Rows) -> Iterator[np.ndarray]:
+    def _what_tells(self, rows: TrainingRows) -> Iterator[np.ndarray]:
         """Yield the arrays that tell training data from other."""
-        yield from (self.mean_, np.array([self._coordinates.scale]))
+        yield from (self.mean_, np.array([self._scaling.scale]))
         for chunk in rows.chunks():
             yield chunk.cpu().numpy()
 
-    def _new_module(self, columns: Columns, seed: int) -> Autoencoder:
+    def _new_module(self, columns: ColumnStats, seed: int) -> Autoencoder:
         """Return a module without a start, after checking that data and all members of the axes fit it."""
         module = checked_module(self._architecture, self._members, seed)
         self._check_range(columns, module)
         return module
 
-    def _check_range(self, columns: Columns, module: Autoencoder) -> None:
+    def _check_range(self, columns: ColumnStats, module: Autoencoder) -> None:
         what = f"loss={self.loss!r} with output_activation={self.output_activation!r}"
         check_range(columns.bounds, module.output.data_range, self._names, what)
 
-    def _set_coordinates(self, module: Autoencoder, columns: Columns, spread: Spread) -> None:
+    def _set_scaling(self, module: Autoencoder, columns: ColumnStats, spread: ColumnVariation) -> None:
         self.mean_, self._bounds, self._observed = columns.mean, columns.bounds, columns.n_observed > 0
-        self._coordinates = Coordinates.of(columns.mean, spread, module.output.raw)
-        check_scale(self._coordinates.scale)
+        self._scaling = Scaling.of(columns.mean, spread, module.output.unscaled)
+        check_scale(self._scaling.scale)
 
-    def _rows(self, table: Table, columns: Columns, device: torch.device) -> Rows:
+    def _rows(self, table: Table, columns: ColumnStats, device: torch.device) -> TrainingRows:
         """Return training rows in the coordinates."""
-        return rows_of(table, self._coordinates, device, self._fill_on(device) if columns.gaps else None)
+        return to_training_rows(table, self._scaling, device, self._fill_on(device) if columns.gaps else None)
 
     def _fill_on(self, device: torch.device) -> Tensor | None:
         return None if self._fill is None else self._fill.to(device, torch.float32)
 
-    def _frame(self, device: torch.device) -> Frame:
+    def _data_bounds(self, device: torch.device) -> DataBounds:
         """Return the landmarks of the data seen; masking is to make entries look as if they were missing."""
-        frame, fill = self._coordinates.frame(self._bounds, device), self._fill_on(device)
-        return frame if fill is None else frame._replace(zero=fill)
+        data_bounds, fill = self._scaling.data_bounds(self._bounds, device), self._fill_on(device)
+        return data_bounds if fill is None else data_bounds._replace(zero=fill)
 
-    def _widen(self, module: Autoencoder, columns: Columns) -> None:
+    def _widen(self, module: Autoencoder, columns: ColumnStats) -> None:
         """Let the range of the data seen hold that of the columns; one without an observed entry has none."""
         here, before = columns.n_observed > 0, self._observed
         self._bounds = tuple(  # type: ignore[assignment]
@@ -572,7 +572,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             for widest, new, old in zip((np.minimum, np.maximum), columns.bounds, self._bounds, strict=True)
         )
         self._observed = here | before
-        module.output.set_range(*(torch.from_numpy(self._coordinates.of_point(bound)) for bound in self._bounds))
+        module.output.set_range(*(torch.from_numpy(self._scaling.transform_point(bound)) for bound in self._bounds))
 
     def _net(self, module: Autoencoder, n_rows: int, seed: int, **settings: Any) -> AutoencoderNet:
         """Return an initialized net that trains a module on so many rows."""
@@ -589,13 +589,13 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             seed=seed,
             precision=self.precision,
             corruption=corruption_of(self.corruption),
-            frame=self._frame(module.device),
+            data_bounds=self._data_bounds(module.device),
             **optimizer_settings(self.optimizer, self.weight_decay),
             **{"callbacks": list(self.callbacks or [])} | settings,
         )
         return net.initialize()
 
-    def _facts(self, rows: Rows) -> dict[str, Any]:
+    def _facts(self, rows: TrainingRows) -> dict[str, Any]:
         """Return what must be the same in all processes that train together, by name."""
         own = ("callbacks", "device", "random_state", "verbose")
         params = {name: value for name, value in self.get_params(deep=False).items() if name not in own}
@@ -607,21 +607,21 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     def _train(
         self,
         module: Autoencoder,
-        rows: Rows,
+        rows: TrainingRows,
         split: Split | None,
         seed: int,
-        workers: Alone,
+        processes: SingleProcess,
         checkpoint: Checkpoint | None,
-        tasks: FitTasks | None,
+        tasks: CallbackContext | None,
     ) -> None:
         """Train on rows and set what ``fit`` tells of the training."""
         members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
-        keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.settled for member in members))
+        keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.annealed_until for member in members))
         own: list[Any] = []
         if tasks is not None:
-            own.append(TellTasks(tasks, lambda net: self._as_if_over(net, keep_best, rows, split)))
+            own.append(SklearnCallbacks(tasks, lambda net: self._as_if_over(net, keep_best, rows, split)))
         if checkpoint is not None:
-            own.append(KeepCheckpoint(checkpoint))
+            own.append(WriteCheckpoint(checkpoint))
         net = self._net(
             module,
             len(rows) - (0 if split is None else len(split.valid)),
@@ -633,16 +633,19 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             average_window=AVERAGE_WINDOW,
             keep_best=keep_best,
             validation_mean=self._mean_on(rows.device),
-            relative_widths=self._widths_on(rows.device),
+            column_weights=self._widths_on(rows.device),
             fill=rows.fill,
-            workers=workers,
+            processes=processes,
         )
-        workers.agree_(module)
+        processes.broadcast_weights(module)
         net.partial_fit(rows)
-        workers.agree_(module)  # machines may round differently
-        net.train_split, net.workers = None, Alone()  # the indices are for these rows alone, the net for anyone
+        processes.broadcast_weights(module)  # machines may round differently
+        net.train_split, net.processes = (
+            None,
+            SingleProcess(),
+        )  # the indices are for these rows alone, the net for anyone
         self._tell_training(net, module, keep_best)
-        warn_of_the_end(net)
+        warn_if_not_converged(net)
 
     def _tell_training(self, net: AutoencoderNet, module: Autoencoder, keep_best: KeepBest) -> None:
         """Set what is told of a training that is over, or as if it were."""
@@ -652,7 +655,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.validation_scores_ = None if scores is None else np.array(scores)
         self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.chosen[0]
 
-    def _as_if_over(self, net: AutoencoderNet, keep_best: KeepBest, rows: Rows, split: Split | None) -> dict[str, Any]:
+    def _as_if_over(
+        self, net: AutoencoderNet, keep_best: KeepBest, rows: TrainingRows, split: Split | None
+    ) -> dict[str, Any]:
         """Return the attributes of this estimator as if training had ended here."""
         fitted, module = copy(self), deepcopy(net.module_).eval()
         module.load_state_dict(keep_best.chosen[1])
@@ -660,29 +665,29 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         fitted._publish_whole(module, rows, None if split is None else split(rows)[1])
         return dict(vars(fitted))
 
-    def _publish_whole(self, module: Autoencoder, rows: Rows, valid: Rows | None) -> None:
+    def _publish_whole(self, module: Autoencoder, rows: TrainingRows, valid: TrainingRows | None) -> None:
         """Set what is told of a network that was trained on all of some rows."""
         self._moments = self._new_moments(module)
         self._publish(module, rows, set_code_map=True)
         self._keep_enough(rows, valid)
 
-    def _keep_enough(self, rows: Rows, valid: Rows | None) -> None:
+    def _keep_enough(self, rows: TrainingRows, valid: TrainingRows | None) -> None:
         """Reduce the code to the units that are enough, where ``n_components`` asks for that."""
-        if is_chosen_by_fit(self.n_components):
+        if is_selected_by_fit(self.n_components):
             which, what = (rows, "training") if valid is None else (valid, "validation")
             mean, widths = self._mean_on(rows.device), self._widths_on(rows.device)
-            self._keep(enough_units(self.n_components, self.module_, which, what, mean, widths))
+            self._keep(smallest_sufficient(self.n_components, self.module_, which, what, mean, widths))
 
     def _new_moments(self, module: Autoencoder) -> CodeMoments:
-        free = self._architecture.rotation_free
-        return CodeMoments(module.n_components, rotation_free=free, ordered=module.ordered)
+        free = self._architecture.rotation_invariant
+        return CodeMoments(module.n_components, rotation_invariant=free, ordered=module.ordered)
 
     def _mean_on(self, device: torch.device) -> Tensor:
         """Return the mean in the network's coordinates."""
-        return torch.from_numpy(self._coordinates.of_point(self.mean_)).to(device, torch.float32)
+        return torch.from_numpy(self._scaling.transform_point(self.mean_)).to(device, torch.float32)
 
     def _widths_on(self, device: torch.device) -> Tensor | None:
-        return self._coordinates.relative_widths_like(self._mean_on(device))
+        return self._scaling.column_weights_like(self._mean_on(device))
 
     def _net_for_passes(self, n_rows: int) -> AutoencoderNet:
         """Return the net that ``partial_fit`` goes on with; one that ``fit`` made keeps weights by other rules."""
@@ -691,15 +696,15 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return self._net(deepcopy(self.module_), n_rows, seed, max_epochs=1, train_split=None)
 
-    def _publish(self, module: Autoencoder, rows: Rows, *, set_code_map: bool) -> None:
+    def _publish(self, module: Autoencoder, rows: TrainingRows, *, set_code_map: bool) -> None:
         """Set the order and axes of the code where asked, and what is told of the trained network."""
         add_moments(self._moments, module, rows, self._mean_on(rows.device), self._widths_on(rows.device))
         module64 = in_float64(module)
         if set_code_map:
-            canonicalize_(module64, self._moments, self._coordinates.scale, self._coordinates.relative_widths)
+            canonicalize_(module64, self._moments, self._scaling.scale, self._scaling.column_weights)
             module.code_map.load_state_dict(module64.code_map.state_dict())
         else:
-            module64.code_map.load_state_dict(self._inference.module64.code_map.state_dict())
+            module64.code_map.load_state_dict(self._fitted_model.module64.code_map.state_dict())
         self._tell(module, module64)
 
     def __copy__(self) -> Self:
@@ -719,7 +724,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         with one_thread_after_fork():
             module, module64 = restored_modules(self._architecture, weights, code_map)
             self.module_ = module.to(find_device_or_cpu(self.device))
-            self._set_inference(module, module64)
+            self._set_fitted_model(module, module64)
             self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
         self.net_.history.extend({**epoch, "batches": []} for epoch in history)
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Generator, Tensor
 
-__all__ = ["Frame", "Member", "Setting", "Step"]
+__all__ = ["CheckContext", "DataBounds", "Member", "Step"]
 
 
 class Step(NamedTuple):
@@ -37,7 +37,7 @@ class Step(NamedTuple):
     observed: Tensor | None = None  # (n, d), which entries of the target are known; None for all
 
 
-class Setting(NamedTuple):
+class CheckContext(NamedTuple):
     """What a member may check itself against before training.
 
     Examples
@@ -68,9 +68,9 @@ class Member(BaseEstimator):
     """
 
     #: Share of training, in [0, 1), after which the member's part of the objective changes no more.
-    settled = 0.0
+    annealed_until = 0.0
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         """Raise a ValueError where the member's parameters are out of range or do not fit the setting."""
 
     def __eq__(self, other: object) -> bool:
@@ -103,7 +103,7 @@ def member(value: Any, registry: dict[str, Any]) -> Any:
     return registry[value]()
 
 
-class Frame(NamedTuple):
+class DataBounds(NamedTuple):
     """Landmarks of the data in the network's coordinates, which a corruption is called with.
 
     Parameters

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from sklearn_ae._utils.onnx_graph import Graph
-from sklearn_ae.base import Member, Setting, Step
+from sklearn_ae.base import CheckContext, Member, Step
 
 __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 
@@ -30,16 +30,16 @@ class Code(Member):
     #: Whether the code is linear, so that rotating its units changes nothing that a linear decoder cannot undo.
     linear = False
     #: Whether each unit depends on its own pre-activation alone, but for a choice among units that is locally constant.
-    unitwise = False
+    elementwise = False
     #: The closed interval that holds all values of the code.
     value_range = (-torch.inf, torch.inf)
     #: The start that suits the code, one of the estimator's ``init``.
     init = "transpose"
     #: Whether data may decide that ``output_activation="auto"`` limits the output to its range. Where it is, units
     #: that overshoot the range cost nothing, and learn less of the shapes in the data.
-    bounds_help = True
+    allows_auto_clip = True
     #: Whether training codes a row as transforming does.
-    same_in_training = True
+    deterministic = True
     #: Terms of its own that the code adds to the loss of a row, each called with a step.
     terms: tuple[Callable[[Step], Tensor], ...] = ()
 
@@ -47,7 +47,7 @@ class Code(Member):
         """Return how many numbers the encoder has to give."""
         return n_components
 
-    def start_(self, affine: torch.nn.Linear, columns: Tensor | None, variances: Callable[[], Tensor]) -> None:
+    def initialize_(self, affine: torch.nn.Linear, columns: Tensor | None, variances: Callable[[], Tensor]) -> None:
         """Adapt, in place, a start whose first pre-activations have the given variances (n_components,).
 
         `affine` is the encoder's, `columns` the decoder's (n_features, n_components), None where it is the encoder's.
@@ -89,7 +89,7 @@ class Identity(Code):
     True
     """
 
-    unitwise = True
+    elementwise = True
     linear = True
     init = "pca"
 
@@ -116,7 +116,7 @@ class ReLU(Code):
     (0.0, True)
     """
 
-    unitwise = True
+    elementwise = True
     value_range = (0.0, torch.inf)
 
     def __call__(self, a: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class Sigmoid(Code):
     True
     """
 
-    unitwise = True
+    elementwise = True
     value_range = (0.0, 1.0)
 
     def __call__(self, a: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ class Tanh(Code):
     True
     """
 
-    unitwise = True
+    elementwise = True
     value_range = (-1.0, 1.0)
 
     def __call__(self, a: Tensor) -> Tensor:
@@ -223,10 +223,10 @@ class TopK(Code):
     4
     """
 
-    unitwise = True
+    elementwise = True
     value_range = (0.0, torch.inf)
-    bounds_help = False
-    same_in_training = False
+    allows_auto_clip = False
+    deterministic = False
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class TopK(Code):
         self.aux = aux
 
     @property
-    def settled(self) -> float:  # type: ignore[override]
+    def annealed_until(self) -> float:  # type: ignore[override]
         """Share of training after which k is reached."""
         return self.anneal
 
@@ -250,11 +250,11 @@ class TopK(Code):
         """The loss of unused units."""
         return (self.unused_units,) if self.aux else ()
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         for name in ("k", "k_transform"):
             value = getattr(self, name)
-            fits = (value is None and name == "k_transform") or (value is not None and _is_count(value, setting))
-            allowed = f"an integer from 1 to n_components={setting.n_components}, or a float in (0, 1)"
+            fits = (value is None and name == "k_transform") or (value is not None and _is_count(value, context))
+            allowed = f"an integer from 1 to n_components={context.n_components}, or a float in (0, 1)"
             self._require(name, fits, allowed)
         self._require("anneal", 0 <= self.anneal < 1, "in [0, 1)")
         self._require("aux", self.aux >= 0, "at least 0")
@@ -321,15 +321,15 @@ class WinnerTakeAll(Code):
     (0.0, True)
     """
 
-    unitwise = True
+    elementwise = True
     value_range = (0.0, torch.inf)
-    bounds_help = False
-    same_in_training = False
+    allows_auto_clip = False
+    deterministic = False
 
     def __init__(self, rate: float = 0.05):
         self.rate = rate
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         self._require("rate", 0 < self.rate <= 1, "in (0, 1]")
 
     def __call__(self, a: Tensor) -> Tensor:
@@ -386,16 +386,16 @@ class Gaussian(Code):
     True
     """
 
-    unitwise = True
+    elementwise = True
     init = "pca"
-    same_in_training = False
+    deterministic = False
 
     def __init__(self, weight: float = 1.0, warm_up: float = 0.1):
         self.weight = weight
         self.warm_up = warm_up
 
     @property
-    def settled(self) -> float:  # type: ignore[override]
+    def annealed_until(self) -> float:  # type: ignore[override]
         """Share of training after which the weight is reached."""
         return self.warm_up
 
@@ -404,14 +404,14 @@ class Gaussian(Code):
         """The weighted divergence."""
         return (self.weighted_divergence,)
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         self._require("weight", self.weight > 0, "above 0")
         self._require("warm_up", 0 <= self.warm_up < 1, "in [0, 1)")
 
     def n_preactivations(self, n_components: int) -> int:
         return 2 * n_components
 
-    def start_(self, affine: torch.nn.Linear, columns: Tensor | None, variances: Callable[[], Tensor]) -> None:
+    def initialize_(self, affine: torch.nn.Linear, columns: Tensor | None, variances: Callable[[], Tensor]) -> None:
         k = affine.out_features // 2
         variance = variances().to(affine.weight)
         affine.weight[k:] = 0
@@ -460,8 +460,8 @@ def count(value: int | float, n_units: int) -> int:
     return max(1, ceil(round(value * n_units, 9))) if isinstance(value, float) else int(value)  # 0.07 of 100 is 7
 
 
-def _is_count(value: Any, setting: Setting) -> bool:
-    return 0 < value < 1 if isinstance(value, float) else 1 <= value <= setting.n_components
+def _is_count(value: Any, context: CheckContext) -> bool:
+    return 0 < value < 1 if isinstance(value, float) else 1 <= value <= context.n_components
 
 
 CODES: dict[str, type[Code]] = {

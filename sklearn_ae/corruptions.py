@@ -1,7 +1,7 @@
 """The corruptions: what training does to its input before it asks for the clean row back (Vincent et al., 2010).
 
-A member is a scikit-learn estimator with plain parameters, called with a batch, the :class:`Frame` of the data and a
-generator to draw from. A new one is one class here and one line in ``CORRUPTIONS``. Never used when transforming.
+A member is a scikit-learn estimator with plain parameters, called with a batch, the :class:`DataBounds` of the data and
+a generator to draw from. A new one is one class here and one line in ``CORRUPTIONS``. Never used when transforming.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae.base import Frame, Member, Setting, member
+from sklearn_ae.base import CheckContext, DataBounds, Member, member
 
 __all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper", "corruption_of"]
 
@@ -17,13 +17,13 @@ __all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepp
 class Corruption(Member):
     """Base class of the corruptions.
 
-    A subclass is called with a batch of rows in the network's coordinates, the :class:`Frame` of the data and a
+    A subclass is called with a batch of rows in the network's coordinates, the :class:`DataBounds` of the data and a
     generator to draw from, and returns a corrupted copy. Training steps have it as their input and the clean rows as
     their target, and so has the objective that is watched on the validation rows. ``transform``, ``score`` and
     ``validation_scores_`` are without it. ``docs/extending.md`` has a corruption of one's own.
     """
 
-    def __call__(self, x: Tensor, frame: Frame, generator: Generator) -> Tensor:
+    def __call__(self, x: Tensor, bounds: DataBounds, generator: Generator) -> Tensor:
         """Return a corrupted copy of x (n, n_features)."""
         raise NotImplementedError
 
@@ -40,7 +40,7 @@ class Replacing(Corruption):
     def __init__(self, rate: float):
         self.rate = rate
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         self._require("rate", 0 < self.rate < 1, "in (0, 1)")
 
 
@@ -81,8 +81,8 @@ class Masking(Replacing):
     def __init__(self, rate: float = 0.2):
         super().__init__(rate)
 
-    def __call__(self, x: Tensor, frame: Frame, generator: Generator) -> Tensor:
-        return torch.where(uniform_like(x, generator) < self.rate, frame.zero, x)
+    def __call__(self, x: Tensor, bounds: DataBounds, generator: Generator) -> Tensor:
+        return torch.where(uniform_like(x, generator) < self.rate, bounds.zero, x)
 
 
 class GaussianNoise(Corruption):
@@ -121,11 +121,11 @@ class GaussianNoise(Corruption):
     def __init__(self, scale: float = 0.3):
         self.scale = scale
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         self._require("scale", self.scale > 0, "above 0")
 
-    def __call__(self, x: Tensor, frame: Frame, generator: Generator) -> Tensor:
-        return x + torch.empty_like(x).normal_(0, self.scale * frame.spread, generator=generator)
+    def __call__(self, x: Tensor, bounds: DataBounds, generator: Generator) -> Tensor:
+        return x + torch.empty_like(x).normal_(0, self.scale * bounds.spread, generator=generator)
 
 
 class SaltAndPepper(Replacing):
@@ -164,10 +164,10 @@ class SaltAndPepper(Replacing):
     def __init__(self, rate: float = 0.1):
         super().__init__(rate)
 
-    def __call__(self, x: Tensor, frame: Frame, generator: Generator) -> Tensor:
+    def __call__(self, x: Tensor, bounds: DataBounds, generator: Generator) -> Tensor:
         u = uniform_like(x, generator)
-        salted = torch.where(u < self.rate / 2, frame.high, x)
-        return torch.where(u >= 1 - self.rate / 2, frame.low, salted)
+        salted = torch.where(u < self.rate / 2, bounds.high, x)
+        return torch.where(u >= 1 - self.rate / 2, bounds.low, salted)
 
 
 def uniform_like(x: Tensor, generator: Generator) -> Tensor:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sklearn_ae._utils.autograd import mean_square
-from sklearn_ae.base import Member, Setting, Step, member
+from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.outputs import OUTPUTS, ByColumns, Output
 
 __all__ = [
@@ -45,7 +45,7 @@ class Loss(Member):
     #: The output activations that the loss admits; ``"auto"`` takes the first, unless data decides.
     output_activations: tuple[str, ...] = ("identity",)
     #: Whether data may decide that ``"auto"`` limits the output to its range.
-    bounds_help = False
+    allows_auto_clip = False
     #: Whether data must not be negative, which scikit-learn's tags tell.
     positive_only = False
 
@@ -57,12 +57,12 @@ class Loss(Member):
         """Return the mean loss per entry, a scalar, where all entries are observed."""
         return self.entries(step).mean()
 
-    def of_observed(self, step: Step) -> Tensor:
+    def observed_mean(self, step: Step) -> Tensor:
         """Return the mean loss per observed entry, a scalar, where some are not."""
-        known = self.known(step.observed)  # type: ignore[arg-type]
+        known = self.observed_mask(step.observed)  # type: ignore[arg-type]
         return torch.where(known, self.entries(step), 0.0).sum() / known.sum().clamp_min(1)
 
-    def known(self, observed: Tensor) -> Tensor:
+    def observed_mask(self, observed: Tensor) -> Tensor:
         """Return which losses of :meth:`entries` are known where only some entries (n, n_features) are observed."""
         return observed
 
@@ -105,7 +105,7 @@ class SquaredError(Loss):
     """
 
     output_activations = ("identity", "clip", "sigmoid")
-    bounds_help = True
+    allows_auto_clip = True
 
     def entries(self, step: Step) -> Tensor:
         return (step.output - step.target).square()
@@ -139,7 +139,7 @@ class AbsoluteError(Loss):
     """
 
     output_activations = ("identity", "clip", "sigmoid")
-    bounds_help = True
+    allows_auto_clip = True
 
     def entries(self, step: Step) -> Tensor:
         return (step.output - step.target).abs()
@@ -175,12 +175,12 @@ class Huber(Loss):
     """
 
     output_activations = ("identity", "clip", "sigmoid")
-    bounds_help = True
+    allows_auto_clip = True
 
     def __init__(self, delta: float = 1.0):
         self.delta = delta
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         self._require("delta", self.delta > 0, "above 0")
 
     def entries(self, step: Step) -> Tensor:
@@ -305,7 +305,7 @@ class CrossEntropy(Loss):
     def n_entries(self, n_features: int) -> int:
         return 1
 
-    def known(self, observed: Tensor) -> Tensor:
+    def observed_mask(self, observed: Tensor) -> Tensor:
         return observed.all(dim=1, keepdim=True)
 
 
@@ -348,13 +348,13 @@ class Mixed(Loss):
         self.remainder = remainder
 
     @property
-    def settled(self) -> float:  # type: ignore[override]
+    def annealed_until(self) -> float:  # type: ignore[override]
         """Share of training after which all losses are settled."""
-        return max((loss.settled for loss, _ in self._parts()), default=0.0)
+        return max((loss.annealed_until for loss, _ in self._parts()), default=0.0)
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         for loss, _ in self._parts():
-            loss.check(setting)
+            loss.check(context)
 
     def for_columns(self, n_features: int, names: np.ndarray | None) -> "Mixed":
         parts, taken = [], np.zeros(n_features, dtype=int)
@@ -396,8 +396,8 @@ class Mixed(Loss):
             dim=1,
         )
 
-    def known(self, observed: Tensor) -> Tensor:
-        return torch.cat([loss.known(observed[:, columns]) for loss, columns in self._parts()], dim=1)
+    def observed_mask(self, observed: Tensor) -> Tensor:
+        return torch.cat([loss.observed_mask(observed[:, columns]) for loss, columns in self._parts()], dim=1)
 
     def log_partition(self, target: Tensor) -> Tensor:
         return torch.cat([loss.log_partition(target[:, columns]) for loss, columns in self._parts()], dim=1)

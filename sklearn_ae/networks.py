@@ -121,7 +121,7 @@ class AffineNetwork(nn.Module):
         return self.decoder_affine.bias
 
     @property
-    def free_columns(self) -> Tensor | None:
+    def decoder_parameter(self) -> Tensor | None:
         """W where it is a parameter of its own, None where it is part of the encoder."""
         return self.decoder_affine.weight
 
@@ -137,7 +137,7 @@ class AffineNetwork(nn.Module):
 
 
 @contextmanager
-def without_zero_parts(network: nn.Module) -> Iterator[None]:
+def skip_zero_branches(network: nn.Module) -> Iterator[None]:
     """Leave out f and g where they are the zero function, as they start: results are the same, without their products.
 
     Networks that encode or decode in a way of their own stay as they are.
@@ -256,7 +256,7 @@ class TiedAutoencoder(AffineNetwork):
         return self.bias
 
     @property
-    def free_columns(self) -> None:
+    def decoder_parameter(self) -> None:
         """None: W is part of the encoder."""
         return None
 

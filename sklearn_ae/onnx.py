@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
-from sklearn_ae._data.scaling import Coordinates
-from sklearn_ae._model.code_maps import CodeMap, CodeOrder, CodeScale
-from sklearn_ae._model.fitted_model import Inference
-from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, refused, translate
+from sklearn_ae._data.scaling import Scaling
+from sklearn_ae._model.code_maps import PermutationMap, RotationMap, ScaleMap
+from sklearn_ae._model.fitted_model import FittedModel
+from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, translate, untranslatable_error
 from sklearn_ae._version import __version__
 from sklearn_ae.networks import AffineNetwork
 
@@ -72,7 +72,7 @@ def encoder_to_onnx(
     True
     """
     graph = _graph_for(estimator, dtype)
-    codes = _add_encoder(graph, "X", estimator._inference)
+    codes = _add_encoder(graph, "X", estimator._fitted_model)
     sizes = {"X": estimator.n_features_in_, "codes": estimator.n_components_}
     return _model(graph, sizes, codes, path)
 
@@ -122,7 +122,7 @@ def decoder_to_onnx(
     True
     """
     graph = _graph_for(estimator, dtype)
-    X = _add_decoder(graph, "codes", estimator._inference)
+    X = _add_decoder(graph, "codes", estimator._fitted_model)
     sizes = {"codes": estimator.n_components_, "X": estimator.n_features_in_}
     return _model(graph, sizes, X, path)
 
@@ -180,7 +180,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     in_float32 = _type_of_codes(X) is FloatTensorType
     graph = _graph_for(estimator, np.float32 if in_float32 else np.float64)
     x = "X" if in_float32 else graph.add("Cast", "X", to=DOUBLE)
-    names = {"X": X.full_name, _add_encoder(graph, x, estimator._inference): output.full_name}
+    names = {"X": X.full_name, _add_encoder(graph, x, estimator._fitted_model): output.full_name}
     for name, values in graph.constants.items():
         names[name] = scope.get_unique_variable_name(name)
         container.add_initializer(names[name], None, None, numpy_helper.from_array(values, names[name]))
@@ -231,7 +231,7 @@ def _graph_for(estimator: Any, dtype: Any) -> Graph:
     check_is_fitted(estimator)
     if dtype not in ("float32", "float64", np.float32, np.float64):
         raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float64'.")
-    scale, greatest, limits = estimator._coordinates.scale, np.abs(estimator.mean_).max(), np.finfo(dtype)
+    scale, greatest, limits = estimator._scaling.scale, np.abs(estimator.mean_).max(), np.finfo(dtype)
     if not (greatest < limits.max and limits.tiny < scale < limits.max):
         raise ValueError(
             f"The data of fit has a scale of {scale:g} and means up to {greatest:g}, which leaves the range of "
@@ -240,7 +240,7 @@ def _graph_for(estimator: Any, dtype: Any) -> Graph:
     return Graph(dtype)
 
 
-def _add_encoder(graph: Graph, X: str, inference: Inference) -> str:
+def _add_encoder(graph: Graph, X: str, inference: FittedModel) -> str:
     """Return the name of the codes of X."""
     module = inference.module64
     z = _to_network(graph, X, inference.coordinates)
@@ -252,14 +252,14 @@ def _add_encoder(graph: Graph, X: str, inference: Inference) -> str:
     if module.n_components < module.n_units:
         h = graph.columns(h, 0, module.n_components)
     code_map = module.code_map
-    if isinstance(code_map, CodeMap):
+    if isinstance(code_map, RotationMap):
         return graph.add("Gemm", graph.add("Sub", h, code_map.centre), code_map.matrix, transB=1)
-    if isinstance(code_map, CodeOrder):
+    if isinstance(code_map, PermutationMap):
         return graph.add("Gather", h, code_map.order, axis=1)
     return graph.add("Mul", h, code_map.scale)
 
 
-def _add_decoder(graph: Graph, codes: str, inference: Inference) -> str:
+def _add_decoder(graph: Graph, codes: str, inference: FittedModel) -> str:
     """Return the name of what is made of codes."""
     module, bounds = inference.module64, inference.bounds
     h = _undo_code_map(graph, codes, module.code_map)
@@ -272,31 +272,31 @@ def _add_decoder(graph: Graph, codes: str, inference: Inference) -> str:
     return X if bounds is None else graph.add("Min", graph.add("Max", X, bounds[0]), bounds[1])
 
 
-def _undo_code_map(graph: Graph, codes: str, code_map: CodeMap | CodeOrder | CodeScale) -> str:
-    if isinstance(code_map, CodeMap):
+def _undo_code_map(graph: Graph, codes: str, code_map: RotationMap | PermutationMap | ScaleMap) -> str:
+    if isinstance(code_map, RotationMap):
         return graph.add("Gemm", codes, code_map.inverse, code_map.centre, transB=1)
-    if isinstance(code_map, CodeOrder):
+    if isinstance(code_map, PermutationMap):
         return graph.add("Gather", codes, code_map.position, axis=1)
     return graph.add("Div", codes, code_map.scale)
 
 
-def _to_network(graph: Graph, X: str, coordinates: Coordinates) -> str:
+def _to_network(graph: Graph, X: str, coordinates: Scaling) -> str:
     """Return the name of X in the network's coordinates; float32 is centred in two steps, as it is in ``transform``."""
     offset = coordinates.offset
     high = offset.astype(graph.dtype)
     z = graph.add("Sub", graph.add("Sub", X, high), offset - high)
-    return graph.add("Div", z, coordinates.widths)
+    return graph.add("Div", z, coordinates.column_scale)
 
 
-def _to_data(graph: Graph, z: str, coordinates: Coordinates) -> str:
-    return graph.add("Add", graph.add("Mul", z, coordinates.widths), coordinates.offset)
+def _to_data(graph: Graph, z: str, coordinates: Scaling) -> str:
+    return graph.add("Add", graph.add("Mul", z, coordinates.column_scale), coordinates.offset)
 
 
 def _known(network: nn.Module) -> AffineNetwork:
     """Return a network whose halves are those of the package: an affine path with layers beside it."""
     own = any(getattr(type(network), half, None) is not getattr(AffineNetwork, half) for half in ("encode", "decode"))
     if own or not isinstance(network, AffineNetwork):
-        raise refused(network)
+        raise untranslatable_error(network)
     return network
 
 
@@ -311,7 +311,7 @@ def _layer(graph: Graph, layer: nn.Module, x: str) -> str:
     translation = LAYERS.get(computing)
     made = None if translation is None else translation(graph, layer, x)
     if made is None:
-        raise refused(layer)
+        raise untranslatable_error(layer)
     return made
 
 

@@ -27,7 +27,7 @@ class Output(nn.Module):
     #: The closed interval that data must lie in.
     data_range: tuple[float | Tensor, float | Tensor] = (-torch.inf, torch.inf)
     #: Whether the network works in the data's own coordinates, or which columns do; else they are centred and scaled.
-    raw: bool | Tensor = False
+    unscaled: bool | Tensor = False
     #: Whether outputs are limited to the range of the training data.
     bounded = False
 
@@ -124,7 +124,7 @@ class Probabilities(Output):
     """Base class of the outputs in (0, 1), for data in [0, 1] as it is."""
 
     data_range = (0.0, 1.0)
-    raw = True
+    unscaled = True
 
     def slope(self, mean: Tensor) -> Tensor:
         return torch.full_like(mean, 0.25)
@@ -179,7 +179,7 @@ class Softplus(Output):
     """
 
     data_range = (0.0, torch.inf)
-    raw = True
+    unscaled = True
 
     def inverse(self, mean: Tensor) -> Tensor:
         m = mean.clamp_min(0.01)
@@ -252,7 +252,7 @@ class ByColumns(Output):
         self.outputs = nn.ModuleList(outputs)
         self.columns = [torch.tensor(part) for part in columns]
         self.position = torch.argsort(torch.cat(self.columns))
-        self.raw = self._gather([torch.full((len(c),), bool(o.raw)) for o, c in self._parts()])
+        self.unscaled = self._gather([torch.full((len(c),), bool(o.unscaled)) for o, c in self._parts()])
         self.data_range = tuple(
             self._gather([torch.full((len(c),), float(o.data_range[end])) for o, c in self._parts()]) for end in (0, 1)
         )  # type: ignore[assignment]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_ae.base import Member, Setting, Step, member
+from sklearn_ae.base import CheckContext, Member, Step, member
 
 __all__ = ["L1", "PENALTIES", "Contractive", "KLSparsity", "Orthogonal", "Penalty", "penalties_of"]
 
@@ -28,7 +28,7 @@ class Penalty(Member):
     """
 
     #: Whether a rotation of a linear code leaves the penalty as it is, so that training leaves the axes open.
-    rotation_free = False
+    rotation_invariant = False
 
     def __call__(self, step: Step) -> Tensor:
         """Return the penalty, a scalar, beside the summed loss of a row."""
@@ -47,7 +47,7 @@ class Weighted(Penalty):
     def __init__(self, alpha: float):
         self.alpha = alpha
 
-    def check(self, setting: Setting) -> None:
+    def check(self, context: CheckContext) -> None:
         self._require("alpha", self.alpha > 0, "above 0")
 
 
@@ -131,10 +131,10 @@ class KLSparsity(Weighted):
         super().__init__(alpha)
         self.rho = rho
 
-    def check(self, setting: Setting) -> None:
-        super().check(setting)
+    def check(self, context: CheckContext) -> None:
+        super().check(context)
         self._require("rho", 0 < self.rho < 1, "in (0, 1)")
-        low, high = setting.code_range
+        low, high = context.code_range
         if low < 0 or high > 1:
             raise ValueError(
                 f"penalty={self!r} compares mean activations with a rate and needs a code in (0, 1), but the code lies "
@@ -192,14 +192,14 @@ class Contractive(Weighted):
     True
     """
 
-    rotation_free = True
+    rotation_invariant = True
 
     def __init__(self, alpha: float = 0.1, n_projections: int | None = 1):
         super().__init__(alpha)
         self.n_projections = n_projections
 
-    def check(self, setting: Setting) -> None:
-        super().check(setting)
+    def check(self, context: CheckContext) -> None:
+        super().check(context)
         n = self.n_projections
         self._require("n_projections", n is None or (n >= 1 and not isinstance(n, float)), "an integer from 1, or None")
 
@@ -277,9 +277,9 @@ class Orthogonal(Weighted):
     def __init__(self, alpha: float = 1.0):
         super().__init__(alpha)
 
-    def check(self, setting: Setting) -> None:
-        super().check(setting)
-        if not setting.affine_path:
+    def check(self, context: CheckContext) -> None:
+        super().check(context)
+        if not context.affine_path:
             raise ValueError(
                 f"penalty={self!r} needs the columns of a decoder with an affine path, but module= has none: leave the "
                 "penalty or the module out, or derive the module from sklearn_ae.networks.AffineNetwork."

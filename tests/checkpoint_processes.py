@@ -1,4 +1,4 @@
-"""Run by tests/test_checkpoints.py in a process of its own, which forks fits, kills them and fills their disk.
+"""Run by tests/training/test_checkpoints.py in a process of its own, which forks fits, kills them and fills their disk.
 
 python checkpoint_processes.py WHAT FOLDER
 """

@@ -1,4 +1,4 @@
-"""Fits that tests/test_distributed.py runs in one process and in two: `python distributed_fits.py FOLDER [NAME...]`.
+"""Fits that training/test_distributed.py runs in one process and in two: `python distributed_fits.py FOLDER [NAME...]`.
 
 Each process saves what it got for each case as FOLDER/NAME-RANK.npz, and messages of refusals as FOLDER/NAME-RANK.txt.
 """

@@ -1,4 +1,4 @@
-"""Run by tests/test_concurrency.py in a process with two OpenMP threads: compares workers with a serial run.
+"""Run by tests/training/test_concurrency.py in a process with two OpenMP threads: compares workers with a serial run.
 
     python process_script.py WAY N_ROWS
 

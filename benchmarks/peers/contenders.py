@@ -56,8 +56,8 @@ def autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
 def in_coordinates(model: Any, module: nn.Module, X: Array) -> Array:
     """Return the reconstruction by a network that is still in training."""
     with torch.no_grad():
-        z = model._coordinates.to_network(X, torch.float32)
-        return model._coordinates.to_data(module(z)).numpy()
+        z = model._scaling.transform(X, torch.float32)
+        return model._scaling.inverse_transform(module(z)).numpy()
 
 
 def hand_written(X: Array, k: int, clock: Clock) -> Encoder:

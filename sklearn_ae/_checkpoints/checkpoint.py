@@ -12,28 +12,30 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from sklearn_ae._checkpoints.files import _remove_stale, create, load, replace
-from sklearn_ae._checkpoints.format import Saved, seal
+from sklearn_ae._checkpoints.format import CheckpointState, encode_state
 
-__all__ = ["Checkpoint", "checkpoint_of", "text_of"]
+__all__ = ["Checkpoint", "checkpoint_of", "stable_repr"]
 
 #: Parameters that do not bear on what a fit ends with.
-INDIFFERENT = {"callbacks", "checkpoint", "device", "distributed", "resume", "verbose", "warm_start"}
+IGNORED_PARAMETERS = {"callbacks", "checkpoint", "device", "distributed", "resume", "verbose", "warm_start"}
 
 
-def text_of(value: Any) -> str:
+def stable_repr(value: Any) -> str:
     """Return a text that is the same for parameters that mean the same, in another process too."""
     if isinstance(value, BaseEstimator):
         params = value.get_params(deep=False)
-        return f"{type(value).__qualname__}({', '.join(f'{name}={text_of(params[name])}' for name in sorted(params))})"
+        return (
+            f"{type(value).__qualname__}({', '.join(f'{name}={stable_repr(params[name])}' for name in sorted(params))})"
+        )
     if isinstance(value, nn.Module):
         weights = (tensor.detach().cpu().numpy() for tensor in value.state_dict().values())
         return f"{type(value).__qualname__} with weights {digest_of(weights)}"
     if isinstance(value, np.ndarray):
-        return text_of(value.tolist())
+        return stable_repr(value.tolist())
     if isinstance(value, (list, tuple)):
-        return f"({', '.join(map(text_of, value))})"
+        return f"({', '.join(map(stable_repr, value))})"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{text_of(key)}: {text_of(value[key])}' for key in value)}}}"
+        return f"{{{', '.join(f'{stable_repr(key)}: {stable_repr(value[key])}' for key in value)}}}"
     if callable(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
     return repr(value.item() if isinstance(value, np.generic) else value)
@@ -44,7 +46,7 @@ def parameters_of(estimator: BaseEstimator) -> dict[str, str]:
     params = estimator.get_params(deep=False)
     if not isinstance(params["random_state"], Integral):
         params["random_state"] = "not an int"
-    return {name: text_of(params[name]) for name in sorted(params.keys() - INDIFFERENT)}
+    return {name: stable_repr(params[name]) for name in sorted(params.keys() - IGNORED_PARAMETERS)}
 
 
 def digest_of(arrays: Iterable[np.ndarray]) -> str:
@@ -55,7 +57,7 @@ def digest_of(arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def data_of(shape: Sequence[int], arrays: Iterable[np.ndarray]) -> dict[str, Any]:
+def data_fingerprint(shape: Sequence[int], arrays: Iterable[np.ndarray]) -> dict[str, Any]:
     """Return what tells data of some shape from others, for the arrays that make it up."""
     return {"shape": list(shape), "digest": digest_of(arrays)}
 
@@ -83,7 +85,7 @@ class Checkpoint:
         self.failure: OSError | None = None
         self._check("parameters")
 
-    def drawn(self, seed: int, valid: np.ndarray | None) -> tuple[int, np.ndarray | None]:
+    def restore_split(self, seed: int, valid: np.ndarray | None) -> tuple[int, np.ndarray | None]:
         """Return the seed and the validation rows of the fit: those of the file where it goes on from there."""
         if self.saved is not None:
             seed, valid = self.saved.plain["seed"], self.saved.arrays.get("validation_rows")
@@ -94,19 +96,19 @@ class Checkpoint:
 
     def check_data(self, shape: Sequence[int], arrays: Iterable[np.ndarray]) -> None:
         """Refuse a file of other data."""
-        self.plain["data"] = data_of(shape, arrays)
+        self.plain["data"] = data_fingerprint(shape, arrays)
         self._check("data")
 
-    def begin(self, state: Saved) -> None:
+    def begin(self, state: CheckpointState) -> None:
         """Write the file at the start of training, unless another fit has come first."""
         self._attempt(self._begin, state)
 
-    def write(self, state: Saved) -> None:
+    def write(self, state: CheckpointState) -> None:
         """Write the file anew; what cannot be written is noted as the failure."""
         self._attempt(self._replace, state)
 
-    def _attempt(self, write: Any, state: Saved) -> None:
-        content = seal(Saved(self.plain | state.plain, self.arrays | state.arrays))
+    def _attempt(self, write: Any, state: CheckpointState) -> None:
+        content = encode_state(CheckpointState(self.plain | state.plain, self.arrays | state.arrays))
         try:
             write(content)
         except OSError as error:

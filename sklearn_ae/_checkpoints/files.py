@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sklearn_ae._checkpoints.format import MAGIC, DamagedError, Saved, unseal
+from sklearn_ae._checkpoints.format import MAGIC, CheckpointState, DamagedError, decode_state
 
 __all__ = ["create", "load", "previous_of", "replace"]
 
@@ -17,7 +17,7 @@ STALE = 3600
 REMEDY = "Choose another path, or delete the file to start afresh; it is never overwritten as it is."
 
 
-def load(path: Path) -> tuple[Saved | None, bool]:
+def load(path: Path) -> tuple[CheckpointState | None, bool]:
     """Return what the file holds, None where there is none, and whether it is intact.
 
     Where it is damaged, what the one before it holds; a ValueError where that cannot be read either.
@@ -30,7 +30,7 @@ def load(path: Path) -> tuple[Saved | None, bool]:
             )
     _check_ours(previous)
     try:
-        return unseal(path.read_bytes()), True
+        return decode_state(path.read_bytes()), True
     except FileNotFoundError:
         return None, True
     except ValueError as error:
@@ -39,7 +39,7 @@ def load(path: Path) -> tuple[Saved | None, bool]:
     if not (isinstance(damaged, DamagedError) and previous.exists()):
         raise ValueError(f"{refusal} {REMEDY}") from damaged
     try:
-        saved = unseal(previous.read_bytes())
+        saved = decode_state(previous.read_bytes())
     except ValueError as error:
         raise ValueError(f"{refusal} So is {previous}: {error}. {REMEDY}") from error
     warnings.warn(f"{path} is truncated or damaged; the one before it, {previous}, takes its place.", stacklevel=2)

@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["DIGEST_BYTES", "FORMAT", "MAGIC", "VERSION_BYTES", "DamagedError", "Saved", "seal", "unseal"]
+__all__ = [
+    "DIGEST_BYTES",
+    "FORMAT",
+    "MAGIC",
+    "VERSION_BYTES",
+    "CheckpointState",
+    "DamagedError",
+    "decode_state",
+    "encode_state",
+]
 
 MAGIC = b"sklearn-ae checkpoint\n"
 #: Goes up when an older version of this file could not read what is written.
@@ -22,14 +31,14 @@ class DamagedError(ValueError):
     """A file that was a checkpoint once."""
 
 
-class Saved(NamedTuple):
+class CheckpointState(NamedTuple):
     """What a checkpoint holds."""
 
     plain: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
 
-def seal(saved: Saved) -> bytes:
+def encode_state(saved: CheckpointState) -> bytes:
     """Return the content of a file: magic, version, digest of version and payload, payload."""
     text = json.dumps(saved.plain, default=lambda value: value.item()).encode()
     members: dict[str, Any] = {"plain": np.frombuffer(text, np.uint8)} | saved.arrays
@@ -39,7 +48,7 @@ def seal(saved: Saved) -> bytes:
     return MAGIC + version + hashlib.sha256(version + payload).digest() + payload
 
 
-def unseal(content: bytes) -> Saved:
+def decode_state(content: bytes) -> CheckpointState:
     """Return what the content of a file holds; a ValueError says what is wrong with it."""
     if MAGIC.startswith(content):
         raise DamagedError("it is truncated")
@@ -59,7 +68,7 @@ def unseal(content: bytes) -> Saved:
         raise ValueError(f"its content is not what sklearn-ae writes ({type(error).__name__}: {error})") from error
 
 
-def _parse(payload: bytes) -> Saved:
+def _parse(payload: bytes) -> CheckpointState:
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(payload)) as archive:
         members = archive.infolist()
@@ -70,7 +79,7 @@ def _parse(payload: bytes) -> Saved:
             arrays[member.filename.removesuffix(".npy")] = _array(archive.read(member))
     plain = json.loads(arrays.pop("plain").tobytes())
     _check_draws(plain, arrays)
-    return Saved(plain, arrays)
+    return CheckpointState(plain, arrays)
 
 
 def _array(content: bytes) -> np.ndarray:

@@ -6,20 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["as_tensor", "chunks", "floats", "observe"]
+__all__ = ["as_tensor", "fill_missing", "row_slices", "to_float_tensor"]
 
 #: A chunk's entries, and its rows: hidden layers are wider than narrow data.
 CHUNK_ENTRIES, CHUNK_ROWS = 2**19, 2**13
 
 
-def chunks(n_rows: int, width: int) -> Iterator[slice]:
+def row_slices(n_rows: int, width: int) -> Iterator[slice]:
     """Yield slices over rows, few enough of them that a chunk stays in the cache."""
     step = max(1, min(CHUNK_ENTRIES // width, CHUNK_ROWS))
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
 
-def observe(z: Tensor, fill: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def fill_missing(z: Tensor, fill: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Return rows with missing entries filled, and which are observed; the rows and None where `fill` is None.
 
     Missing entries are NaN; `fill` (n_features,) stands for them.
@@ -35,7 +35,7 @@ def as_tensor(X: np.ndarray) -> Tensor:
     return torch.from_numpy(X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C"))
 
 
-def floats(X: np.ndarray | Tensor) -> Tensor:
+def to_float_tensor(X: np.ndarray | Tensor) -> Tensor:
     """Return numbers of any type as a tensor, in float32 where they are that, otherwise in float64.
 
     It shares the memory of X where it can; a tensor, which is in one of these, stays.

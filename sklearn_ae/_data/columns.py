@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Columns", "Spread", "check_range", "check_scale", "column_list", "share_on_bounds", "warn_of_ranges"]
+__all__ = [
+    "ColumnStats",
+    "ColumnVariation",
+    "check_range",
+    "check_scale",
+    "column_list",
+    "fraction_on_bounds",
+    "warn_about_ranges",
+]
 
 #: Share of a range by which data may exceed it.
 ROUNDING = 1e-6
@@ -17,7 +25,7 @@ LEAST_SCALE = 1e-130
 UNEQUAL_RANGES = 1e3
 
 
-class Columns(NamedTuple):
+class ColumnStats(NamedTuple):
     """What the observed entries of each column are, all (n_features,); zeros where there is none."""
 
     mean: np.ndarray  # in float64
@@ -37,7 +45,7 @@ class Columns(NamedTuple):
         return self.low, self.high
 
 
-class Spread(NamedTuple):
+class ColumnVariation(NamedTuple):
     """How the observed entries of each column lie between its bounds."""
 
     unit: float
@@ -50,7 +58,7 @@ class Spread(NamedTuple):
         return self.unit * float(np.sqrt(self.squares[columns].sum() / max(self.n_observed[columns].sum(), 1)))
 
 
-def share_on_bounds(columns: Columns, spread: Spread) -> float:
+def fraction_on_bounds(columns: ColumnStats, spread: ColumnVariation) -> float:
     """Return the share of entries that repeat their column's least or greatest entry; constant columns do not count."""
     varying = columns.low < columns.high
     if not varying.any():
@@ -68,10 +76,10 @@ def check_scale(scale: float) -> None:
         )
 
 
-def warn_of_ranges(columns: Columns, raw: Any, names: np.ndarray | None) -> None:
+def warn_about_ranges(columns: ColumnStats, unscaled: Any, names: np.ndarray | None) -> None:
     """Warn where columns that are measured by one scale have very different ranges; constant ones do not count."""
     ranges = columns.high - columns.low
-    measured = np.flatnonzero((ranges > 0) & ~np.broadcast_to(np.asarray(raw), ranges.shape))
+    measured = np.flatnonzero((ranges > 0) & ~np.broadcast_to(np.asarray(unscaled), ranges.shape))
     if len(measured) == 0:
         return
     narrow, wide = measured[[ranges[measured].argmin(), ranges[measured].argmax()]]

@@ -10,19 +10,19 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils import gen_batches
 
-from sklearn_ae._data.arrays import chunks
+from sklearn_ae._data.arrays import row_slices
 from sklearn_ae._data.dask_blocks import DaskBlocks, is_dask, numbers
 from sklearn_ae._data.tables import DenseTable, Table
 
 __all__ = [
-    "ChunkSource",
-    "IterableSource",
-    "ParquetSource",
-    "SlicedSource",
-    "Source",
+    "ChunkedTable",
+    "IterableTable",
+    "OutOfCoreTable",
+    "ParquetTable",
+    "SlicedTable",
     "in_memory_where_small",
     "is_one_shot",
-    "source_of",
+    "out_of_core_table",
 ]
 
 #: Entries of a block of an array that is read by slices.
@@ -31,7 +31,7 @@ BLOCK_ENTRIES = 2**19
 HELD_OUT_ENTRIES = 2**26
 
 
-class Source(Table):
+class OutOfCoreTable(Table):
     """Blocks of rows that can be read in any order.
 
     Parameters
@@ -66,7 +66,7 @@ class Source(Table):
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows and what they hold, in order."""
         for start, block in self.blocks():
-            for rows in chunks(*block.shape):
+            for rows in row_slices(*block.shape):
                 yield slice(start + rows.start, start + rows.stop), block[rows]
 
     def whole(self) -> np.ndarray:
@@ -84,7 +84,7 @@ class Source(Table):
         return block.astype(self.dtype, casting="same_kind", copy=False)
 
 
-class SlicedSource(Source):
+class SlicedTable(OutOfCoreTable):
     """Anything with a shape, a dtype and slicing: ``numpy.memmap``, datasets of h5py, arrays of Zarr."""
 
     def __init__(self, X: Any):
@@ -112,7 +112,7 @@ class SlicedSource(Source):
         return np.asarray(self.X) if isinstance(self.X, np.ndarray) else super().whole()
 
 
-class ChunkSource(Source):
+class ChunkedTable(OutOfCoreTable):
     """A sequence of two-dimensional chunks, each an array or a frame."""
 
     def __init__(self, parts: Sequence[Any]):
@@ -124,7 +124,7 @@ class ChunkSource(Source):
         return _entries(self._parts[i], self.header, i)
 
 
-class IterableSource(Source):
+class IterableTable(OutOfCoreTable):
     """An iterable that yields the same two-dimensional chunks each time that it is iterated, in one order."""
 
     def __init__(self, iterable: Iterable[Any]):
@@ -151,7 +151,7 @@ class IterableSource(Source):
             )
 
 
-class ParquetSource(Source):
+class ParquetTable(OutOfCoreTable):
     """A ``pyarrow.dataset.Dataset`` of numbers; row groups are its blocks, nulls are NaN."""
 
     def __init__(self, dataset: Any):
@@ -173,7 +173,7 @@ class ParquetSource(Source):
         return block
 
 
-class DaskSource(Source):
+class DaskTable(OutOfCoreTable):
     """A dask array or data frame; its blocks are computed one by one."""
 
     def __init__(self, X: Any):
@@ -185,7 +185,7 @@ class DaskSource(Source):
         return self._blocks.read(i)
 
 
-def source_of(X: Any) -> Source | None:
+def out_of_core_table(X: Any) -> OutOfCoreTable | None:
     """Return X as a source; None where it is anything else, which scikit-learn's validation is to judge."""
     if is_one_shot(X):
         raise ValueError(
@@ -193,17 +193,17 @@ def source_of(X: Any) -> Source | None:
             "again, such as a list, or give it to partial_fit."
         )
     if is_dask(X):
-        return DaskSource(X)
+        return DaskTable(X)
     if type(X).__module__ == "pyarrow._dataset":
-        return ParquetSource(X)
+        return ParquetTable(X)
     if _is_sliced(X):
-        return SlicedSource(X)
+        return SlicedTable(X)
     if isinstance(X, (list, tuple)):
-        return ChunkSource(X) if len(X) and _is_chunk(X[0]) else None
-    return IterableSource(X) if _is_iterable_of_chunks(X) else None
+        return ChunkedTable(X) if len(X) and _is_chunk(X[0]) else None
+    return IterableTable(X) if _is_iterable_of_chunks(X) else None
 
 
-def in_memory_where_small(source: Source) -> Table:
+def in_memory_where_small(source: OutOfCoreTable) -> Table:
     """Return a table in memory where its float32 copy is within scikit-learn's ``working_memory``."""
     n_bytes = 4 * source.shape[0] * source.shape[1]
     return source if n_bytes > get_config()["working_memory"] * 2**20 else DenseTable(source.whole())

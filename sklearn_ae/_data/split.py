@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.random import sample_without_replacement
 
-from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._data.training_rows import TrainingRows
 
 __all__ = ["Split", "held_out_rows"]
 
@@ -31,9 +31,9 @@ class Split:
 
     def __init__(self, valid: np.ndarray):
         self.valid = valid
-        self._parts: tuple[Rows, Rows] | None = None
+        self._parts: tuple[TrainingRows, TrainingRows] | None = None
 
-    def __call__(self, dataset: Rows, y: Any = None) -> tuple[Rows, Rows]:
+    def __call__(self, dataset: TrainingRows, y: Any = None) -> tuple[TrainingRows, TrainingRows]:
         if self._parts is None:  # rows of a stream are read for it
             self._parts = dataset.without(self.valid), dataset.select(self.valid)
         return self._parts

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from sklearn_ae._data.arrays import as_tensor, chunks, floats
-from sklearn_ae._data.columns import Columns, Spread, column_list
+from sklearn_ae._data.arrays import as_tensor, row_slices, to_float_tensor
+from sklearn_ae._data.columns import ColumnStats, ColumnVariation, column_list
 
 __all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 
@@ -44,7 +44,7 @@ class Table:
         """Yield rows, and what they hold as a dense array or, where results are to be tensors, as one."""
         yield from self.chunks()
 
-    def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> Columns:
+    def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> ColumnStats:
         """Return mean and bounds of the columns, after checking that entries are finite, or NaN where allowed.
 
         Raises
@@ -59,7 +59,7 @@ class Table:
         with np.errstate(over="ignore", invalid="ignore"):
             for _, x in self.chunks():
                 observed = ~np.isnan(x) if allow_nan and np.isnan(x.sum()) else None
-                origin = _origin(x, observed) if origin is None else origin
+                origin = _summation_origin(x, observed) if origin is None else origin
                 sums, least, greatest = _sums_and_bounds(x, origin, observed)
                 total += sums
                 n_observed += len(x) if observed is None else observed.sum(axis=0)
@@ -70,17 +70,17 @@ class Table:
         mean = origin + total / np.maximum(n_observed, 1)
         return _observed_columns(mean, low, high, n_observed, len(self))
 
-    def spread(self, columns: Columns) -> Spread:
+    def spread(self, columns: ColumnStats) -> ColumnVariation:
         """Return how entries lie between the bounds of the columns."""
-        unit, (low, high) = _unit_of(columns), map(as_tensor, columns.bounds)
+        unit, (low, high) = _overflow_guard(columns), map(as_tensor, columns.bounds)
         squares, between = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
         for _, x in self.chunks():
-            t = floats(x)
+            t = to_float_tensor(x)
             deviations = t.to(torch.float64, copy=True).sub_(as_tensor(columns.mean)).div_(unit).square_()
             sums = deviations.sum(0)
             squares += (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
             between += ((t > low.to(t)) & (t < high.to(t))).sum(0, dtype=torch.int32).numpy()
-        return Spread(unit, squares, columns.n_observed, columns.n_observed - between)
+        return ColumnVariation(unit, squares, columns.n_observed, columns.n_observed - between)
 
     def _refuse_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
         nan, infinite = np.zeros(self.shape[1], dtype=bool), np.zeros(self.shape[1], dtype=bool)
@@ -100,7 +100,7 @@ class DenseTable(Table):
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows and views of them."""
-        for rows in chunks(*self.shape):
+        for rows in row_slices(*self.shape):
             yield rows, self.X[rows]
 
 
@@ -126,7 +126,7 @@ class TensorTable(Table):
 
     def parts(self) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield rows and views of them."""
-        for rows in chunks(*self.shape):
+        for rows in row_slices(*self.shape):
             yield rows, self.X[rows]
 
 
@@ -140,10 +140,10 @@ class SparseTable(Table):
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows and dense copies of them."""
-        for rows in chunks(*self.shape):
+        for rows in row_slices(*self.shape):
             yield rows, self.X[rows].toarray()
 
-    def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> Columns:
+    def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> ColumnStats:
         """Return mean and bounds of the columns from the stored entries alone; see :meth:`Table.columns`."""
         X = self.X.astype(np.float64)
         nan, infinite = np.isnan(X.data), np.isinf(X.data)
@@ -161,9 +161,9 @@ class SparseTable(Table):
             _refuse(infinite[:0], infinite[:0], too_large, names)
         return _observed_columns(mean, low, high, n_observed, len(self))
 
-    def spread(self, columns: Columns) -> Spread:
+    def spread(self, columns: ColumnStats) -> ColumnVariation:
         """Return how entries lie between the bounds of the columns; see :meth:`Table.spread`."""
-        X, unit = self.X.astype(np.float64), _unit_of(columns)
+        X, unit = self.X.astype(np.float64), _overflow_guard(columns)
         low, high = (bound[X.indices] for bound in columns.bounds)
         n_stored = np.bincount(X.indices, minlength=self.shape[1])
         on_bounds = np.bincount(X.indices[(X.data == low) | (X.data == high)], minlength=self.shape[1])
@@ -171,7 +171,7 @@ class SparseTable(Table):
         X.data /= unit
         with np.errstate(invalid="ignore"):
             variances = np.where(columns.n_observed > 0, mean_variance_axis(X, axis=0)[1], 0.0)
-        return Spread(unit, variances * columns.n_observed, columns.n_observed, on_bounds)
+        return ColumnVariation(unit, variances * columns.n_observed, columns.n_observed, on_bounds)
 
 
 def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
@@ -194,7 +194,7 @@ def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: 
     )
 
 
-def _origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+def _summation_origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     """Return a point about which sums in float64 lose no digits, so that the mean of a constant is exact.
 
     It is zero for float32, which has few digits, otherwise the first observed entry of each column, 0 where there is
@@ -210,7 +210,7 @@ def _origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
 def _sums_and_bounds(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | None) -> tuple[np.ndarray, ...]:
     """Return the sum, about an origin, and the bounds of the observed entries of each column."""
     if observed is None:
-        t = floats(x)
+        t = to_float_tensor(x)
         centred = t if t.dtype == torch.float32 else t - as_tensor(origin)
         return centred.sum(0, dtype=torch.float64).numpy(), t.amin(0).numpy(), t.amax(0).numpy()
     sums = np.where(observed, np.subtract(x, origin, dtype=np.float64), 0).sum(axis=0)
@@ -219,13 +219,13 @@ def _sums_and_bounds(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | N
 
 def _observed_columns(
     mean: np.ndarray, low: np.ndarray, high: np.ndarray, n_observed: np.ndarray, n_rows: int
-) -> Columns:
+) -> ColumnStats:
     seen = n_observed > 0
     mean, low, high = (np.where(seen, each, 0.0) for each in (mean, low, high))
-    return Columns(mean, low, high, n_observed, n_rows)
+    return ColumnStats(mean, low, high, n_observed, n_rows)
 
 
-def _unit_of(columns: Columns) -> float:
+def _overflow_guard(columns: ColumnStats) -> float:
     """Return a unit in which no deviation from the mean exceeds 1."""
     return float(np.maximum(columns.high - columns.mean, columns.mean - columns.low).max(initial=0)) or 1.0
 

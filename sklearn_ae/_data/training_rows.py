@@ -10,13 +10,13 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from sklearn_ae._data.arrays import chunks, observe
-from sklearn_ae._data.out_of_core import Source
-from sklearn_ae._data.scaling import GREATEST_ENTRY, Coordinates
+from sklearn_ae._data.arrays import fill_missing, row_slices
+from sklearn_ae._data.out_of_core import OutOfCoreTable
+from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._utils.threads import one_thread
 
-__all__ = ["Rows", "SparseRows", "StreamedRows", "read_ahead", "rows_of"]
+__all__ = ["SparseRows", "StreamedRows", "TrainingRows", "prefetch", "to_training_rows"]
 
 #: Entries of the rows that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
@@ -24,7 +24,7 @@ BUFFER_ENTRIES = 2**23
 WIDER_CHUNKS = 4
 
 
-class Rows(Dataset[Any]):
+class TrainingRows(Dataset[Any]):
     """Rows of a tensor, by index; each is its own target.
 
     Parameters
@@ -63,11 +63,11 @@ class Rows(Dataset[Any]):
         """Return rows of the data."""
         return self.data.index_select(0, index)
 
-    def select(self, index: np.ndarray) -> "Rows":
+    def select(self, index: np.ndarray) -> "TrainingRows":
         """Return some of all rows of the data."""
         return type(self)(self.data, torch.from_numpy(index).to(self.device), self.fill)
 
-    def without(self, index: np.ndarray) -> "Rows":
+    def without(self, index: np.ndarray) -> "TrainingRows":
         """Return all rows of the data but some."""
         return self.select(np.delete(np.arange(self.data.shape[0]), index))
 
@@ -81,16 +81,16 @@ class Rows(Dataset[Any]):
 
     def chunks(self) -> Iterator[Tensor]:
         """Yield the rows in order, in chunks that are small beside them."""
-        for rows in chunks(*self.shape):
+        for rows in row_slices(*self.shape):
             yield self.data[rows] if self.index is None else self.take(self.index[rows])
 
     def filled(self) -> Iterator[Tensor]:
         """Yield the same chunks, with missing entries filled."""
         for z in self.chunks():
-            yield observe(z, self.fill)[0]
+            yield fill_missing(z, self.fill)[0]
 
 
-class SparseRows(Rows):
+class SparseRows(TrainingRows):
     """Rows of a CSR matrix that holds the data divided by the coordinates' widths; each batch is made dense.
 
     Parameters
@@ -118,14 +118,14 @@ class SparseRows(Rows):
         z.view(-1)[torch.from_numpy(positions).to(z.device)] += torch.from_numpy(part.data).to(z)
         return z
 
-    def select(self, index: np.ndarray) -> "Rows":
+    def select(self, index: np.ndarray) -> "TrainingRows":
         """Return some of all rows of the data."""
         return SparseRows(self.data, self.background, torch.from_numpy(index).to(self.device), self.fill)
 
     def chunks(self) -> Iterator[Tensor]:
         """Yield the rows in order, in dense chunks."""
         index = torch.arange(len(self)) if self.index is None else self.index
-        for rows in chunks(len(self), -(-self.shape[1] // WIDER_CHUNKS)):
+        for rows in row_slices(len(self), -(-self.shape[1] // WIDER_CHUNKS)):
             yield self.take(index[rows])
 
     def matrix(self) -> Any:
@@ -133,7 +133,7 @@ class SparseRows(Rows):
         return self.data if self.index is None else self.data[self.index.cpu().numpy()]
 
 
-class StreamedRows(Rows):
+class StreamedRows(TrainingRows):
     """Rows of a source, read block by block in a thread of their own, ahead of training.
 
     A pass reads blocks in random order, as many at a time as fill a buffer, whose rows it shuffles.
@@ -152,8 +152,8 @@ class StreamedRows(Rows):
 
     def __init__(
         self,
-        source: Source,
-        coordinates: Coordinates,
+        source: OutOfCoreTable,
+        coordinates: Scaling,
         device: torch.device,
         held_out: np.ndarray | None = None,
         fill: Tensor | None = None,
@@ -174,16 +174,16 @@ class StreamedRows(Rows):
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
         raise TypeError("Rows of a stream have no index: iterate over batches.")
 
-    def select(self, index: np.ndarray) -> Rows:
+    def select(self, index: np.ndarray) -> TrainingRows:
         """Return some of all rows, in memory."""
         parts = [torch.empty(0, self.data.shape[1])]
         for rows, x in self.data.chunks():
             first, last = np.searchsorted(index, (rows.start, rows.stop))
             if first < last:
                 parts.append(self._to_network(x[index[first:last] - rows.start]))
-        return Rows(torch.cat(parts).to(self.device), fill=self.fill)
+        return TrainingRows(torch.cat(parts).to(self.device), fill=self.fill)
 
-    def without(self, index: np.ndarray) -> Rows:
+    def without(self, index: np.ndarray) -> TrainingRows:
         """Return all rows but some."""
         return StreamedRows(self.data, self.coordinates, self.device, index, self.fill)
 
@@ -193,13 +193,13 @@ class StreamedRows(Rows):
         if generator is not None:
             order = torch.randperm(len(self.data.lengths), generator=generator, device=generator.device).tolist()
             seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-        for batch in _in_batches(read_ahead(self._buffers(order, seed)), size):
+        for batch in _in_batches(prefetch(self._buffers(order, seed)), size):
             yield batch.to(self.device)
 
     def chunks(self) -> Iterator[Tensor]:
         """Yield the rows in order, in chunks that are small beside them."""
-        for buffer in read_ahead(self._blocks(None)):
-            for rows in chunks(*buffer.shape):
+        for buffer in prefetch(self._blocks(None)):
+            for rows in row_slices(*buffer.shape):
                 yield buffer[rows].to(self.device)
 
     def _buffers(self, order: list[int] | None, seed: int | None) -> Iterator[Tensor]:
@@ -226,14 +226,14 @@ class StreamedRows(Rows):
 
     def _to_network(self, x: np.ndarray) -> Tensor:
         z = torch.empty(x.shape)
-        for rows in chunks(*x.shape):
+        for rows in row_slices(*x.shape):
             z[rows] = in_float32(self.coordinates, x[rows])
         return z
 
 
-def in_float32(coordinates: Coordinates, x: np.ndarray) -> Tensor:
+def in_float32(coordinates: Scaling, x: np.ndarray) -> Tensor:
     """Return rows in the network's coordinates, after checking that float32 can hold their squares."""
-    z = coordinates.to_network(x, torch.float32)
+    z = coordinates.transform(x, torch.float32)
     least, greatest = z.aminmax()  # NaN where entries are missing
     if not max(greatest, -least) <= GREATEST_ENTRY and (z.abs() > GREATEST_ENTRY).any():
         raise ValueError(
@@ -269,7 +269,7 @@ def _shuffled(parts: list[Tensor], generator: Generator | None) -> Tensor:
     return rows
 
 
-def read_ahead(buffers: Iterator[Tensor]) -> Iterator[Tensor]:
+def prefetch(buffers: Iterator[Tensor]) -> Iterator[Tensor]:
     """Yield what an iterator gives, which runs one item ahead in a thread of its own."""
     queue: SimpleQueue[Any] = SimpleQueue()
     may_read = Semaphore(1)
@@ -301,16 +301,18 @@ def read_ahead(buffers: Iterator[Tensor]) -> Iterator[Tensor]:
         reader.join()
 
 
-def rows_of(table: Table, coordinates: Coordinates, device: torch.device, fill: Tensor | None = None) -> Rows:
+def to_training_rows(
+    table: Table, coordinates: Scaling, device: torch.device, fill: Tensor | None = None
+) -> TrainingRows:
     """Return the rows of a table in the network's coordinates; a dense one in memory becomes one float32 tensor."""
-    if isinstance(table, Source):
+    if isinstance(table, OutOfCoreTable):
         return StreamedRows(table, coordinates, device, fill=fill)
     if isinstance(table, SparseTable):
         X = table.X.astype(np.float64)
-        X.data /= np.broadcast_to(coordinates.widths, X.shape[1])[X.indices]
-        background = torch.from_numpy(coordinates.of_point(np.zeros(X.shape[1]))).to(device, torch.float32)
+        X.data /= np.broadcast_to(coordinates.column_scale, X.shape[1])[X.indices]
+        background = torch.from_numpy(coordinates.transform_point(np.zeros(X.shape[1]))).to(device, torch.float32)
         return SparseRows(X.astype(np.float32), background, fill=fill)
     Z = torch.empty(table.shape, dtype=torch.float32)
     for rows, x in table.chunks():
         Z[rows] = in_float32(coordinates, x)
-    return Rows(Z.to(device), fill=fill)
+    return TrainingRows(Z.to(device), fill=fill)

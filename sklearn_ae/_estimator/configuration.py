@@ -11,12 +11,12 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae._data.columns import Columns, Spread, share_on_bounds
-from sklearn_ae._estimator.size_selection import is_chosen_by_fit, most_units
+from sklearn_ae._data.columns import ColumnStats, ColumnVariation, fraction_on_bounds
+from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES
 from sklearn_ae._utils.compat import Interval, StrOptions
-from sklearn_ae.base import Member, Setting, member
+from sklearn_ae.base import CheckContext, Member, member
 from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption
 from sklearn_ae.losses import LOSSES, Loss
@@ -83,8 +83,8 @@ def choose_architecture(
     params: Any,
     penalties: Sequence[Penalty],
     shape: tuple[int, int],
-    columns: Columns,
-    spread: Spread,
+    columns: ColumnStats,
+    spread: ColumnVariation,
     names: np.ndarray | None,
 ) -> Architecture:
     """Return the architecture that the parameters of an estimator ask for, for data of some shape and such columns."""
@@ -101,19 +101,19 @@ def choose_architecture(
     check_callbacks(params.callbacks)
     code = clone(member(params.code, CODES))
     loss = clone(member(params.loss, LOSSES)).for_columns(shape[1], names)
-    ordered = bool(params.ordered) or is_chosen_by_fit(params.n_components)
+    ordered = bool(params.ordered) or is_selected_by_fit(params.n_components)
     plain = code.linear and not (ordered or params.dropout)
     return Architecture(
         n_features=shape[1],
-        n_components=most_units(params.n_components, *shape),
+        n_components=max_units(params.n_components, *shape),
         hidden_layer_sizes=hidden_layer_sizes,
         activation=params.activation,
         code=code,
         loss=loss,
-        output_activation=choose_output(params, loss, loss.bounds_help and code.bounds_help, columns, spread),
+        output_activation=choose_output(params, loss, loss.allows_auto_clip and code.allows_auto_clip, columns, spread),
         dropout=float(params.dropout),
         tied_weights=bool(params.tied_weights),
-        rotation_free=plain and all(penalty.rotation_free for penalty in penalties),
+        rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties),
         ordered=ordered,
         module=params.module,
     )
@@ -127,10 +127,12 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
             raise TypeError(f"callbacks holds {given!r}, which is no skorch callback nor a (name, callback) pair.")
 
 
-def choose_output(params: Any, loss: Loss, bounds_help: bool, columns: Columns, spread: Spread) -> str:
+def choose_output(
+    params: Any, loss: Loss, allows_auto_clip: bool, columns: ColumnStats, spread: ColumnVariation
+) -> str:
     """Return the name of the output activation."""
     if params.output_activation == "auto":
-        clip = bounds_help and share_on_bounds(columns, spread) >= CLIP_SHARE
+        clip = allows_auto_clip and fraction_on_bounds(columns, spread) >= CLIP_SHARE
         return "clip" if clip else loss.output_activations[0]
     if params.output_activation not in loss.output_activations:
         raise ValueError(
@@ -149,7 +151,7 @@ def checked_module(architecture: Architecture, members: Sequence[Member | None],
 
 def check_members(architecture: Architecture, module: Autoencoder, members: Sequence[Member | None]) -> None:
     """Raise a ValueError or TypeError where code, loss or the other members do not fit the module."""
-    setting = Setting(
+    context = CheckContext(
         n_features=architecture.n_features,
         n_components=architecture.n_components,
         code_range=architecture.code.value_range,
@@ -159,7 +161,7 @@ def check_members(architecture: Architecture, module: Autoencoder, members: Sequ
     for one in (architecture.code, architecture.loss, *members):
         if one is not None:
             try:
-                one.check(setting)
+                one.check(context)
             except TypeError as error:  # of a comparison that the parameter's type does not know
                 raise TypeError(f"{one!r} has a parameter of a wrong type: {error}.") from error
 

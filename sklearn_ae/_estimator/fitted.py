@@ -12,13 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from sklearn_ae._data.out_of_core import in_memory_where_small, source_of
-from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.out_of_core import in_memory_where_small, out_of_core_table
+from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
 from sklearn_ae._estimator.dask import on_dask_collections
-from sklearn_ae._estimator.size_selection import is_chosen_by_fit
+from sklearn_ae._estimator.size_selection import is_selected_by_fit
 from sklearn_ae._model.canonical import explained_variance
-from sklearn_ae._model.fitted_model import Inference
+from sklearn_ae._model.fitted_model import FittedModel
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._model.statistics import CodeMoments, r_squared
 from sklearn_ae._utils.compat import ADAPTERS_MANAGER, OUTPUT_CONFIG, available_if
@@ -49,7 +49,7 @@ def _masks_missing(estimator: "FittedAutoencoder") -> bool:
 
 
 def _is_ordered(estimator: "FittedAutoencoder") -> bool:
-    return estimator.ordered or is_chosen_by_fit(estimator.n_components)
+    return estimator.ordered or is_selected_by_fit(estimator.n_components)
 
 
 @on_dask_collections
@@ -65,8 +65,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     module_: Autoencoder
     n_features_in_: int
     _architecture: Architecture
-    _coordinates: Coordinates
-    _inference: Inference
+    _scaling: Scaling
+    _fitted_model: FittedModel
     _moments: CodeMoments
     _bounds: tuple[np.ndarray, np.ndarray]
     _observed: np.ndarray
@@ -93,7 +93,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ValueError
             If X is not finite or has other features than those seen in ``fit``.
         """
-        return self._inference.encode(self._check_X(X))
+        return self._fitted_model.encode(self._check_X(X))
 
     def set_output(self, *, transform: str | None = None, inverse_transform: str | None = None) -> Self:
         """Choose the containers that ``transform`` and ``inverse_transform`` return.
@@ -172,7 +172,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
                 f"{self.n_components_}: pass what transform returned."
             )
-        return self._contained(self._inference.decode(codes), X)
+        return self._contained(self._fitted_model.decode(codes), X)
 
     @one_thread_after_fork()
     def score(self, X: Any, y: Any = None) -> float:
@@ -230,8 +230,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         table = self._check_X(X)
         errors = np.empty(table.shape if per_feature else len(table))
-        for rows, residual in self._inference.residuals(table):
-            squared = np.square(residual * self._coordinates.scale)
+        for rows, residual in self._fitted_model.residuals(table):
+            squared = np.square(residual * self._scaling.scale)
             errors[rows] = squared if per_feature else np.nansum(squared, axis=1)
         return _on(table.device, errors)
 
@@ -254,7 +254,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         device, given = (X.device, X.detach().cpu()) if isinstance(X, Tensor) else (None, X)
         given = validate_data(self, given, dtype="numeric", ensure_all_finite=False, reset=False)
-        return self._contained(_on(device, self._inference.impute(given)), X)
+        return self._contained(_on(device, self._fitted_model.impute(given)), X)
 
     @available_if(_is_ordered)
     @one_thread_after_fork()
@@ -271,7 +271,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         scores : ndarray of shape (n_components,), float64
             ``scores[k - 1]`` is ``truncate(k).score(X)``, from one pass over X.
         """
-        errors, variance = self._inference.errors(self._check_X(X), self.mean_, of_prefixes=True)
+        errors, variance = self._fitted_model.errors(self._check_X(X), self.mean_, of_prefixes=True)
         return np.array([r_squared(error, variance) for error in errors])
 
     @available_if(_is_ordered)
@@ -297,7 +297,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If `n_components` is out of range.
         """
         check_is_fitted(self)
-        if is_chosen_by_fit(n_components) or not 1 <= n_components <= self.n_components_:
+        if is_selected_by_fit(n_components) or not 1 <= n_components <= self.n_components_:
             raise ValueError(
                 f"n_components={n_components!r} must be an integer from 1 to {self.n_components_}, the number of units "
                 "that there are."
@@ -326,7 +326,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         code = self._architecture.code
         codes = code.draw(n_samples, self.n_components_, check_random_state(random_state))
-        return self._inference.decode(DenseTable(codes))
+        return self._fitted_model.decode(DenseTable(codes))
 
     @available_if(_code_has("divergence"))
     @one_thread_after_fork()
@@ -350,7 +350,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             discrete data.
         """
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        return self._inference.elbo(self._check_X(X), self._architecture.loss, seed)
+        return self._fitted_model.elbo(self._check_X(X), self._architecture.loss, seed)
 
     def _contained(self, values: Any, like: Any) -> Any:
         """Return rows of features in the container that was chosen for them, with the index of what they come from."""
@@ -362,7 +362,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _error_and_variance(self, X: Any) -> tuple[float, float]:
         """Return the squared error of X and its variance about the mean, summed over entries, in units of the scale."""
-        (error,), variance = self._inference.errors(self._check_X(X), self.mean_)
+        (error,), variance = self._fitted_model.errors(self._check_X(X), self.mean_)
         return float(error), variance
 
     def _check_X(self, X: Any) -> Table:
@@ -371,7 +371,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _table(self, X: Any, *, reset: bool, least: int = 1) -> Table:
         """Return X as a table, after checking its names and its number of features, or noting them with `reset`."""
-        source = TensorTable(X) if isinstance(X, Tensor) else source_of(X)
+        source = TensorTable(X) if isinstance(X, Tensor) else out_of_core_table(X)
         if source is None:
             checks: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": least}
             X = validate_data(self, X, accept_sparse="csr", reset=reset, **checks)
@@ -391,7 +391,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _keep(self, n_components: int) -> None:
         """Reduce an ordered code to its first units."""
-        module64 = self._inference.module64
+        module64 = self._fitted_model.module64
         for part in (self.module_, module64, self._moments):
             part.keep_(n_components)
         self._architecture = self._architecture._replace(n_kept=n_components)
@@ -399,20 +399,20 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _tell(self, module: Autoencoder, module64: Autoencoder) -> None:
         """Set what is told of a network whose code map is set."""
-        scale, widths = self._coordinates.scale, self._coordinates.relative_widths
+        scale, widths = self._scaling.scale, self._scaling.column_weights
         explained = explained_variance(module64, self._moments, scale, widths)
-        self._set_inference(module, module64)
+        self._set_fitted_model(module, module64)
         self.components_, self.explained_variance_, self.explained_variance_ratio_ = explained
         self.n_components_ = module.n_components
 
-    def _set_inference(self, module: Autoencoder, module64: Autoencoder) -> None:
+    def _set_fitted_model(self, module: Autoencoder, module64: Autoencoder) -> None:
         bounds = self._bounds if module.output.bounded else None
-        self._inference = Inference(module, module64, self._coordinates, bounds, self._names, self._fill)
+        self._fitted_model = FittedModel(module, module64, self._scaling, bounds, self._names, self._fill)
 
     @property
     def _fill(self) -> Tensor | None:
         """What stands for missing entries in the network's coordinates: the mean; None where they are refused."""
-        return torch.from_numpy(self._coordinates.of_point(self.mean_)) if self.missing == "mask" else None
+        return torch.from_numpy(self._scaling.transform_point(self.mean_)) if self.missing == "mask" else None
 
     @property
     def _n_features_out(self) -> int:

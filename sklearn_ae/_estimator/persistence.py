@@ -11,7 +11,7 @@ import numpy as np
 import sklearn
 import torch
 
-from sklearn_ae._data.scaling import Coordinates
+from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments
 from sklearn_ae._model.weights import arrays_of, load_arrays_
@@ -30,7 +30,7 @@ VERSIONS = {
     "scikit-learn": sklearn.__version__,
 }
 #: Attributes that are rebuilt on load instead of being stored.
-REBUILT = ("module_", "net_", "_inference")
+REBUILT = ("module_", "net_", "_fitted_model")
 #: The key of a member's name, beside its parameters.
 MEMBER = "member of sklearn_ae"
 
@@ -41,13 +41,13 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
     state |= {"_format": FORMAT, "_versions": dict(VERSIONS)}
     if "module_" not in attributes:
         return state
-    network, coordinates, moments = attributes["module_"], attributes["_coordinates"], attributes["_moments"]
+    network, coordinates, moments = attributes["module_"], attributes["_scaling"], attributes["_moments"]
     return state | {
         "_architecture": {name: _named(value) for name, value in attributes["_architecture"]._asdict().items()},
-        "_coordinates": {name: getattr(coordinates, name) for name in ("offset", "scale", "raw", "spread")},
+        "_scaling": {name: getattr(coordinates, name) for name in ("offset", "scale", "unscaled", "spread")},
         "_moments": dict(vars(moments)),
         "_weights": arrays_of(network),
-        "_code_map": arrays_of(attributes["_inference"].module64.code_map),
+        "_code_map": arrays_of(attributes["_fitted_model"].module64.code_map),
         "_history": [
             {name: value for name, value in epoch.items() if name != "batches"} for epoch in attributes["net_"].history
         ],
@@ -75,7 +75,7 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
         architecture = {name: _restored(value) for name, value in state["_architecture"].items()}
         attributes |= {
             "_architecture": Architecture(**architecture),
-            "_coordinates": Coordinates(**state["_coordinates"]),
+            "_scaling": Scaling(**state["_scaling"]),
             "_moments": moments,
         }
     return {name: _restored(value) for name, value in attributes.items()}

@@ -8,40 +8,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae._data.arrays import observe
-from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._data.arrays import fill_missing
+from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import row_errors
 
-__all__ = ["enough_units", "is_chosen_by_fit", "most_units", "standard_error"]
+__all__ = ["is_selected_by_fit", "max_units", "smallest_sufficient", "standard_error"]
 
 #: Units of the ordered code that a size is chosen from, at most.
-MOST_UNITS = 128
+MAX_UNITS = 128
 
 
-def is_chosen_by_fit(n_components: Any) -> bool:
+def is_selected_by_fit(n_components: Any) -> bool:
     """Return whether the number of units is a share or "auto" and not the number itself."""
     return not isinstance(n_components, Integral)
 
 
-def most_units(n_components: Any, n_samples: int, n_features: int) -> int:
+def max_units(n_components: Any, n_samples: int, n_features: int) -> int:
     """Return the number of units to train, of which ``fit`` may keep fewer."""
-    return min(n_samples, n_features, MOST_UNITS) if is_chosen_by_fit(n_components) else int(n_components)
+    return min(n_samples, n_features, MAX_UNITS) if is_selected_by_fit(n_components) else int(n_components)
 
 
-def enough_units(
+def smallest_sufficient(
     n_components: float | str,
     module: Autoencoder,
-    rows: Rows,
+    rows: TrainingRows,
     what: str,
     mean: Tensor,
-    relative_widths: Tensor | None,
+    column_weights: Tensor | None,
 ) -> int:
     """Return the fewest units of an ordered code that are enough on some rows, which `what` names in messages.
 
     For a share that is the R² to reach, for "auto" the R² that is within one standard error of the best.
     """
-    errors, variances = errors_and_variances(module, rows, mean, relative_widths)
+    errors, variances = errors_and_variances(module, rows, mean, column_weights)
     total = variances.sum()
     if total == 0:
         return 1
@@ -64,12 +64,12 @@ def enough_units(
 
 @torch.no_grad()
 def errors_and_variances(
-    module: Autoencoder, rows: Rows, mean: Tensor, relative_widths: Tensor | None
+    module: Autoencoder, rows: TrainingRows, mean: Tensor, column_weights: Tensor | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the squared error of each row for each prefix (n, k), and its squared distance from the mean (n,)."""
     parts = [
-        row_errors(module, z, module.network_code(z), observed, mean, relative_widths, of_prefixes=True)
-        for z, observed in (observe(chunk, rows.fill) for chunk in rows.chunks())
+        row_errors(module, z, module.network_code(z), observed, mean, column_weights, of_prefixes=True)
+        for z, observed in (fill_missing(chunk, rows.fill) for chunk in rows.chunks())
     ]
     errors, variances = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
     return errors, variances

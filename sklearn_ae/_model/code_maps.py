@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["CodeMap", "CodeOrder", "CodeScale"]
+__all__ = ["PermutationMap", "RotationMap", "ScaleMap"]
 
 
-class CodeMap(nn.Module):
+class RotationMap(nn.Module):
     """An invertible affine map of a code onto its canonical axes; the identity until ``canonical`` sets it."""
 
     matrix: Tensor  # (k, k)
@@ -29,7 +29,7 @@ class CodeMap(nn.Module):
         return F.linear(h, self.inverse, self.centre)
 
 
-class CodeOrder(nn.Module):
+class PermutationMap(nn.Module):
     """A permutation of the units of a code; the identity until ``canonical`` sets it."""
 
     order: Tensor  # (k,)
@@ -49,7 +49,7 @@ class CodeOrder(nn.Module):
         return h[..., self.position]
 
 
-class CodeScale(nn.Module):
+class ScaleMap(nn.Module):
     """A factor for each unit of an ordered code, which keeps its order and zero; 1 until ``canonical`` sets it."""
 
     scale: Tensor  # (k,)

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._data.arrays import as_tensor, floats, observe
-from sklearn_ae._data.scaling import Coordinates, in_scale
+from sklearn_ae._data.arrays import as_tensor, fill_missing, to_float_tensor
+from sklearn_ae._data.scaling import Scaling, weight_columns
 from sklearn_ae._data.tables import DenseTable, Table
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import row_errors
 from sklearn_ae.losses import Loss
 
-__all__ = ["Inference", "in_float64"]
+__all__ = ["FittedModel", "in_float64"]
 
 
 def in_float64(module: Autoencoder) -> Autoencoder:
@@ -28,7 +28,7 @@ def in_float64(module: Autoencoder) -> Autoencoder:
     return deepcopy(module).cpu().double().eval()
 
 
-class Inference:
+class FittedModel:
     """A network in both precisions with the coordinates it works in.
 
     Parameters
@@ -51,7 +51,7 @@ class Inference:
         self,
         module: Autoencoder,
         module64: Autoencoder,
-        coordinates: Coordinates,
+        coordinates: Scaling,
         bounds: tuple[np.ndarray, np.ndarray] | None = None,
         feature_names: np.ndarray | None = None,
         fill: Tensor | None = None,
@@ -85,8 +85,8 @@ class Inference:
         module, device = self._network_for(codes.dtype)
         X = torch.empty((len(codes), module.n_features), dtype=_working_dtype(codes.dtype), device=codes.device)
         for rows, part in codes.parts():
-            h = floats(part).to(device, X.dtype)
-            X[rows] = self.coordinates.to_data(module.decode(h).to(X.device))
+            h = to_float_tensor(part).to(device, X.dtype)
+            X[rows] = self.coordinates.inverse_transform(module.decode(h).to(X.device))
             self._refuse_overflow(X[rows], codes)
         if self.bounds is not None:  # the network's are rounded to float32
             X.clamp_(*(as_tensor(bound).to(X) for bound in self.bounds))
@@ -99,7 +99,7 @@ class Inference:
         for rows, z, observed in self._inputs(X, device):
             residual = z - module(z) if observed is None else torch.where(observed, z - module(z), torch.nan)
             residual = residual.double().cpu()
-            residual = in_scale(residual, self.coordinates.relative_widths_like(residual))
+            residual = weight_columns(residual, self.coordinates.column_weights_like(residual))
             norm = torch.linalg.vector_norm(residual.nan_to_num(nan=0.0))
             self._refuse_overflow((norm * max(1.0, self.coordinates.scale)).square(), X)
             yield rows, residual.numpy()
@@ -126,8 +126,8 @@ class Inference:
         module, device = self._network_for(X.dtype)
         errors, variance = np.zeros(module.n_components if of_prefixes else 1), 0.0
         for _, z, observed in self._inputs(X, device):
-            widths = self.coordinates.relative_widths_like(z)
-            centre = torch.from_numpy(self.coordinates.of_point(mean)).to(z)
+            widths = self.coordinates.column_weights_like(z)
+            centre = torch.from_numpy(self.coordinates.transform_point(mean)).to(z)
             code = module.network_code(z)
             of_rows, variances = row_errors(module, z, code, observed, centre, widths, of_prefixes=of_prefixes)
             self._refuse_overflow(of_rows.sum() + variances.sum(), X)
@@ -140,13 +140,13 @@ class Inference:
         """Return the mean over rows of the variational bound on the log-likelihood of the data, in nats."""
         module, device = self._network_for(X.dtype)
         generator = Generator(device).manual_seed(seed)
-        stretch = torch.from_numpy(np.log(np.broadcast_to(self.coordinates.widths, module.n_features))).to(device)
+        stretch = torch.from_numpy(np.log(np.broadcast_to(self.coordinates.column_scale, module.n_features))).to(device)
         total = 0.0
         for _, z, observed in self._inputs(X, device):
             step = module.step(z, generator=generator, drop=False, observed=observed)
             nats = loss.entries(step) + loss.log_partition(z)
             known = torch.ones_like(z, dtype=torch.bool) if observed is None else observed
-            nats = torch.where(loss.known(known), nats, 0.0).sum(dtype=torch.float64) + (known * stretch).sum()
+            nats = torch.where(loss.observed_mask(known), nats, 0.0).sum(dtype=torch.float64) + (known * stretch).sum()
             divergence = module.code.divergence(step.preactivation, module.n_components)
             total -= float(nats + divergence.sum(dtype=torch.float64))
             self._refuse_overflow(torch.tensor(total), X)
@@ -159,7 +159,7 @@ class Inference:
         """Yield rows in the network's coordinates, missing entries filled, and which are observed or None for all."""
         dtype = _working_dtype(X.dtype)
         for rows, x in X.parts():
-            z, observed = observe(self.coordinates.to_network(x, dtype), self.fill)
+            z, observed = fill_missing(self.coordinates.transform(x, dtype), self.fill)
             if not isfinite(z.sum()):
                 X.columns(self.feature_names, allow_nan=self.fill is not None)
                 self._refuse_overflow(z, X)

@@ -5,15 +5,15 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.principal_axes import column_mean, principal_axes
 from sklearn_ae.networks import AffineNetwork
 
-__all__ = ["pca_", "random_", "start_", "transpose_"]
+__all__ = ["initialize_", "pca_", "random_", "transpose_"]
 
 
-def start_(module: Autoencoder, name: str, rows: Rows, generator: Generator) -> None:
+def initialize_(module: Autoencoder, name: str, rows: TrainingRows, generator: Generator) -> None:
     """Start as `name` says, one of ``"pca"``, ``"transpose"``, ``"random"`` and ``"auto"``.
 
     ``"auto"`` is what suits the code. A network of the user's own without an affine path keeps its weights.
@@ -33,34 +33,34 @@ def start_(module: Autoencoder, name: str, rows: Rows, generator: Generator) -> 
         )
 
 
-def pca_(module: Autoencoder, rows: Rows, generator: Generator) -> None:
+def pca_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
     """Start as PCA of the rows: principal axes in the affine path, zero in the last layers of the hidden path.
 
     Axes beyond their rank are random directions orthogonal to it, which keep PCA's reconstruction of them.
     """
     network, k = module.network, module.n_components
     mean, axes = principal_axes(rows, k, generator)
-    m, affine, columns = len(axes), network.encoder_affine, network.free_columns
+    m, affine, columns = len(axes), network.encoder_affine, network.decoder_parameter
     with torch.no_grad():
-        he_(affine, generator)
+        he_normal_(affine, generator)
         affine.weight[:m] = axes
         if columns is None:
             affine.weight[m:] = 0
         else:
             columns.zero_()
             columns[:, :m] = axes.T / module.output.slope(mean)[:, None]
-        module.code.start_(affine, columns, lambda: _variances(rows, mean, affine.weight[:k].double()))
-    centre_(module, mean)
-    start_hidden_(network, mean, generator)
+        module.code.initialize_(affine, columns, lambda: _variances(rows, mean, affine.weight[:k].double()))
+    initialize_biases_(module, mean)
+    initialize_hidden_(network, mean, generator)
 
 
-def transpose_(module: Autoencoder, rows: Rows, generator: Generator) -> None:
+def transpose_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
     """Start with decoder columns of unit length in random directions and the encoder their transpose.
 
     The start of Gao et al. (2024), which prevents units that never fire.
     """
     network, k = module.network, module.n_components
-    weight, columns = network.encoder_affine.weight, network.free_columns
+    weight, columns = network.encoder_affine.weight, network.decoder_parameter
     directions = torch.randn(weight.shape, generator=generator, dtype=torch.float32)
     directions /= torch.linalg.vector_norm(directions, dim=1, keepdim=True)
     directions[k:] = 0
@@ -69,15 +69,15 @@ def transpose_(module: Autoencoder, rows: Rows, generator: Generator) -> None:
         if columns is not None:
             columns.copy_(directions[:k].T)
     mean = column_mean(rows)
-    centre_(module, mean)
-    start_hidden_(network, mean, generator)
+    initialize_biases_(module, mean)
+    initialize_hidden_(network, mean, generator)
 
 
-def random_(module: Autoencoder, rows: Rows, generator: Generator) -> None:
+def random_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
     """Start every layer with He's scheme (He et al., 2015)."""
     for layer in module.network.modules():
         if has_weight(layer):
-            he_(layer, generator)
+            he_normal_(layer, generator)
     nn.init.zeros_(module.network.decoder_bias)
 
 
@@ -86,7 +86,7 @@ def has_weight(layer: nn.Module) -> bool:
     return isinstance(layer, (nn.Linear, nn.Conv2d))
 
 
-def he_(layer: Any, generator: Generator) -> None:
+def he_normal_(layer: Any, generator: Generator) -> None:
     """Draw weights with variance 2 / fan-in and set the bias to zero."""
     weight = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float32)
     with torch.no_grad():
@@ -95,12 +95,12 @@ def he_(layer: Any, generator: Generator) -> None:
             layer.bias.zero_()
 
 
-def start_hidden_(network: AffineNetwork, mean: Tensor, generator: Generator) -> None:
+def initialize_hidden_(network: AffineNetwork, mean: Tensor, generator: Generator) -> None:
     """Give hidden layers He's scheme around the mean of the data; zero the last ones, so that the affine path rules."""
     for hidden in (network.encoder_hidden, network.decoder_hidden):
         layers = [] if hidden is None else [layer for layer in hidden.modules() if has_weight(layer)]
         for layer in layers[:-1]:
-            he_(layer, generator)
+            he_normal_(layer, generator)
         for parameter in layers[-1].parameters() if layers else ():
             nn.init.zeros_(parameter)
     first = None if network.encoder_hidden is None else network.encoder_hidden[0]
@@ -109,7 +109,7 @@ def start_hidden_(network: AffineNetwork, mean: Tensor, generator: Generator) ->
             first.bias.copy_(-first.weight @ mean.to(first.weight))
 
 
-def centre_(module: Autoencoder, mean: Tensor) -> None:
+def initialize_biases_(module: Autoencoder, mean: Tensor) -> None:
     """Set the biases so that the mean of the data is coded as zero and decoded as itself."""
     network, k = module.network, module.n_components
     affine = network.encoder_affine
@@ -120,7 +120,7 @@ def centre_(module: Autoencoder, mean: Tensor) -> None:
         network.decoder_bias.copy_(module.output.inverse(mean) - network.decoder_weight @ zero_code)
 
 
-def _variances(rows: Rows, mean: Tensor, axes: Tensor) -> Tensor:
+def _variances(rows: TrainingRows, mean: Tensor, axes: Tensor) -> Tensor:
     """Return the variance of the rows along each of the axes (k, n_features)."""
     total = torch.zeros(len(axes), dtype=torch.float64, device=rows.device)
     for z in rows.filled():

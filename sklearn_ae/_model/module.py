@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._model.code_maps import CodeMap, CodeOrder, CodeScale
+from sklearn_ae._model.code_maps import PermutationMap, RotationMap, ScaleMap
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
@@ -57,7 +57,7 @@ class Autoencoder(nn.Module):
         Maps the pre-activation to the code.
     output : Output
         The output activation.
-    code_map : CodeMap or CodeOrder or CodeScale
+    code_map : RotationMap or PermutationMap or ScaleMap
         Maps the network's code to the canonical one.
     dropout : float
         Share of the units of the code dropped in a training step.
@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
         n_components: int,
         code: Code,
         output: Output,
-        code_map: CodeMap | CodeOrder | CodeScale,
+        code_map: RotationMap | PermutationMap | ScaleMap,
         dropout: float = 0.0,
         ordered: bool = False,
     ):
@@ -85,11 +85,11 @@ class Autoencoder(nn.Module):
         self.code_map = code_map
         self.dropout = dropout
         self.ordered = ordered
-        self.noisy = bool(dropout) or ordered or not code.same_in_training
+        self.noisy = bool(dropout) or ordered or not code.deterministic
         self.has_affine_path = isinstance(network, AffineNetwork)
         #: Whether the decoder, but for the output activation, is W h + b.
         self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
-        self._has_closed_encoder = self.has_affine_path and network.encoder_hidden is None and code.unitwise
+        self._has_closed_encoder = self.has_affine_path and network.encoder_hidden is None and code.elementwise
 
     @property
     def device(self) -> torch.device:
@@ -114,8 +114,8 @@ class Autoencoder(nn.Module):
 
     def keep_(self, n_components: int) -> None:
         """Reduce an ordered code, in place, to its first units; the others are zero for the network from now on."""
-        scale = cast(CodeScale, self.code_map).scale
-        self.n_components, self.code_map = n_components, CodeScale(n_components).to(scale)
+        scale = cast(ScaleMap, self.code_map).scale
+        self.n_components, self.code_map = n_components, ScaleMap(n_components).to(scale)
         self.code_map.scale.copy_(scale[:n_components])
 
     def code_of(self, a: Tensor) -> Tensor:
@@ -201,7 +201,7 @@ class Architecture(NamedTuple):
     output_activation: str
     dropout: float
     tied_weights: bool
-    rotation_free: bool
+    rotation_invariant: bool
     ordered: bool = False
     n_kept: int | None = None  # of the units of an ordered code, where not all
     module: Any = None  # a network of the user's own: an instance, or what returns one
@@ -225,9 +225,9 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
     return module
 
 
-def code_map_of(a: Architecture) -> CodeMap | CodeOrder | CodeScale:
+def code_map_of(a: Architecture) -> RotationMap | PermutationMap | ScaleMap:
     """Return the kind of map that leaves what training settled: axes, order or both."""
-    kind = CodeScale if a.ordered else CodeMap if a.rotation_free else CodeOrder
+    kind = ScaleMap if a.ordered else RotationMap if a.rotation_invariant else PermutationMap
     return kind(a.n_components)
 
 

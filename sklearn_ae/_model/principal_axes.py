@@ -9,7 +9,7 @@ import torch
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from torch import Generator, Tensor
 
-from sklearn_ae._data.training_rows import Rows, SparseRows
+from sklearn_ae._data.training_rows import SparseRows, TrainingRows
 
 __all__ = ["column_mean", "principal_axes"]
 
@@ -24,7 +24,7 @@ OVERSAMPLING, PASSES = 10, 8
 LEAST_LENGTH = 1e-12
 
 
-def column_mean(rows: Rows) -> Tensor:
+def column_mean(rows: TrainingRows) -> Tensor:
     """Return the mean of each column in float64."""
     if isinstance(rows, SparseRows):
         sums = torch.from_numpy(np.asarray(rows.matrix().sum(axis=0, dtype=np.float64)).ravel())
@@ -36,7 +36,7 @@ def column_mean(rows: Rows) -> Tensor:
     return total / len(rows)
 
 
-def principal_axes(rows: Rows, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
+def principal_axes(rows: TrainingRows, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Return the mean (n_features,) and the first min(k, n_features) principal axes, as rows, both in float64.
 
     Products run in the precision of the rows and are summed in float64, in chunks: no centred copy is made.
@@ -60,7 +60,7 @@ def principal_axes(rows: Rows, k: int, generator: Generator) -> tuple[Tensor, Te
     return mean, _complete(axes, k, generator)
 
 
-def _mean_and_scatter(rows: Rows) -> tuple[Tensor, Tensor]:
+def _mean_and_scatter(rows: TrainingRows) -> tuple[Tensor, Tensor]:
     """Return the mean of each column and the scatter about it, on and above its diagonal, in one pass."""
     d = rows.shape[1]
     sums, scatter = (torch.zeros(*shape, dtype=torch.float64, device=rows.device) for shape in ((d,), (d, d)))
@@ -82,7 +82,7 @@ def _add_products_(total: Tensor, x: Tensor) -> None:
         total[first:last, first:] += x[:, first:last].T @ x[:, first:]
 
 
-def _axes_by_gram(rows: Rows, mean: Tensor, k: int) -> Tensor:
+def _axes_by_gram(rows: TrainingRows, mean: Tensor, k: int) -> Tensor:
     def column_chunks() -> Iterator[Tensor]:
         width = max(1, CHUNK_ENTRIES // len(rows))
         for part, centre in zip(rows.data.split(width, 1), mean.split(width), strict=True):
@@ -99,7 +99,7 @@ def _axes_by_gram(rows: Rows, mean: Tensor, k: int) -> Tensor:
     return axes / torch.linalg.vector_norm(axes, dim=1, keepdim=True)
 
 
-def _axes_by_lanczos(rows: Rows, mean: Tensor, k: int, generator: Generator) -> Tensor:
+def _axes_by_lanczos(rows: TrainingRows, mean: Tensor, k: int, generator: Generator) -> Tensor:
     operator = _dense_operator(rows, mean)
     start = torch.randn(min(rows.shape), generator=generator, dtype=torch.float64).numpy()
     try:
@@ -109,7 +109,7 @@ def _axes_by_lanczos(rows: Rows, mean: Tensor, k: int, generator: Generator) -> 
     return torch.from_numpy(axes[::-1].copy()).to(rows.device)
 
 
-def _dense_operator(rows: Rows, mean: Tensor) -> LinearOperator:
+def _dense_operator(rows: TrainingRows, mean: Tensor) -> LinearOperator:
     X, chosen, centre = rows.data, slice(None) if rows.index is None else rows.index, mean.to(rows.data)
 
     def times(v: np.ndarray) -> np.ndarray:
@@ -132,7 +132,7 @@ def _operator(shape: tuple[int, int], times: Any, transposed_times: Any) -> Line
     )
 
 
-def _axes_by_krylov(rows: Rows, mean: Tensor, k: int, generator: Generator) -> Tensor:
+def _axes_by_krylov(rows: TrainingRows, mean: Tensor, k: int, generator: Generator) -> Tensor:
     """Return axes from a random block and its images under the scatter (Musco and Musco, 2015), few passes over rows.
 
     Each block is made orthogonal to those before it, and the axes are the best in the span of all.
@@ -160,7 +160,7 @@ def _added_directions(block: Tensor, basis: Tensor, least: float) -> Tensor:
     return torch.linalg.qr(added - basis @ (basis.T @ added))[0]  # again, as the first time leaves rounding
 
 
-def _scatter(rows: Rows, mean: Tensor) -> Callable[[Tensor], Tensor]:
+def _scatter(rows: TrainingRows, mean: Tensor) -> Callable[[Tensor], Tensor]:
     def scatter(block: Tensor) -> Tensor:
         image = torch.zeros_like(block)
         for z in rows.filled():

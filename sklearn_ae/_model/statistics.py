@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae._data.arrays import observe
-from sklearn_ae._data.scaling import in_scale
-from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._data.arrays import fill_missing
+from sklearn_ae._data.scaling import weight_columns
+from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
-from sklearn_ae.networks import without_zero_parts
+from sklearn_ae.networks import skip_zero_branches
 
 __all__ = ["CodeMoments", "add_moments", "r_squared", "row_errors"]
 
@@ -20,11 +20,11 @@ class CodeMoments:
     code there is an error for each of its prefixes.
     """
 
-    def __init__(self, n_components: int, *, rotation_free: bool, ordered: bool = False):
-        self.rotation_free = rotation_free
+    def __init__(self, n_components: int, *, rotation_invariant: bool, ordered: bool = False):
+        self.rotation_invariant = rotation_invariant
         self.n_samples = 0
         self.mean = np.zeros(n_components)
-        self.scatter = np.zeros((n_components, n_components) if rotation_free else n_components)
+        self.scatter = np.zeros((n_components, n_components) if rotation_invariant else n_components)
         self.errors = np.zeros(n_components if ordered else 1)
         self.variance = 0.0
 
@@ -48,7 +48,7 @@ class CodeMoments:
         )
 
     def _scatter_of(self, centred: np.ndarray) -> np.ndarray:
-        return centred.T @ centred if self.rotation_free else np.square(centred).sum(axis=0)
+        return centred.T @ centred if self.rotation_invariant else np.square(centred).sum(axis=0)
 
     @property
     def covariance(self) -> np.ndarray:
@@ -77,7 +77,7 @@ def row_errors(
     code: Tensor,
     observed: Tensor | None,
     mean: Tensor,
-    relative_widths: Tensor | None,
+    column_weights: Tensor | None,
     *,
     of_prefixes: bool,
 ) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,7 @@ def row_errors(
 
     def squares(difference: Tensor) -> Tensor:
         known = difference if observed is None else difference * observed
-        return torch.linalg.vector_norm(in_scale(known, relative_widths), dim=1).double().square()
+        return torch.linalg.vector_norm(weight_columns(known, column_weights), dim=1).double().square()
 
     sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
     errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
@@ -100,15 +100,15 @@ def row_errors(
 
 @torch.no_grad()
 def add_moments(
-    moments: CodeMoments, module: Autoencoder, rows: Rows, mean: Tensor, relative_widths: Tensor | None
+    moments: CodeMoments, module: Autoencoder, rows: TrainingRows, mean: Tensor, column_weights: Tensor | None
 ) -> None:
     """Add training rows to the moments of a module's code.
 
     Error and variance, the latter about the mean, are in units of the data's scale.
     """
-    with without_zero_parts(module.network):
+    with skip_zero_branches(module.network):
         for chunk in rows.chunks():
-            z, observed = observe(chunk, rows.fill)
+            z, observed = fill_missing(chunk, rows.fill)
             code = module.network_code(z)
-            errors, variances = row_errors(module, z, code, observed, mean, relative_widths, of_prefixes=module.ordered)
+            errors, variances = row_errors(module, z, code, observed, mean, column_weights, of_prefixes=module.ordered)
             moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))

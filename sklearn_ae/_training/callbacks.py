@@ -20,13 +20,13 @@ class KeepBest(Callback):
 
     The objective is that of the end of training, its noise included but from a fixed seed, on the validation rows;
     without a split it is the epoch's mean training loss. The start counts as epoch 0; epochs in which the objective is
-    still being annealed, in the first share `settled` of training, do not count.
+    still being annealed, in the first share `annealed_until` of training, do not count.
     """
 
-    def __init__(self, n_iter_no_change: int, tol: float, settled: float = 0.0):
+    def __init__(self, n_iter_no_change: int, tol: float, annealed_until: float = 0.0):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
-        self.settled = settled
+        self.annealed_until = annealed_until
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Take the start as the best so far."""
@@ -50,7 +50,7 @@ class KeepBest(Callback):
             return
         if self.validation_scores_ is not None:
             self.validation_scores_.append(net.validation_score())
-        if net.progress_ < self.settled:
+        if net.progress_ < self.annealed_until:
             self.annealed_ = len(net.history), weights_of(net.candidate)
             return
         self.annealed_ = None

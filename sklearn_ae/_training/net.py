@@ -14,21 +14,21 @@ from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 from torch import Generator, Tensor
 
-from sklearn_ae._data.arrays import observe
-from sklearn_ae._data.scaling import GREATEST_ENTRY, in_scale
-from sklearn_ae._data.training_rows import Rows
+from sklearn_ae._data.arrays import fill_missing
+from sklearn_ae._data.scaling import GREATEST_ENTRY, weight_columns
+from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
 from sklearn_ae._training.optimizers import PRECISIONS, SCHEDULES, WeightAverage
-from sklearn_ae._training.processes import Alone
+from sklearn_ae._training.processes import SingleProcess
 from sklearn_ae._utils.threads import one_thread
-from sklearn_ae.base import Frame, Step
+from sklearn_ae.base import DataBounds, Step
 from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
-from sklearn_ae.networks import without_zero_parts
+from sklearn_ae.networks import skip_zero_branches
 
-__all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_of_the_end"]
+__all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_if_not_converged"]
 
 #: Entries of a batch without training, at most, but for those of a batch in training; and at most 1,024 rows.
 EVALUATED_ENTRIES = 2**20
@@ -50,8 +50,8 @@ class Objective:
         if step.observed is None:
             total = self.loss(step)
         else:
-            known = self.loss.known(step.observed)
-            total, n_entries = self.loss.of_observed(step), known.sum().clamp_min(1) / len(known)
+            known = self.loss.observed_mask(step.observed)
+            total, n_entries = self.loss.observed_mean(step), known.sum().clamp_min(1) / len(known)
         for term in self.terms:
             total = total + term(step) / n_entries
         return total
@@ -60,7 +60,7 @@ class Objective:
 class Batches:
     """Batches of rows with their targets, themselves; a new pass each time that skorch's loop iterates."""
 
-    def __init__(self, rows: Rows, size: int, generator: Generator | None = None):
+    def __init__(self, rows: TrainingRows, size: int, generator: Generator | None = None):
         self.rows = rows
         self.size = size
         self.generator = generator
@@ -92,7 +92,7 @@ class AutoencoderNet(NeuralNet):
         A name in ``SCHEDULES``.
     validation_mean : Tensor of shape (n_features,) or None
         Baseline of the validation R², in the network's coordinates; None for zero.
-    relative_widths : Tensor or None
+    column_weights : Tensor or None
         Weights of the columns' errors in the validation R²; None where they are all 1.
     average_window : int
         Steps that the average of the weights reaches back, 0 for none.
@@ -108,27 +108,27 @@ class AutoencoderNet(NeuralNet):
         seed: int = 0,
         precision: str = "float32",
         corruption: Corruption | None = None,
-        frame: Frame | None = None,
+        data_bounds: DataBounds | None = None,
         fill: Tensor | None = None,
         lr_schedule: str = "constant",
         validation_mean: Tensor | None = None,
-        relative_widths: Tensor | None = None,
+        column_weights: Tensor | None = None,
         average_window: int = 0,
         keep_best: KeepBest | None = None,
-        workers: Alone = Alone(),  # noqa: B008, it has no state
+        processes: SingleProcess = SingleProcess(),  # noqa: B008, it has no state
         **kwargs: Any,
     ):
         self.seed = seed
         self.precision = precision
         self.corruption = corruption
-        self.frame = frame
+        self.data_bounds = data_bounds
         self.fill = fill
         self.lr_schedule = lr_schedule
         self.validation_mean = validation_mean
-        self.relative_widths = relative_widths
+        self.column_weights = column_weights
         self.average_window = average_window
         self.keep_best = keep_best
-        self.workers = workers
+        self.processes = processes
         super().__init__(*args, **kwargs)
 
     @property
@@ -141,7 +141,7 @@ class AutoencoderNet(NeuralNet):
         defaults += [(self.lr_schedule, schedule()) for schedule in SCHEDULES[self.lr_schedule]]
         if self.keep_best is not None:
             defaults.append(("keep_best", self.keep_best))
-            if self.verbose and self.workers.is_first:
+            if self.verbose and self.processes.is_first:
                 defaults.append(("progress", Progress()))
         return defaults
 
@@ -156,7 +156,7 @@ class AutoencoderNet(NeuralNet):
     def initialize(self) -> "AutoencoderNet":
         """Initialize the components and the generators of noise."""
         self.noise_ = Generator(self.device).manual_seed(self.seed)
-        self.own_noise_ = self.workers.noise(self.noise_, self.seed)
+        self.own_noise_ = self.processes.noise(self.noise_, self.seed)
         self.validation_noise_ = Generator(self.device)
         self.stop_ = self.interrupted_ = False
         self.progress_, self.n_steps_ = 1.0, 1
@@ -180,11 +180,11 @@ class AutoencoderNet(NeuralNet):
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Return the rows of an array or a tensor, each its own target."""
-        return Rows(self._input(X)) if isinstance(X, (np.ndarray, Tensor)) else super().get_dataset(X, y)
+        return TrainingRows(self._input(X)) if isinstance(X, (np.ndarray, Tensor)) else super().get_dataset(X, y)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return batches by index for :class:`Rows`, skorch's iterator for anything else."""
-        if not isinstance(dataset, Rows):
+        """Return batches by index for :class:`TrainingRows`, skorch's iterator for anything else."""
+        if not isinstance(dataset, TrainingRows):
             return super().get_iterator(dataset, training=training)
         if training:
             return Batches(dataset, self.batch_size, self.noise_)
@@ -199,7 +199,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Return the reconstruction of a batch."""
-        return self.module_(observe(self._input(x), self.fill)[0], **fit_params)
+        return self.module_(fill_missing(self._input(x), self.fill)[0], **fit_params)
 
     def get_loss(self, y_pred: Step, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the objective of a step."""
@@ -208,13 +208,13 @@ class AutoencoderNet(NeuralNet):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise, and its gradients."""
         self._set_training(True)
-        x, share = self.workers.share(self._input(batch[0]))
-        x, observed = observe(x, self.fill)
+        x, share = self.processes.share(self._input(batch[0]))
+        x, observed = fill_missing(x, self.fill)
         with self._mixed_precision():
             step = self._noisy_step(self.module_, x, observed, self.progress_, self.own_noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
-        return {"loss": self.workers.average_(self.module_, loss, share), "y_pred": step.output}
+        return {"loss": self.processes.average_(self.module_, loss, share), "y_pred": step.output}
 
     def _mixed_precision(self) -> AbstractContextManager[Any]:
         if self.precision == "float32":
@@ -224,8 +224,8 @@ class AutoencoderNet(NeuralNet):
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise from a fixed seed, and add up the error without noise."""
         self._set_training(False)
-        x, share = self.workers.share(self._input(batch[0]))
-        x, observed = observe(x, self.fill)
+        x, share = self.processes.share(self._input(batch[0]))
+        x, observed = fill_missing(x, self.fill)
         with torch.no_grad():
             step = self._noisy_step(self.candidate, x, observed, 1.0, self.validation_noise_)
             loss = self.get_loss(step, x, X=x)
@@ -233,7 +233,7 @@ class AutoencoderNet(NeuralNet):
             output = self.candidate(x) if noisy else step.output
             baseline = x if self.validation_mean is None else x - self.validation_mean
             error, squares = (self._squares(difference, observed) for difference in (x - output, baseline))
-        loss, error, squares = self.workers.combined(share, loss, error, squares)
+        loss, error, squares = self.processes.reduce(share, loss, error, squares)
         self.squared_error_ += error
         self.squares_ += squares
         return {"loss": loss, "y_pred": output}
@@ -241,13 +241,13 @@ class AutoencoderNet(NeuralNet):
     def _squares(self, difference: Tensor, observed: Tensor | None) -> float:
         """Return the sum of the squares of the observed entries, in units of the scale."""
         known = difference if observed is None else difference * observed
-        of_rows = torch.linalg.vector_norm(in_scale(known, self.relative_widths), dim=1)
+        of_rows = torch.linalg.vector_norm(weight_columns(known, self.column_weights), dim=1)
         return float(of_rows.square().sum(dtype=torch.float64))
 
     def _noisy_step(
         self, module: Autoencoder, x: Tensor, observed: Tensor | None, progress: float, generator: Generator
     ) -> Step:
-        corrupted = x if self.corruption is None else self.corruption(x, self.frame, generator)  # type: ignore[arg-type]
+        corrupted = x if self.corruption is None else self.corruption(x, self.data_bounds, generator)  # type: ignore[arg-type]
         return module.step(corrupted, x, progress=progress, generator=generator, observed=observed)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
@@ -259,18 +259,18 @@ class AutoencoderNet(NeuralNet):
             self.average_.take()
 
     def _begin_validation(self) -> None:
-        self.validation_noise_.manual_seed(self.workers.seed(self.seed))
+        self.validation_noise_.manual_seed(self.processes.seed(self.seed))
         self.squared_error_ = self.squares_ = 0.0
 
     def validation_score(self) -> float:
         """Return the R² of the last pass over validation rows, without noise."""
         return r_squared(self.squared_error_, self.squares_)
 
-    def evaluate(self, dataset: Rows) -> tuple[float, float]:
+    def evaluate(self, dataset: TrainingRows) -> tuple[float, float]:
         """Return the mean objective of a data set and the R² without noise."""
         self._begin_validation()
         total = 0.0
-        with without_zero_parts(self.candidate.network):
+        with skip_zero_branches(self.candidate.network):
             for batch in self.get_iterator(dataset):
                 total += float(self.validation_step(batch)["loss"]) * len(batch[0])
         return total / len(dataset), self.validation_score()
@@ -311,7 +311,7 @@ class AutoencoderNet(NeuralNet):
         except KeyboardInterrupt as interrupt:
             self.interrupted_ = not _was_planned(interrupt)
             if self.interrupted_:
-                self.workers.refuse_interrupt()
+                self.processes.refuse_interrupt()
             raise
 
 
@@ -324,7 +324,7 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
     return isinstance(interrupt, StopTraining) or raised_in.startswith("skorch.callbacks")
 
 
-def train_one_pass(net: AutoencoderNet, rows: Rows, before: dict[str, Tensor]) -> float:
+def train_one_pass(net: AutoencoderNet, rows: TrainingRows, before: dict[str, Tensor]) -> float:
     """Train for one epoch and return its mean loss; put back the weights and buffers `before` if it diverges."""
     net.partial_fit(rows)
     net.module_.eval()
@@ -343,7 +343,7 @@ def train_one_pass(net: AutoencoderNet, rows: Rows, before: dict[str, Tensor]) -
     return float(loss)
 
 
-def warn_of_the_end(net: AutoencoderNet) -> None:
+def warn_if_not_converged(net: AutoencoderNet) -> None:
     """Warn where the training of ``fit`` ended too early."""
     best = net.keep_best
     if best is None:

@@ -20,22 +20,22 @@ from torch import Generator, Tensor
 
 from sklearn_ae._model.module import Autoencoder
 
-__all__ = ["Alone", "Group", "workers_for"]
+__all__ = ["ProcessGroup", "SingleProcess", "processes_for"]
 
 
-class Alone:
+class SingleProcess:
     """The only process of an ordinary fit: all rows are its own, and there is nobody to agree with."""
 
     is_first = True
 
-    def from_first(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         """Return the value that the first process has."""
         return value
 
     def check_same(self, facts: dict[str, Any]) -> None:
         """Raise a ValueError in every process, with the name of the fact, where one differs between processes."""
 
-    def agree_(self, module: Autoencoder) -> None:
+    def broadcast_weights(self, module: Autoencoder) -> None:
         """Give a module the weights and buffers that it has in the first process."""
 
     def share(self, batch: Tensor) -> tuple[Tensor, float]:
@@ -49,7 +49,7 @@ class Alone:
         """Give a module the gradients of the whole batch in place of those of the share, and return the loss of it."""
         return loss
 
-    def combined(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
+    def reduce(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
         """Return a mean and sums over the rows of the whole batch, for those over the rows of each share."""
         return mean, *sums
 
@@ -65,7 +65,7 @@ class Alone:
         """Raise an error where a process that was interrupted cannot go on with what it has."""
 
 
-class Group(Alone):
+class ProcessGroup(SingleProcess):
     """One of several processes that train together, over torch's process group.
 
     It holds no handle of the group, so that what keeps it can be pickled.
@@ -83,7 +83,7 @@ class Group(Alone):
         self.size = size
         self.is_first = rank == 0
 
-    def from_first(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return value if self.is_first else box[0]
@@ -101,7 +101,7 @@ class Group(Alone):
                     "same order: fit shares each batch out itself."
                 )
 
-    def agree_(self, module: Autoencoder) -> None:
+    def broadcast_weights(self, module: Autoencoder) -> None:
         for value in module.state_dict().values():
             dist.broadcast(value, src=0)
 
@@ -121,7 +121,7 @@ class Group(Alone):
             dist.broadcast(buffer, src=0)
         return total[0]
 
-    def combined(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
+    def reduce(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
         parts = [float(mean) * share, *(part if share else 0.0 for part in sums)]
         totals = torch.tensor(parts, dtype=torch.float64, device=mean.device)
         dist.all_reduce(totals)
@@ -140,7 +140,7 @@ class Group(Alone):
         )
 
 
-def workers_for(distributed: bool, device: torch.device) -> Alone:
+def processes_for(distributed: bool, device: torch.device) -> SingleProcess:
     """Return this process among those that the launcher started, or alone where it started none.
 
     Raises
@@ -149,7 +149,7 @@ def workers_for(distributed: bool, device: torch.device) -> Alone:
         If Accelerate is needed and missing.
     """
     if not distributed:
-        return Alone()
+        return SingleProcess()
     try:
         from accelerate import PartialState
     except ImportError as error:
@@ -160,7 +160,7 @@ def workers_for(distributed: bool, device: torch.device) -> Alone:
     was_open = dist.is_initialized()
     state = PartialState(cpu=device.type == "cpu")
     if state.num_processes == 1:
-        return Alone()
+        return SingleProcess()
     if not was_open:  # left to the end of the interpreter, gloo's threads may abort the process
         atexit.register(state.destroy_process_group)
-    return Group(state.process_index, state.num_processes)
+    return ProcessGroup(state.process_index, state.num_processes)

@@ -9,13 +9,13 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_ae._checkpoints.checkpoint import Checkpoint
-from sklearn_ae._checkpoints.format import Saved
+from sklearn_ae._checkpoints.format import CheckpointState
 from sklearn_ae._model.weights import _tensors_of
 
-__all__ = ["KeepCheckpoint", "restore_", "state_of"]
+__all__ = ["WriteCheckpoint", "restore_", "state_of"]
 
 
-class KeepCheckpoint(Callback):
+class WriteCheckpoint(Callback):
     """Writes a checkpoint at the start and after each epoch, or goes on from one; to come after all other callbacks."""
 
     def __init__(self, checkpoint: Checkpoint | None):
@@ -43,10 +43,10 @@ class KeepCheckpoint(Callback):
 
 
 #: Numbers of the choice of the best weights, with their types.
-CHOICE = {"objective_": float, "epoch_": int, "reference_": float, "n_epochs_without_": int, "lowered_": bool}
+BEST_STATE = {"objective_": float, "epoch_": int, "reference_": float, "n_epochs_without_": int, "lowered_": bool}
 
 
-def state_of(net: Any) -> Saved:
+def state_of(net: Any) -> CheckpointState:
     """Return the state of a net that keeps the best weights, at the end of an epoch."""
     best, average = net.keep_best, net.average_
     arrays = _arrays("module", _tensors_of(net.module_)) | _arrays("best", best.weights_)
@@ -55,7 +55,7 @@ def state_of(net: Any) -> Saved:
         "device": net.noise_.device.type,
         "progress": net.progress_,
         "stop": net.stop_,
-        "choice": {name: kind(getattr(best, name)) for name, kind in CHOICE.items()},
+        "choice": {name: kind(getattr(best, name)) for name, kind in BEST_STATE.items()},
         "validation_scores": best.validation_scores_,
         "annealed": None,
         "average": None,
@@ -80,10 +80,10 @@ def state_of(net: Any) -> Saved:
         }
         for i, group in enumerate(state["param_groups"])
     ]
-    return Saved(plain, arrays)
+    return CheckpointState(plain, arrays)
 
 
-def restore_(net: Any, saved: Saved) -> None:
+def restore_(net: Any, saved: CheckpointState) -> None:
     """Put a net that is about to train into a state; a ValueError where that is none of such a net."""
     device = net.noise_.device.type
     if saved.plain.get("device") != device:
@@ -104,7 +104,7 @@ def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
     best = net.keep_best
     _fill(_tensors_of(net.module_), "module", arrays)
     _fill(best.weights_, "best", arrays)
-    for name, kind in CHOICE.items():
+    for name, kind in BEST_STATE.items():
         setattr(best, name, kind(plain["choice"][name]))
     if best.validation_scores_ is not None:
         best.validation_scores_ = [float(score) for score in plain["validation_scores"]]

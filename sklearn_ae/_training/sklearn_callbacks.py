@@ -5,10 +5,10 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
-__all__ = ["FitTasks", "TellTasks"]
+__all__ = ["CallbackContext", "SklearnCallbacks"]
 
 
-class FitTasks:
+class CallbackContext:
     """The task of a fit, and below it one for each epoch.
 
     Parameters
@@ -28,7 +28,7 @@ class FitTasks:
         self._fit.call_on_fit_task_begin(estimator=estimator, **self._data)
 
     @classmethod
-    def of(cls, estimator: Any, X: Any, y: Any) -> "FitTasks | None":
+    def of(cls, estimator: Any, X: Any, y: Any) -> "CallbackContext | None":
         """Begin the task of a fit; None where the estimator has no callbacks."""
         return cls(estimator, X, y) if hasattr(estimator, "_skl_callbacks") else None
 
@@ -50,13 +50,13 @@ class FitTasks:
         self._fit.call_on_fit_task_end(estimator=self.estimator, **self._data, reconstruction_attributes={})
 
 
-class TellTasks(Callback):
+class SklearnCallbacks(Callback):
     """Tells scikit-learn's callbacks of each epoch, and stops where one of them asks for it.
 
     `fitted` gives the attributes of the estimator as if training ended here. Comes after :class:`KeepBest`.
     """
 
-    def __init__(self, tasks: FitTasks | None, fitted: Callable[[Any], dict[str, Any]]):
+    def __init__(self, tasks: CallbackContext | None, fitted: Callable[[Any], dict[str, Any]]):
         self.tasks = tasks
         self.fitted = fitted
 

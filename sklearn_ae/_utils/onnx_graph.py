@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-__all__ = ["DOUBLE", "Graph", "Node", "refused", "translate"]
+__all__ = ["DOUBLE", "Graph", "Node", "translate", "untranslatable_error"]
 
 #: What ONNX numbers its types of tensors.
 FLOAT, DOUBLE = 1, 11
@@ -76,12 +76,12 @@ def translate(part: Any, method: str, graph: Graph, *arguments: Any) -> str:
         next((cls for cls in type(part).__mro__ if name in vars(cls)), object) for name in ("to_onnx", method)
     )
     if not issubclass(translator, computing):
-        raise refused(part)
+        raise untranslatable_error(part)
     name: str = part.to_onnx(graph, *arguments)
     return name
 
 
-def refused(part: Any) -> ValueError:
+def untranslatable_error(part: Any) -> ValueError:
     """Return the error for a part of an estimator without a translation."""
     what = " ".join(repr(part).split())
     return ValueError(

@@ -1,0 +1,241 @@
+"""What the columns of a table hold, from chunks or stored entries, is what numpy says of the whole array."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_ae._data import arrays
+from sklearn_ae._data.columns import fraction_on_bounds
+from sklearn_ae._data.tables import DenseTable, SparseTable
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 50)
+
+
+def many_zeros(share_missing=0.0, seed=0) -> np.ndarray:
+    """Return 101 rows, of 6 columns: mostly zeros, none, negative, only zeros, one constant, and one of few values."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(101, 6)) * [1, 2, 1, 0, 0, 1] + [0, 9, 0, 0, 0.1, 0]
+    X[:, 2] = -np.abs(X[:, 2])
+    X[:, 5] = rng.integers(0, 3, 101) * 0.1
+    X[rng.random(X.shape) < [0.8, 0, 0.5, 0, 0, 0]] = 0
+    X[rng.random(X.shape) < share_missing] = np.nan
+    return X
+
+
+def csr_table(X) -> SparseTable:
+    return SparseTable(sparse.csr_array(X))
+
+
+def with_explicit_zeros(X) -> SparseTable:
+    """Return a table whose matrix stores every entry."""
+    n, d = X.shape
+    matrix = sparse.csr_array((X.ravel().copy(), np.tile(np.arange(d), n), np.arange(0, n * d + 1, d)), shape=X.shape)
+    assert matrix.nnz == X.size
+    return SparseTable(matrix)
+
+
+def with_duplicates(X) -> SparseTable:
+    """Return a table whose matrix stores every entry as two halves, in no order."""
+    order = np.random.default_rng(1).permutation(2 * X.size)
+    rows, columns = (np.tile(each.ravel(), 2)[order] for each in np.indices(X.shape))
+    by_row = np.argsort(rows, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(X)))])
+    halves = np.tile(X.ravel() / 2, 2)[order][by_row]
+    return SparseTable(sparse.csr_array((halves, columns[by_row], indptr), shape=X.shape))
+
+
+TABLES = {
+    "dense": DenseTable,
+    "Fortran order": lambda X: DenseTable(np.asfortranarray(X)),
+    "CSR matrix": lambda X: SparseTable(sparse.csr_matrix(X)),
+    "CSR array": csr_table,
+    "64-bit indices": lambda X: SparseTable(_with_long_indices(sparse.csr_array(X))),
+    "explicit zeros": with_explicit_zeros,
+    "duplicates": with_duplicates,
+}
+
+
+def _with_long_indices(matrix):
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+    return matrix
+
+
+@pytest.mark.parametrize("share_missing", [0.0, 0.3])
+@pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+def test_columns_are_those_of_numpy(make, share_missing):
+    X = many_zeros(share_missing)
+    columns = make(X).columns(allow_nan=share_missing > 0)
+    np.testing.assert_allclose(columns.mean, np.nanmean(X, axis=0), rtol=1e-14, atol=1e-15)
+    np.testing.assert_array_equal(columns.low, np.nanmin(X, axis=0))
+    np.testing.assert_array_equal(columns.high, np.nanmax(X, axis=0))
+    np.testing.assert_array_equal(columns.n_observed, (~np.isnan(X)).sum(axis=0))
+    assert columns.n_rows == len(X)
+    assert columns.gaps == (share_missing > 0)
+    assert columns.mean[4] == 0.1  # the mean of a constant is exact
+
+
+@pytest.mark.parametrize("share_missing", [0.0, 0.3])
+@pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+def test_spread_is_that_of_numpy(make, share_missing):
+    X = many_zeros(share_missing)
+    table = make(X)
+    columns = table.columns(allow_nan=True)
+    spread = table.spread(columns)
+    deviations = X - np.nanmean(X, axis=0)
+    assert spread.unit == pytest.approx(np.nanmax(np.abs(deviations)))
+    np.testing.assert_allclose(
+        spread.squares * spread.unit**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
+    )
+    assert spread.root_mean_square() == pytest.approx(np.sqrt(np.nanmean(deviations**2)))
+    assert spread.root_mean_square([1, 2]) == pytest.approx(np.sqrt(np.nanmean(deviations[:, 1:3] ** 2)))
+    least, greatest = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+    on_bounds = np.logical_or(least == X, greatest == X).sum(axis=0)
+    np.testing.assert_array_equal(spread.n_on_bounds, on_bounds)
+    np.testing.assert_array_equal(spread.n_observed, columns.n_observed)
+    varying = [0, 1, 2, 5]
+    share = (on_bounds[varying].sum() - 8) / columns.n_observed[varying].sum()
+    assert fraction_on_bounds(columns, spread) == pytest.approx(share)
+
+
+def test_float32_far_from_zero_loses_nothing():
+    X = np.random.default_rng(0).normal([1e5, -3e4, 0], size=(5000, 3)).astype(np.float32)
+    X[:, 2] = 0.1
+    columns = DenseTable(X).columns()
+    np.testing.assert_allclose(columns.mean, X.mean(axis=0, dtype=np.float64), rtol=1e-15)
+    assert columns.mean[2] == columns.low[2] == columns.high[2] == np.float32(0.1)
+    np.testing.assert_array_equal(DenseTable(X).spread(columns).n_on_bounds[2], 5000)
+
+
+@pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+def test_chunks_are_the_rows_in_order(make):
+    X = many_zeros()
+    table, start = make(X), 0
+    for rows, x in table.chunks():
+        assert rows.start == start
+        np.testing.assert_array_equal(x, X[rows])
+        assert x.size <= 50
+        start = rows.stop
+    assert start == len(table) == len(X)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "int64", "uint64", "float32", "float64"])
+@pytest.mark.parametrize("make", [DenseTable, csr_table])
+def test_every_dtype_is_looked_at_in_float64(make, dtype):
+    X = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, size=(57, 4)).astype(dtype)
+    X[::3] = 0
+    table, exact = make(X), DenseTable(X.astype(np.float64))
+    assert table.dtype == np.dtype(dtype)
+    columns, expected = table.columns(), exact.columns()
+    for name in ("low", "high", "n_observed"):
+        np.testing.assert_array_equal(getattr(columns, name), getattr(expected, name))
+    np.testing.assert_allclose(columns.mean, expected.mean, rtol=1e-14)
+    np.testing.assert_allclose(table.spread(columns).squares, exact.spread(expected).squares, rtol=1e-12)
+
+
+@pytest.mark.parametrize("given", ["duplicates", "explicit zeros", "float32", "integers", "canonical"])
+def test_the_matrix_of_the_user_stays_as_it_was(given):
+    table = {
+        "duplicates": with_duplicates,
+        "explicit zeros": with_explicit_zeros,
+        "float32": lambda X: SparseTable(sparse.csr_array(X.astype(np.float32))),
+        "integers": lambda X: SparseTable(sparse.csr_array(X.astype(int))),
+        "canonical": csr_table,
+    }
+    X = many_zeros()
+    seen = []
+    original = SparseTable.__init__
+
+    def noting(self, matrix):
+        seen.append((matrix, matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy()))
+        original(self, matrix)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SparseTable, "__init__", noting)
+        made = table[given](X)
+    made.spread(made.columns())
+    list(made.chunks())
+    matrix, *before = seen[0]
+    for now, then in zip((matrix.data, matrix.indices, matrix.indptr), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+        assert now.dtype == then.dtype
+
+
+@pytest.mark.parametrize("make", [DenseTable, csr_table, with_explicit_zeros])
+def test_columns_without_an_observed_entry_are_zeros(make):
+    X = many_zeros()
+    X[:, [1, 3]] = np.nan
+    table = make(X)
+    columns = table.columns(allow_nan=True)
+    for each in (columns.mean, columns.low, columns.high, columns.n_observed):
+        np.testing.assert_array_equal(each[[1, 3]], 0)
+    spread = table.spread(columns)
+    np.testing.assert_array_equal(spread.squares[[1, 3]], 0)
+    np.testing.assert_array_equal(spread.n_on_bounds[[1, 3]], 0)
+    rest = [0, 2, 4, 5]
+    assert spread.root_mean_square() == pytest.approx(np.sqrt(((X - X.mean(0))[:, rest] ** 2).mean()))
+
+
+@pytest.mark.parametrize("make", [DenseTable, csr_table])
+def test_a_table_of_nothing_but_missing_entries_is_defined(make):
+    table = make(np.full((30, 3), np.nan))
+    columns = table.columns(allow_nan=True)
+    np.testing.assert_array_equal(columns.mean, 0)
+    assert table.spread(columns).root_mean_square() == 0
+    assert fraction_on_bounds(columns, table.spread(columns)) == 0
+
+
+@pytest.mark.parametrize("make", [DenseTable, csr_table])
+@pytest.mark.parametrize(
+    ("bad", "allow_nan", "message"),
+    [
+        ({(3, 2): np.nan}, False, r"contains NaN in column 'c'\. .* missing='mask'"),
+        ({(3, 2): np.inf}, False, r"contains infinity in column 'c'\. (?!.*missing='mask')"),
+        ({(3, 2): -np.inf, (9, 0): np.nan}, True, r"contains infinity in column 'c'\."),
+        ({(90, 0): np.inf, (91, 0): -np.inf, (3, 4): np.inf}, True, r"contains infinity in columns 'a', 'e'\."),
+        ({(3, 2): np.inf, (9, 0): np.nan, (9, 2): np.nan}, False, r"contains NaN in columns 'a', 'c'\."),
+        ({(3, 2): 1.7e308, (4, 2): -1.7e308}, True, r"too large for float64 arithmetic in column 'c'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(make, bad, allow_nan, message):
+    X = many_zeros()
+    for at, value in bad.items():
+        X[at] = value
+    with pytest.raises(ValueError, match=message):
+        make(X).columns(np.array(list("abcdef")), allow_nan=allow_nan)
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e150, 1e-150, 1e-300])
+@pytest.mark.parametrize("make", [DenseTable, csr_table])
+def test_huge_and_tiny_values_neither_overflow_nor_vanish(make, factor):
+    X = many_zeros(0.2)
+    plain, moved = make(X), make(X * factor)
+    columns = moved.columns(allow_nan=True)
+    np.testing.assert_allclose(columns.mean, plain.columns(allow_nan=True).mean * factor, rtol=1e-12)
+    spread = moved.spread(columns)
+    expected = plain.spread(plain.columns(allow_nan=True))
+    assert spread.root_mean_square() == pytest.approx(expected.root_mean_square() * factor, rel=1e-12)
+    np.testing.assert_array_equal(spread.n_on_bounds, expected.n_on_bounds)
+
+
+@pytest.mark.parametrize("make", [DenseTable, csr_table])
+def test_a_far_offset_costs_no_digits(make):
+    """Seconds since 1970: the variance is 18 orders below the squares."""
+    X = 1.7e9 + np.random.default_rng(0).normal(size=(101, 3))
+    table = make(X)
+    rms = table.spread(table.columns()).root_mean_square()
+    assert rms == pytest.approx((X - X.mean(0)).std(), rel=1e-6)
+
+
+def test_no_warning_escapes():
+    X = many_zeros(0.5)
+    X[:, 1] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for make in (DenseTable, csr_table):
+            table = make(X)
+            table.spread(table.columns(allow_nan=True))

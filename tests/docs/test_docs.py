@@ -1,0 +1,165 @@
+"""The site says what is there: names of the API, tables beside PCA and NMF, records of benchmarks, links."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.decomposition import NMF, PCA
+
+import sklearn_ae
+from sklearn_ae import AutoencoderTransformer
+
+DOCS = Path(__file__).parents[2] / "docs"
+MODULES = {"sklearn_ae"} | {module.name for module in pkgutil.walk_packages(sklearn_ae.__path__, "sklearn_ae.")}
+PUBLIC = {name for name in MODULES if "._" not in name}
+CLASSES = {"PCA": PCA, "NMF": NMF, "here": AutoencoderTransformer}
+VERDICTS = {"same", "better", "other", "absent", "own"}
+
+
+def section(page: str, title: str) -> str:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    return found
+
+
+def rows(page: str, title: str) -> dict[str, list[str]]:
+    """Return the rows of the table in a section, by the name in the first column."""
+    lines = re.findall(r"^\|(.+)\|$", section(page, title), re.MULTILINE)[2:]  # after the head
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines]
+    return {name: others for name, *others in cells}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X = pd.DataFrame({"a": [0.0, 1, 2, 4], "b": [1.0, 1, 0, 2]})
+    settings = {"PCA": {}, "NMF": {"max_iter": 5, "tol": 0}, "here": {"max_epochs": 1}}
+    return {name: cls(1, **settings[name], random_state=0).fit(X) for name, cls in CLASSES.items()}
+
+
+def methods(estimator) -> set[str]:
+    """Return the public methods, without those that scikit-learn makes for the routing of metadata."""
+    names = {name for name in dir(type(estimator)) if callable(inspect.getattr_static(type(estimator), name))}
+    names |= {name for name in dir(type(estimator)) if hasattr(inspect.getattr_static(type(estimator), name), "fn")}
+    return {name for name in names if not re.match(r"_|set_\w+_request$", name)}
+
+
+def attributes(estimator) -> set[str]:
+    return {name for name in {*vars(estimator), *dir(type(estimator))} if re.match(r"[a-z]\w*_$", name)}
+
+
+def tags(estimator) -> dict[str, str]:
+    def flat(value, name=""):
+        if not dataclasses.is_dataclass(value):
+            return {name: str(value)}
+        fields = [field.name for field in dataclasses.fields(value) if not field.name.startswith("_")]
+        return {key: v for f in fields for key, v in flat(getattr(value, f), f"{name}.{f}".strip(".")).items()}
+
+    return flat(estimator.__sklearn_tags__())
+
+
+@pytest.mark.parametrize(("title", "names_of"), [("Methods", methods), ("Attributes", attributes)])
+def test_every_name_is_compared_with_those_of_pca_and_nmf(title, names_of, fitted):
+    table = {name.strip("`"): cells for name, cells in rows("decompositions.md", title).items()}
+    names = {name: names_of(estimator) for name, estimator in fitted.items()}
+    assert table.keys() == set.union(*names.values())
+    for name, (pca, nmf, here, remark) in table.items():
+        assert (pca == "yes", nmf == "yes") == (name in names["PCA"], name in names["NMF"]), name
+        assert here in VERDICTS, name
+        assert (here != "absent") == (name in names["here"]), name
+        assert (here == "own") == (name not in names["PCA"] | names["NMF"]), name
+        assert remark or here == "same", name
+
+
+def test_every_tag_is_compared_with_those_of_pca_and_nmf(fitted):
+    table = {name.strip("`"): cells for name, cells in rows("decompositions.md", "Tags").items()}
+    values = {name: tags(estimator) for name, estimator in fitted.items()}
+    assert table.keys() == values["PCA"].keys() == values["here"].keys()
+    for name, (pca, nmf, here, remark) in table.items():
+        value, verdict = here.rsplit(", ", 1)
+        assert [pca, nmf, value] == [values[cls][name] for cls in CLASSES], name
+        assert verdict in VERDICTS, name
+        assert (verdict == "same") == (value in (pca, nmf) and not remark), name
+
+
+@pytest.mark.parametrize("cls", [PCA, NMF])
+def test_every_parameter_has_its_counterpart(cls):
+    told = set(re.findall(r"`(\w+)", " ".join(rows("coming_from.md", f"From {cls.__name__}"))))
+    assert told == set(inspect.signature(cls).parameters)
+
+
+def test_counterparts_are_parameters_methods_or_attributes():
+    here = {*inspect.signature(AutoencoderTransformer).parameters, *dir(AutoencoderTransformer)}
+    here |= {"loss_curve_", "validation_scores_", "net_"}
+    cells = [
+        cells[0] for title in ("PCA", "NMF", "Keras") for cells in rows("coming_from.md", f"From {title}").values()
+    ]
+    cells += [cells[0] for cells in rows("coming_from.md", "From PyOD's `AutoEncoder`").values()]
+    names = {name for cell in cells for name in re.findall(r"`-?([a-z]\w*)(?:=[^`]*|\([^`]*\)|\.\w+)?`", cell)}
+    assert len(names) > 20
+    assert names <= here
+
+
+def test_the_api_reference_has_every_public_name():
+    text = (DOCS / "api" / "index.rst").read_text(encoding="utf-8")
+    told = {}
+    for module, part in re.findall(r"^\.\. module:: (\S+)\n(.*?)(?=^\.\. module::|\Z)", text, re.DOTALL | re.MULTILINE):
+        told[module] = {*re.findall(r"^   (\w+)$", part, re.MULTILINE), *re.findall("``([A-Z]+)``", part)}
+    assert told == {name: set(importlib.import_module(name).__all__) for name in PUBLIC}
+
+
+def test_every_public_name_has_an_example():
+    extending = (DOCS / "extending.md").read_text(encoding="utf-8")
+    for module in map(importlib.import_module, sorted(PUBLIC)):
+        for name in module.__all__:
+            public = getattr(module, name)
+            if callable(public) and ">>>" not in public.__doc__:
+                is_base = re.search(rf"^class \w+\({name}\):", extending, re.MULTILINE)
+                assert is_base or name == "Output", f"{module.__name__}.{name}"
+
+
+def test_every_record_has_its_script_and_its_command():
+    records = runpy.run_path(str(DOCS / "_ext" / "records.py"))
+    texts = [records["section"](record) for record in (DOCS.parent / "benchmarks" / "results").glob("*.md")]
+    assert len(texts) > 20
+    for text in texts:
+        command = re.search(r"By `python -m benchmarks\.(\w+)", text)[1]
+        assert any((DOCS.parent / "benchmarks" / f"{command}{end}").exists() for end in (".py", "/__main__.py"))
+        assert not re.search("^# ", text, re.MULTILINE)
+
+
+def test_every_page_is_reached():
+    listed = {"index"}
+    for page in DOCS.rglob("index.md"):
+        for toctree in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
+            names = re.findall(r"^(?:.*<)?([\w./]+)>?$", toctree, re.MULTILINE)
+            listed |= {(page.parent / name).resolve().relative_to(DOCS).as_posix() for name in names}
+    pages = {
+        page.relative_to(DOCS).with_suffix("").as_posix() for page in [*DOCS.glob("*.md"), *DOCS.glob("guide/*.md")]
+    }
+    assert pages <= listed
+
+
+@pytest.mark.parametrize(
+    ("page", "complaint"),
+    [
+        ('<a href="#here">x</a><p id="here">', None),
+        ('<a href="other.html#there">x</a>', None),
+        ('<a href="https://example.org/">x</a>', None),
+        ('<link rel="canonical" href="https://example.org/">', None),
+        ('<a href="gone.html">x</a>', "index.html links to gone.html, which does not exist"),
+        ('<a href="other.html#gone">x</a>', "index.html links to other.html#gone, a place that does not exist"),
+        ('<script src="https://example.org/x.js">', "index.html loads https://example.org/x.js"),
+        ('<span class="problematic">x_</span>', "index.html has markup that was not understood"),
+    ],
+)
+def test_a_site_is_checked(page, complaint, tmp_path):
+    (tmp_path / "index.html").write_text(page)
+    (tmp_path / "other.html").write_text('<h1 id="there">')
+    complaints = runpy.run_path(str(DOCS / "check_site.py"))["complaints"]
+    assert complaints(tmp_path) == ([] if complaint is None else [complaint])

@@ -1,0 +1,138 @@
+"""The scripts in examples/ run as a user runs them, and the demo's table is aligned."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from sklearn_ae import AutoencoderTransformer
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def run(script, folder):
+    """Run an example in a folder, with warnings as errors, and return what it prints."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-W", "error", EXAMPLES / script]
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=900)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return runpy.run_path(str(EXAMPLES / "demo.py"), run_name="demo")
+
+
+def test_rows_of_the_demo_are_aligned(demo, capsys):
+    demo["print_row"]("", "components", "R²", "accuracy", "seconds", "parameters")
+    for name in demo["DECOMPOSITIONS"]:
+        demo["print_row"](name, 4, -10.5, 1.0, 999.9, 1e6)
+    lines = capsys.readouterr().out.splitlines()
+    ends = [[word.end() for word in re.finditer(r"\S+", line)][-5:] for line in lines]
+    assert ends == ends[:1] * len(lines)
+
+
+def test_parameters_of_the_demo_are_those_of_the_model(demo, digits):
+    assert demo["n_parameters"](PCA(3).fit(digits)) == 3 * 64
+    autoencoder = AutoencoderTransformer(3, hidden_layer_sizes=(), max_epochs=0).fit(digits)
+    assert demo["n_parameters"](autoencoder) == 2 * 3 * 64 + 3 + 64
+
+
+def test_the_demo_chooses_the_smallest_good_size(demo):
+    assert demo["smallest_good_one"]({"mean_test_accuracy": np.array([0.9, 0.986, 0.98, 0.99])}) == 1
+
+
+@pytest.mark.slow
+def test_demo(tmp_path):
+    printed = run("demo.py", tmp_path)
+    r2 = [float(score) for score in re.findall(r"^  .+? 16 +(-?[\d.]+) ", printed, re.MULTILINE)]
+    pca, nmf, autoencoder, _, deep, _ = r2
+    assert nmf < pca < min(autoencoder, deep)
+    assert printed.count(", chosen") == 1
+    for name in ("components.png", "reconstructions.png"):
+        assert str(Path("output", name)) in printed
+        assert (tmp_path / "output" / name).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mnist")
+def test_mnist_features(tmp_path):
+    printed = run("plot_mnist_features.py", tmp_path)
+    assert len(re.findall(r"R² 0\.\d{3}", printed)) == 8
+
+
+@pytest.mark.slow
+def test_choose_size(tmp_path):
+    printed = run("plot_choose_size.py", tmp_path)
+    curve = [float(score) for score in re.findall(r"units: R² ([\d.]+)$", printed, re.MULTILINE)]
+    assert len(curve) == 6
+    assert curve == sorted(curve)
+    share, auto, pca = (
+        int(size) for size in re.findall(r"^(?:n_components|PCA).*? (\d+) units", printed, re.MULTILINE)
+    )
+    assert share < pca < auto
+    best, chosen = map(int, re.search(r"best: (\d+) units; chosen: (\d+)", printed).groups())
+    assert chosen < best
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mnist")
+def test_compare_decompositions(tmp_path):
+    printed = run("plot_compare_decompositions.py", tmp_path)
+    rows = re.findall(r"^\| \d+ \| (.*) \|$", printed, re.MULTILINE)
+    assert len(rows) == 5
+    for row in rows:
+        autoencoder, pca, nmf, *_ = map(float, row.split(" | "))
+        assert nmf < pca < autoencoder
+    assert len(re.findall(r"^(?:autoencoder|PCA|NMF) +\d+ +0\.\d{3} ± ", printed, re.MULTILINE)) == 3 * (5 + 4)
+    assert str(Path("output", "comparison.png")) in printed
+    assert (tmp_path / "output" / "comparison.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_pipeline_classifier(tmp_path):
+    printed = run("plot_pipeline_classifier.py", tmp_path)
+    assert len(re.findall(r"0\.\d{3} ± 0\.\d{3}", printed)) == 2 * 7
+    best, chosen = (int(size) for size in re.findall(r"^(?:best|chosen): .* (\d+) units", printed, re.MULTILINE))
+    assert chosen <= best
+    assert re.search(r"^all 64 pixels: accuracy 0\.9", printed, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_outliers(tmp_path):
+    printed = run("plot_outliers.py", tmp_path)
+    autoencoder, pca, forest = map(float, re.search(r"^mean +(\S+) +(\S+) +(\S+)$", printed, re.MULTILINE).groups())
+    assert forest < pca < autoencoder
+    assert len(re.findall(r"^\d+(?: +0\.\d{3}){3}$", printed, re.MULTILINE)) == 10 + 4
+
+
+@pytest.mark.slow
+def test_traversal(tmp_path):
+    printed = run("plot_traversal.py", tmp_path)
+    scores = [float(score) for score in re.findall(r"R² ([\d.]+)$", printed, re.MULTILINE)]
+    assert len(scores) == 4
+    assert scores[1] < scores[0]
+    assert scores[3] < scores[2]
+
+
+@pytest.mark.slow
+def test_mixed_frame(tmp_path):
+    printed = run("plot_mixed_frame.py", tmp_path)
+    right = {
+        kind: [float(score) for score in re.findall(r"(0\.\d{3})", re.search(f"^{kind}: (.*)$", printed, re.M)[1])]
+        for kind in ("numbers", "binaries", "categories")
+    }
+    pca, squared, mixed = right["binaries"]
+    assert pca < squared < mixed
+    assert right["categories"][0] < min(right["categories"][1:]) - 0.1
+    assert min(right["numbers"]) > 0.85
+    assert "mixed: 0% of binaries outside [0, 1], levels sum to 1.00 to 1.00" in printed

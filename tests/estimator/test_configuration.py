@@ -1,0 +1,300 @@
+"""Names become members, all must agree with each other and with the data, and what does not is named."""
+
+from math import log2
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import quick
+from sklearn.base import clone
+from torch import nn
+
+from sklearn_ae._data.tables import DenseTable
+from sklearn_ae._estimator.configuration import (
+    batch_size_for,
+    checked_module,
+    choose_architecture,
+    find_device,
+    find_device_or_cpu,
+    sizes_of,
+)
+from sklearn_ae._model.module import Architecture
+from sklearn_ae.base import Member
+from sklearn_ae.codes import CODES, Gaussian, TopK
+from sklearn_ae.corruptions import GaussianNoise
+from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError
+from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity, penalties_of
+
+
+def architecture_of(X, names=None, **params) -> Architecture:
+    estimator = quick(**params)
+    table = DenseTable(X)
+    columns = table.columns()
+    penalties = penalties_of(estimator.penalty)
+    return choose_architecture(estimator, penalties, X.shape, columns, table.spread(columns), names)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_name_of_a_code_is_a_member_with_its_defaults(name, small):
+    assert architecture_of(small, code=name) == architecture_of(small, code=CODES[name]())
+    assert type(architecture_of(small, code=name).code) is CODES[name]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_name_of_a_loss_is_a_member_with_its_defaults(name, small):
+    assert architecture_of(small, loss=name) == architecture_of(small, loss=LOSSES[name]())
+    assert type(architecture_of(small, loss=name).loss) is LOSSES[name]
+
+
+def test_members_are_copied(small):
+    code, loss = TopK(2), Huber(0.5)
+    architecture = architecture_of(small, code=code, loss=loss)
+    before = clone(code), clone(loss)
+    assert (architecture.code, architecture.loss) == before
+    code.k, loss.delta = 1, 2.0
+    assert (architecture.code, architecture.loss) == before
+
+
+def test_architectures_are_equal_where_all_parameters_are(small):
+    same = [architecture_of(small, code=TopK(2), loss=Mixed([("huber", slice(3))])) for _ in range(2)]
+    assert same[0] == same[1] == architecture_of(small, code=TopK(2, anneal=0.5), loss=Mixed([("huber", [0, 1, 2])]))
+    for changes in (
+        {"code": TopK(1)},
+        {"code": TopK(2, aux=1.0)},
+        {"code": "relu"},
+        {"loss": Mixed([("huber", [0, 1])])},
+    ):
+        assert same[0] != architecture_of(small, **{"code": TopK(2), "loss": Mixed([("huber", slice(3))])} | changes)
+
+
+def test_a_loss_is_told_the_columns_by_their_names(small):
+    names = np.array(list("abcdefgh"), dtype=object)
+    by_name = architecture_of(small, names, loss=Mixed([("huber", ["c", "a"]), ("absolute_error", "h")]))
+    assert by_name == architecture_of(small, loss=Mixed([("huber", [2, 0]), ("absolute_error", -1)]))
+
+
+@pytest.mark.parametrize(("given", "sizes"), [((), ()), (7, (7,)), ([3, 4], (3, 4)), (np.array([5, 6]), (5, 6))])
+def test_hidden_layer_sizes_are_one_or_several(given, sizes):
+    assert sizes_of(given) == sizes
+    assert all(type(size) is int for size in sizes_of(given))
+
+
+@pytest.mark.parametrize(
+    ("params", "free"),
+    [
+        ({}, True),
+        ({"penalty": Contractive()}, True),
+        ({"penalty": ["contractive", Contractive(2.0)]}, True),
+        ({"corruption": 0.3}, True),
+        ({"dropout": 0.1}, False),
+        ({"penalty": "l1"}, False),
+        ({"penalty": ["contractive", "orthogonal"]}, False),
+        ({"code": "gaussian"}, False),
+        ({"code": "tanh"}, False),
+    ],
+)
+def test_axes_are_open_where_code_and_penalties_leave_them_so(params, free, small):
+    assert architecture_of(small, **params).rotation_invariant is free
+
+
+@pytest.mark.parametrize("loss", [*LOSSES, Mixed()])
+@pytest.mark.parametrize("code", CODES)
+def test_auto_clips_where_entries_repeat_bounds_unless_code_or_loss_has_no_use_for_it(code, loss, digits, small):
+    member = LOSSES[loss]() if isinstance(loss, str) else loss
+    first = member.output_activations[0]
+    clips = member.allows_auto_clip and code not in ("top_k", "winner_take_all")
+    assert architecture_of(digits, code=code, loss=loss).output_activation == ("clip" if clips else first)
+    assert architecture_of(small, code=code, loss=loss).output_activation == first
+
+
+class Asked(Member):
+    """Notes the setting that it is asked to fit."""
+
+    def check(self, setting):
+        self.setting_ = setting
+
+
+@pytest.mark.parametrize(
+    ("params", "code_range", "affine"),
+    [
+        ({}, (-np.inf, np.inf), True),
+        ({"code": "sigmoid", "hidden_layer_sizes": (), "tied_weights": True}, (0, 1), True),
+        ({"code": "top_k", "module": lambda: Free()}, (0, np.inf), False),
+    ],
+)
+def test_members_are_told_the_setting(params, code_range, affine, small):
+    asked = Asked()
+    module = checked_module(architecture_of(small, **params), [None, asked], seed=0)
+    assert asked.setting_ == (8, 2, code_range, params.get("tied_weights", False), affine)
+    assert module.n_features == 8
+
+
+class Free(nn.Module):
+    """A network without an affine path."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(8, 2), nn.Linear(2, 8)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_penalties_are_checked_against_code_and_network(penalty, small):
+    untranslatable_error = {"kl_sparsity": {"code": "tanh"}, "orthogonal": {"module": Free}}.get(penalty)
+    assert np.isfinite(quick(penalty=penalty, code="sigmoid").fit(small).transform(small)).all()
+    if untranslatable_error:
+        with pytest.raises(ValueError, match="needs"):
+            quick(penalty=penalty, **untranslatable_error).fit(small)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 39, 320, 640, 641, 5000, 5119, 5120, 10**6])
+def test_batches_are_the_power_of_two_below_a_twentieth_of_the_rows(n_rows):
+    size = batch_size_for(n_rows)
+    assert log2(size).is_integer()
+    assert 16 <= size <= 256
+    assert size <= n_rows / 20 < 2 * size or size in (16, 256)
+
+
+def test_devices_are_found_by_name_and_missing_ones_named():
+    assert (
+        find_device("cpu") == find_device(torch.device("cpu")) == find_device_or_cpu("nonsense") == torch.device("cpu")
+    )
+    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ValueError, match="device='nonsense' is not a torch device"):
+        find_device("nonsense")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_cuda_that_is_missing_is_named():
+    with pytest.raises(ValueError, match="torch sees no CUDA device; choose 'cpu' or 'auto'"):
+        quick(device="cuda").fit(np.eye(5))
+    assert find_device_or_cpu("cuda") == torch.device("cpu")
+
+
+def test_entries_that_are_missing_are_named_before_any_range():
+    X = np.zeros((30, 3))
+    X[20, 2], X[3, 1] = np.nan, 2.0
+    for method in (quick(loss="log_loss").fit, quick(loss="log_loss").partial_fit):
+        with pytest.raises(ValueError, match="contains NaN in column 2"):
+            method(X)
+
+
+def test_the_range_of_a_loss_holds_for_partial_fit_too(small):
+    autoencoder = quick(loss=Mixed([("log_loss", 0)])).partial_fit(np.c_[small[:, :1] > 5, small[:, 1:]])
+    before = autoencoder.transform(small)
+    with pytest.raises(ValueError, match=r"models data in \[0, 1\], but X has values from .* in column 0\."):
+        autoencoder.partial_fit(small)
+    np.testing.assert_array_equal(autoencoder.transform(small), before)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_components": 0}, "n_components"),
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must hold integers of at least 1"),
+        ({"hidden_layer_sizes": (8.5,)}, "hidden_layer_sizes must hold integers of at least 1"),
+        ({"tied_weights": True}, r"needs hidden_layer_sizes=\(\)"),
+        ({"loss": "log_loss"}, r"models data in \[0, 1\], but X has values from .*column"),
+        ({"output_activation": "sigmoid"}, r"output_activation='sigmoid' models data in \[0, 1\]"),
+        ({"validation_fraction": 0.999}, "leaves no training row of the 80 given"),
+        ({"device": "nonsense"}, "not a torch device"),
+        ({"activation": dict}, "not a subclass of torch's Module"),
+        ({"optimizer": dict}, "not a subclass of torch's Optimizer"),
+        ({"lr": 0.0}, "lr"),
+        ({"lr_schedule": "cosine"}, "lr_schedule"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"code": "nonsense"}, "code"),
+        ({"loss": SquaredError}, "loss"),
+        ({"output_activation": "softplus"}, r"does not fit loss='squared_error'; choose 'auto' or one of"),
+        ({"loss": "poisson"}, r"models data in \[0, inf\], but X has values from .* in column"),
+        ({"loss": Mixed([("log_loss", "a")])}, "names the column 'a', but X has 8 columns and no names"),
+        ({"loss": Mixed([("log_loss", 3)])}, r"models data in \[0, 1\], but X has values from .* in column 3\."),
+        ({"loss": Mixed([("huber", [3, 4]), ("log_loss", 4)])}, r"names columns \[4\] more than once"),
+        ({"loss": Huber(0.0)}, r"Huber\(delta=0\.0\): delta must be above 0"),
+        ({"code": TopK(3)}, r"TopK\(k=3\): k must be an integer from 1 to n_components=2"),
+        ({"code": Gaussian(warm_up=1.0)}, r"warm_up must be in \[0, 1\)"),
+        ({"penalty": "nonsense"}, "penalty"),
+        ({"penalty": ["l1", KLSparsity()]}, "needs a code in"),
+        ({"corruption": 1.0}, "corruption"),
+        ({"corruption": GaussianNoise(-1.0)}, "scale must be above 0"),
+        ({"hidden_layer_sizes": (), "tied_weights": True, "module": nn.Linear}, "tied_weights=True shares one matrix"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_named_and_leave_nothing(small, params, message):
+    autoencoder = quick(**params)
+    with pytest.raises(ValueError, match=message):
+        autoencoder.fit(small)
+    assert set(vars(autoencoder)) == set(autoencoder.get_params(deep=False))
+
+
+def test_log_loss_refuses_other_outputs(small):
+    with pytest.raises(ValueError, match="does not fit loss='log_loss'"):
+        quick(loss="log_loss", output_activation="clip").fit(small > 5)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "NaN in column 3"), (np.inf, "infinity in column 3"), (1e308, "column 3")]
+)
+def test_entries_that_are_not_finite_are_named_by_column(small, value, message):
+    X = small.copy()
+    X[:60, 3] = value
+    autoencoder = quick().fit(small)
+    for method in (quick().fit, quick().partial_fit, autoencoder.transform, autoencoder.score):
+        with pytest.raises(ValueError, match=message):
+            method(X)
+
+
+def test_frames_name_the_column(small):
+    frame = pd.DataFrame(small.copy(), columns=list("abcdefgh"))
+    frame.loc[3, "d"] = np.nan
+    with pytest.raises(ValueError, match="NaN in column 'd'"):
+        quick().fit(frame)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.ones((1, 3)), "1 sample"),
+        (np.ones((3, 0)), "0 feature"),
+        (np.ones(3), "Expected 2D array"),
+        (np.ones((3, 3, 3)), "dim 3"),
+        (np.array([["a", "b"], ["c", "d"]]), "could not convert|dtype"),
+        (np.ones((3, 3), dtype=complex), "Complex"),
+    ],
+)
+def test_data_of_other_shapes_and_dtypes_is_refused(X, message):
+    for method in (quick().fit, quick().partial_fit):
+        with pytest.raises(ValueError, match=message):
+            method(X)
+
+
+def test_transform_names_the_column_too(small):
+    frame = pd.DataFrame(small.copy(), columns=list("abcdefgh"))
+    autoencoder = quick().fit(frame)
+    frame.loc[3, "c"] = np.nan
+    with pytest.raises(ValueError, match="NaN in column 'c'"):
+        autoencoder.transform(frame)
+
+
+def test_entries_beyond_float32_are_refused(small):
+    with pytest.raises(ValueError, match="too large for float32"):
+        quick().fit(small).transform(np.full((2, 8), 3e38, np.float32))
+
+
+def test_codes_of_the_wrong_width(small):
+    with pytest.raises(ValueError, match=r"X has 3 columns, but the codes .* have 2"):
+        quick().fit(small).inverse_transform(np.ones((4, 3)))
+
+
+def test_a_refit_that_fails_leaves_the_fit_before(small):
+    autoencoder = quick(2).fit(small)
+    expected = autoencoder.transform(small)
+    failures = [
+        (small * np.nan, {}, "NaN"),
+        (small[:, :3], {"lr": 1e30, "optimizer": "sgd"}, "stopped being finite"),
+        (small, {"tied_weights": True}, "needs hidden_layer_sizes"),
+    ]
+    for X, params, message in failures:
+        with pytest.raises(ValueError, match=message):
+            autoencoder.set_params(**params).fit(X)
+        np.testing.assert_array_equal(autoencoder.transform(small), expected)

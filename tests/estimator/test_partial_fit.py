@@ -1,0 +1,194 @@
+"""partial_fit and warm starts go on from what was learnt, and a failure leaves it as it was."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from helpers import quick
+from sklearn.decomposition import PCA
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.codes import TopK
+from sklearn_ae.corruptions import Masking
+from sklearn_ae.losses import Huber, Mixed
+from sklearn_ae.model_selection import reconstruction_score
+from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.penalties import L1
+from sklearn_ae.plotting import LossCurveDisplay
+
+
+def test_partial_fit_starts_as_pca_and_fixes_the_frame(small):
+    autoencoder = quick(3, lr=1e-9, output_activation="identity").partial_fit(small)
+    assert autoencoder.score(small) == pytest.approx(reconstruction_score(PCA(3).fit(small), small), abs=1e-5)
+    mean, codes = autoencoder.mean_.copy(), autoencoder.transform(small)
+    autoencoder.partial_fit(small + 100)
+    np.testing.assert_array_equal(autoencoder.mean_, mean)
+    np.testing.assert_allclose(autoencoder.transform(small), codes, atol=1e-3)
+    assert autoencoder.n_iter_ == 2
+    assert len(autoencoder.loss_curve_) == 2
+
+
+def test_partial_fit_learns(digits):
+    autoencoder = quick(10)
+    for _ in range(10):
+        for batch in np.array_split(digits, 4):
+            autoencoder.partial_fit(batch)
+    assert autoencoder.score(digits) > 0.80 > reconstruction_score(PCA(10).fit(digits), digits)
+
+
+def test_partial_fit_takes_fewer_rows_than_components_and_single_rows(small):
+    autoencoder = quick(5).partial_fit(small[:3])
+    for row in small[3:40]:
+        autoencoder.partial_fit(row[None])
+    assert np.isfinite(autoencoder.transform(small)).all()
+    assert autoencoder.components_.shape == (5, 8)
+
+
+def test_partial_fit_that_fails_changes_nothing(small):
+    autoencoder = quick(2, optimizer="sgd").partial_fit(small)
+    expected = autoencoder.transform(small)
+    autoencoder.net_.set_params(lr=1e35)
+    with pytest.raises(ValueError, match="stopped being finite"):
+        autoencoder.partial_fit(small)
+    np.testing.assert_array_equal(autoencoder.transform(small), expected)
+
+
+def test_partial_fit_goes_on_from_fit(digits):
+    autoencoder = quick(5, max_epochs=20).fit(digits)
+    before = autoencoder.score(digits)
+    codes = autoencoder.transform(digits)
+    autoencoder.partial_fit(digits)
+    LossCurveDisplay.from_estimator(autoencoder)
+    assert autoencoder.n_iter_ == len(autoencoder.loss_curve_) == 21
+    assert autoencoder.score(digits) > before - 0.03
+    assert np.corrcoef(codes[:, 0], autoencoder.transform(digits)[:, 0])[0, 1] > 0.9
+
+
+def test_clip_widens_with_the_rows_of_partial_fit(small):
+    autoencoder = quick(8, output_activation="clip", lr=1e-9).partial_fit(small[:40])
+    autoencoder.partial_fit(small + 30)
+    reconstruction = autoencoder.inverse_transform(autoencoder.transform(small + 30))
+    np.testing.assert_allclose(reconstruction, small + 30, atol=0.01)
+
+
+def test_warm_start_goes_on(digits):
+    autoencoder = quick(5, warm_start=True, max_epochs=15).fit(digits)
+    first = autoencoder.score(digits)
+    autoencoder.fit(digits)
+    assert autoencoder.validation_scores_[0] > first - 0.05
+    assert autoencoder.score(digits) > first
+    cold = quick(5, max_epochs=15).fit(digits)
+    assert autoencoder.score(digits) > cold.score(digits)
+
+
+def test_warm_start_starts_anew_where_sizes_differ(small):
+    autoencoder = quick(2, warm_start=True).fit(small)
+    changed = autoencoder.set_params(n_components=3).fit(small).transform(small)
+    np.testing.assert_array_equal(changed, quick(3).fit(small).transform(small))
+
+
+def kept(weights: dict, autoencoder) -> bool:
+    """Whether the network still has given weights."""
+    return all(torch.equal(value, weights[name]) for name, value in autoencoder.module_.network.state_dict().items())
+
+
+def weights_of(autoencoder) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in autoencoder.module_.network.state_dict().items()}
+
+
+#: Parameters, others that make the same network, and others that make another.
+MEMBERS = {
+    "code by name": ({"code": "top_k"}, {"code": TopK()}, {"code": TopK(1.0 - 1e-9)}),
+    "code": ({"code": TopK(2)}, {"code": TopK(2)}, {"code": TopK(1)}),
+    "loss": ({"loss": Huber(0.5)}, {"loss": Huber(0.5)}, {"loss": Huber(0.25)}),
+    "columns": ({"loss": Mixed([("huber", 0)])}, {"loss": Mixed([("huber", [0])])}, {"loss": Mixed([("huber", 1)])}),
+    "module": ({"module": ConvAutoencoder, "n_components": 1}, {"module": ConvAutoencoder}, {"module": None}),
+    "lr": ({"lr": 1e-3}, {"lr": 1e-2}, {"dropout": 0.5}),
+    "penalty": ({"dropout": 0.1}, {"penalty": L1(0.1), "corruption": Masking(0.2)}, {"dropout": 0.2}),
+}
+
+
+@pytest.mark.parametrize(
+    "through", [lambda estimator: estimator, lambda e: pickle.loads(pickle.dumps(e))], ids=["", "load"]
+)
+@pytest.mark.parametrize(("params", "same", "other"), MEMBERS.values(), ids=MEMBERS)
+def test_warm_start_goes_on_where_members_are_equal_and_else_starts_anew(params, same, other, through, small):
+    X = np.c_[small, small[:, :1]]
+    training = {"warm_start": True, "max_epochs": 10, "lr": 0.01, "init": "random"}
+    autoencoder = through(quick(**training | params).fit(X))
+    before = weights_of(autoencoder)
+    assert autoencoder.best_epoch_ > 0
+    assert kept(before, autoencoder.set_params(**same, max_epochs=0).fit(X))
+    anew = autoencoder.set_params(**other, max_epochs=3).fit(X)
+    fresh = AutoencoderTransformer(**anew.get_params(deep=False)).set_params(warm_start=False).fit(X)
+    np.testing.assert_array_equal(anew.transform(X), fresh.transform(X))
+    assert not kept(before, anew)
+
+
+def test_without_warm_start_each_fit_starts_anew(small):
+    autoencoder = quick().fit(small)
+    np.testing.assert_array_equal(autoencoder.fit(small).transform(small), quick().fit(small).transform(small))
+
+
+def test_a_warm_start_that_fails_leaves_the_fit_before(small):
+    autoencoder = quick(warm_start=True, output_activation="clip").fit(small)
+    before, codes = vars(autoencoder).copy(), autoencoder.transform(small)
+    with pytest.raises(ValueError, match="stopped being finite"):
+        autoencoder.set_params(lr=1e30, optimizer="sgd").fit(small + 1)
+    assert {name: value for name, value in vars(autoencoder).items() if name not in ("lr", "optimizer")} == {
+        name: value for name, value in before.items() if name not in ("lr", "optimizer")
+    }
+    np.testing.assert_array_equal(autoencoder.transform(small), codes)
+
+
+VARIANTS = {
+    "top k": {"code": TopK(2), "n_components": 4},
+    "gaussian": {"code": "gaussian"},
+    "mixed": {"loss": Mixed([("poisson", [1, 2])])},
+    "corruption": {"corruption": "salt_and_pepper", "penalty": ["l1", "contractive"]},
+}
+
+
+@pytest.mark.parametrize("params", VARIANTS.values(), ids=VARIANTS)
+def test_partial_fit_learns_with_every_variant(params, small):
+    X = np.abs(small)
+    autoencoder = quick(**params, lr=1e-2).partial_fit(X)
+    first = autoencoder.loss_curve_[0]
+    for _ in range(30):
+        autoencoder.partial_fit(X)
+    assert autoencoder.loss_curve_[-5:].mean() < first
+    assert len(autoencoder.loss_curve_) == autoencoder.n_iter_ == 31
+
+
+def test_a_partial_fit_that_fails_leaves_the_range_of_the_output(small):
+    autoencoder = quick(2, optimizer="sgd", output_activation="clip").partial_fit(small)
+    far = (5 * small).astype(np.float32)
+    expected = autoencoder.score(far), autoencoder.module_.output.high.clone()
+    autoencoder.net_.set_params(lr=1e38)
+    with pytest.raises(ValueError, match="stopped being finite"):
+        autoencoder.partial_fit(100 * small)
+    assert autoencoder.score(far) == expected[0]
+    assert torch.equal(autoencoder.module_.output.high, expected[1])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_partial_fit_whose_weights_explode_is_refused(first, small):
+    autoencoder = quick(2, batch_size=1000)
+    if not first:
+        autoencoder.partial_fit(small)
+        codes = autoencoder.transform(small)
+        autoencoder.net_.optimizer_.param_groups[0]["weight_decay"] = 1e30
+    with pytest.raises(ValueError, match=r"weights grew to a length of .* Lower lr or weight_decay"):
+        autoencoder.set_params(weight_decay=1e30).partial_fit(small)
+    if first:
+        assert not hasattr(autoencoder, "module_")
+    else:
+        np.testing.assert_array_equal(autoencoder.transform(small), codes)
+
+
+def test_salt_and_pepper_are_the_bounds_of_all_rows_seen(small):
+    autoencoder = quick(2, corruption="salt_and_pepper").partial_fit(small).partial_fit(10 * small)
+    seen = np.vstack([small, 10 * small])
+    for found, bound in zip(autoencoder.net_.frame[1:3], (seen.min(axis=0), seen.max(axis=0)), strict=True):
+        np.testing.assert_allclose(found, autoencoder._scaling.transform_point(bound), rtol=1e-5)

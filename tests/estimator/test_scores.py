@@ -1,0 +1,212 @@
+"""Scores, errors and bounds are in the data's units, whatever the loss, and do not depend on shift and scale."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import quick
+from scipy.stats import multivariate_normal, norm
+from sklearn.decomposition import PCA
+
+from sklearn_ae._data.split import held_out_rows
+from sklearn_ae.codes import CODES
+from sklearn_ae.losses import LOSSES, Mixed
+from sklearn_ae.model_selection import reconstruction_score
+
+
+@pytest.fixture(scope="module")
+def table(small):
+    """Return a binary, two numbers, three one-hot columns and a number, with a loss for them."""
+    binary, kind = small[:, :1] > 5, np.eye(3)[np.digitize(small[:, 1], [4, 6])]
+    loss = Mixed([("log_loss", 0), ("cross_entropy", [3, 4, 5]), ("huber", 6)])
+    return np.hstack([binary, 30 * small[:, 2:4], kind, 30 * small[:, 4:5]]), loss
+
+
+class TestScores:
+    def test_score_is_r2_about_the_training_mean(self, small):
+        autoencoder = quick().fit(small[:60])
+        reconstruction = autoencoder.inverse_transform(autoencoder.transform(small[60:]))
+        error = ((small[60:] - reconstruction) ** 2).sum()
+        assert autoencoder.score(small[60:]) == pytest.approx(
+            1 - error / ((small[60:] - autoencoder.mean_) ** 2).sum(), abs=1e-9
+        )
+
+    @pytest.mark.parametrize("params", [{}, {"output_activation": "clip"}, {"code": "sigmoid"}])
+    def test_errors_are_those_of_the_reconstruction(self, small, params):
+        autoencoder = quick(**params).fit(small)
+        squared = (small - autoencoder.inverse_transform(autoencoder.transform(small))) ** 2
+        np.testing.assert_allclose(autoencoder.reconstruction_error(small, per_feature=True), squared, atol=1e-8)
+        np.testing.assert_allclose(autoencoder.reconstruction_error(small), squared.sum(axis=1))
+        np.testing.assert_array_equal(autoencoder.score_samples(small), -autoencoder.reconstruction_error(small))
+
+    def test_constant_data_scores_as_r2_score_does(self):
+        X = np.full((20, 3), 7.0)
+        autoencoder = quick().fit(X)
+        assert autoencoder.score(X) == 1.0
+        np.testing.assert_array_equal(autoencoder.explained_variance_ratio_, 0)
+
+    def test_log_loss_reconstructs_binary_data(self, digits):
+        X = (digits > 8).astype(float)
+        autoencoder = quick(10, loss="log_loss", max_epochs=10).fit(X)
+        reconstruction = autoencoder.inverse_transform(autoencoder.transform(X))
+        assert 0 <= reconstruction.min() <= reconstruction.max() <= 1
+        assert autoencoder.score(X) > reconstruction_score(PCA(10).fit(X), X)
+
+    @pytest.mark.parametrize(("scale", "shift"), [(1e30, 0.0), (1e-30, 0.0), (3.0, 1e3), (0.5, -1e3)])
+    def test_shift_and_scale_change_nothing(self, small, scale, shift):
+        expected = quick().fit(small).score(small)
+        X = scale * small + shift
+        autoencoder = quick().fit(X)
+        assert autoencoder.score(X) == pytest.approx(expected, abs=1e-4)
+        assert np.isfinite(autoencoder.transform(X)).all()
+        np.testing.assert_allclose(
+            np.linalg.norm(autoencoder.inverse_transform(autoencoder.transform(X)) - X) / abs(scale),
+            np.sqrt((1 - expected) * ((small - small.mean(axis=0)) ** 2).sum()),
+            rtol=0.05,
+        )
+
+    @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+    @pytest.mark.parametrize("output_activation", ["identity", "clip"])
+    @pytest.mark.parametrize("code", ["identity", "gaussian"])
+    def test_shift_and_scale_change_nothing_whatever_the_loss(self, small, loss, output_activation, code):
+        params = {"loss": loss, "output_activation": output_activation, "code": code, "max_epochs": 5}
+        X = small - small.mean(axis=0)
+        expected, scaled = quick(**params).fit(X), quick(**params).fit(2.0**90 * X)
+        np.testing.assert_array_equal(scaled.validation_scores_, expected.validation_scores_)
+        np.testing.assert_array_equal(scaled.loss_curve_, expected.loss_curve_)
+        assert scaled.score(2.0**90 * X) == expected.score(X)
+        moved = quick(**params).fit(3.0 * X - 7.0)
+        np.testing.assert_allclose(moved.validation_scores_, expected.validation_scores_, atol=1e-3)
+        assert moved.score(3.0 * X - 7.0) == pytest.approx(expected.score(X), abs=1e-3)
+
+    def test_shift_and_scale_of_the_numbers_of_a_table_change_nothing(self, table):
+        X, loss = table
+        expected = quick(loss=loss).fit(X)
+        X = X * np.where(expected._scaling.unscaled, 1, 2.0**20)
+        scaled = quick(loss=loss).fit(X)
+        np.testing.assert_array_equal(scaled.loss_curve_, expected.loss_curve_)
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    @pytest.mark.parametrize("code", ["identity", "relu"])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_score_is_r2_in_the_datas_units_whatever_the_loss(self, small, loss, code, dtype):
+        X = np.abs(small) / np.abs(small).sum(axis=1, keepdims=True)
+        self.assert_scores_are_of_the_reconstruction(quick(loss=loss, code=code).fit(X), X.astype(dtype))
+
+    @pytest.mark.parametrize("code", ["identity", "tanh", "gaussian"])
+    @pytest.mark.parametrize("hidden_layer_sizes", [(), (16,)])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_score_of_a_table_weighs_all_columns_in_their_own_units(self, table, code, hidden_layer_sizes, dtype):
+        X, loss = table
+        autoencoder = quick(loss=loss, code=code, hidden_layer_sizes=hidden_layer_sizes).fit(X)
+        self.assert_scores_are_of_the_reconstruction(autoencoder, X.astype(dtype))
+        reconstruction = autoencoder.inverse_transform(autoencoder.transform(X))
+        assert ((reconstruction[:, [0, 3, 4, 5]] > 0) & (reconstruction[:, [0, 3, 4, 5]] < 1)).all()
+        np.testing.assert_allclose(reconstruction[:, 3:6].sum(axis=1), 1)
+
+    @staticmethod
+    def assert_scores_are_of_the_reconstruction(autoencoder, X):
+        exact = X.astype(np.float64)
+        error = (exact - autoencoder.inverse_transform(autoencoder.transform(X))) ** 2
+        expected = 1 - error.sum() / ((exact - autoencoder.mean_) ** 2).sum()
+        tolerance = 1e-9 if X.dtype == np.float64 else 1e-4
+        assert autoencoder.score(X) == pytest.approx(expected, abs=tolerance)
+        found = autoencoder.reconstruction_error(X, per_feature=True)
+        np.testing.assert_allclose(found, error, atol=tolerance * error.max() + 1e-12)
+        assert autoencoder.explained_variance_ratio_.sum() == pytest.approx(max(expected, 0), abs=1e-4)
+
+    def test_validation_scores_of_a_table_are_in_the_datas_units(self, table):
+        X, loss = table
+        start = quick(loss=loss, max_epochs=0).fit(X)
+        (score,) = start.validation_scores_
+        valid = held_out_rows(len(X), 0.1, np.random.RandomState(0))
+        assert score == pytest.approx(start.score(X[valid]), abs=1e-5)
+
+    def test_components_of_a_table_are_in_the_datas_units(self, table):
+        X, loss = table
+        autoencoder = quick(loss=loss, hidden_layer_sizes=()).fit(X)
+        numbers = [1, 2, 6]
+        decoded = autoencoder.inverse_transform(np.eye(2)) - autoencoder.inverse_transform(np.zeros((1, 2)))
+        np.testing.assert_allclose(autoencoder.components_[:, numbers], decoded[:, numbers], rtol=1e-6)
+        np.testing.assert_allclose(autoencoder.components_ @ autoencoder.components_.T, np.eye(2), atol=1e-9)
+
+    def test_timestamps_keep_their_digits(self, small):
+        seconds = 1.7e9 + small[:, :1]
+        X = np.hstack([small, seconds])
+        autoencoder = quick(3, max_epochs=0).fit(X)
+        errors = autoencoder.reconstruction_error(X, per_feature=True)
+        assert errors[:, -1].mean() == pytest.approx(errors[:, 0].mean(), rel=0.01)
+
+
+class TestVariational:
+    @pytest.mark.parametrize("code", CODES)
+    def test_only_a_gaussian_code_has_a_bound_and_samples(self, code):
+        for estimator in (quick(code=code), quick(code=CODES[code]())):
+            assert hasattr(estimator, "sample") is hasattr(estimator, "elbo") is (code == "gaussian")
+        assert not hasattr(quick(code="nonsense"), "sample")
+
+    def test_samples_are_decoded_normal_numbers(self, small):
+        autoencoder = quick(3, code="gaussian", output_activation="clip").fit(small)
+        samples = autoencoder.sample(500, random_state=4)
+        assert samples.dtype == np.float64
+        assert samples.shape == (500, 8)
+        normal = np.random.RandomState(4).standard_normal((500, 3))
+        np.testing.assert_array_equal(samples, autoencoder.inverse_transform(normal))
+        np.testing.assert_array_equal(samples, autoencoder.sample(500, random_state=np.random.RandomState(4)))
+        assert not np.array_equal(samples, autoencoder.sample(500, random_state=5))
+        assert ((samples >= small.min(axis=0)) & (samples <= small.max(axis=0))).all()
+        assert autoencoder.sample().shape == (1, 8)
+
+    def test_the_bound_is_the_formula(self, small):
+        """With half the squared scale for the variance of an entry."""
+        autoencoder = quick(3, code="gaussian", hidden_layer_sizes=()).fit(small)
+        network, coordinates = autoencoder.module_.network, autoencoder._scaling
+        A, a = (part.detach().numpy().astype(float) for part in network.encoder_affine.parameters())
+        W, b = (part.detach().numpy().astype(float) for part in network.decoder_affine.parameters())
+        pre = (small - coordinates.offset) / coordinates.scale @ A.T + a
+        mean, variance = pre[:, :3], np.exp(pre[:, 3:])
+        generator = torch.Generator().manual_seed(int(np.random.RandomState(0).randint(np.iinfo(np.int32).max)))
+        noise = torch.empty(80, 3).double().normal_(generator=generator).numpy()
+        decoded = coordinates.offset + coordinates.scale * ((mean + np.sqrt(variance) * noise) @ W.T + b)
+        of_data = norm.logpdf(small, decoded, coordinates.scale * np.sqrt(0.5)).sum(axis=1)
+        divergence = (mean**2 + variance - 1 - np.log(variance)).sum(axis=1) / 2
+        bound = autoencoder.elbo(small, random_state=0)
+        assert bound == pytest.approx((of_data - divergence).mean(), rel=1e-9)
+        assert autoencoder.elbo(small, random_state=0) == bound != autoencoder.elbo(small, random_state=1)
+
+    def test_a_linear_one_ends_at_probabilistic_pca(self, small):
+        """The bound of Lucas et al. (2019): at the optimum it is the likelihood of the best model with that noise."""
+        training = {"early_stopping": False, "max_epochs": 150, "n_iter_no_change": 150, "lr": 1e-2}
+        autoencoder = quick(2, code="gaussian", hidden_layer_sizes=(), **training).fit(small)
+        noise = autoencoder._scaling.scale**2 / 2 * np.eye(8)
+        variances, axes = np.linalg.eigh(np.cov(small, rowvar=False, bias=True))
+        best = axes[:, -2:] * np.sqrt(np.maximum(variances[-2:] - noise[0, 0], 0))
+        likelihood = multivariate_normal(small.mean(axis=0), best @ best.T + noise).logpdf(small).mean()
+        centre, columns = autoencoder.inverse_transform(np.zeros((1, 2)))[0], autoencoder.components_.T
+        own = multivariate_normal(centre, columns @ columns.T + noise).logpdf(small).mean()
+        assert likelihood - 0.01 < own <= likelihood + 1e-9
+        bounds = [autoencoder.elbo(small, random_state=seed) for seed in range(100)]
+        assert np.mean(bounds) == pytest.approx(own, abs=5 * np.std(bounds) / 10 + 0.01)
+        start = quick(2, code="gaussian", hidden_layer_sizes=(), max_epochs=0).fit(small)
+        assert np.mean(bounds) > np.mean([start.elbo(small, random_state=seed) for seed in range(100)])
+
+    def test_the_bound_drops_no_units(self, small):
+        autoencoder = quick(3, code="gaussian", dropout=0.5).fit(small)
+        bound = autoencoder.elbo(small, random_state=0)
+        for module in (autoencoder.module_, autoencoder._fitted_model.module64):
+            module.dropout = 0.0
+        assert autoencoder.elbo(small, random_state=0) == bound
+
+    def test_the_bound_is_one_of_a_density_in_the_datas_units(self, small):
+        X = small - small.mean(axis=0)
+        bound = quick(code="gaussian").fit(X).elbo(X, random_state=0)
+        scaled = quick(code="gaussian").fit(1024 * X).elbo(1024 * X, random_state=0)
+        assert scaled == pytest.approx(bound - 8 * np.log(1024))
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_every_loss_has_a_bound_and_samples_in_its_range(self, small, loss):
+        X = np.abs(small) / np.abs(small).sum(axis=1, keepdims=True)
+        autoencoder = quick(code="gaussian", loss=loss).fit(X)
+        assert np.isfinite(autoencoder.elbo(X, random_state=0))
+        low, high = autoencoder.module_.output.data_range
+        samples = autoencoder.sample(50, random_state=0)
+        assert ((samples >= low) & (samples <= high)).all()

@@ -1,0 +1,441 @@
+"""A fit that was killed goes on to the same bits, and a file that is not its own is refused, never overwritten."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from checkpoint_processes import VARIANTS, bits, data, estimator
+from helpers import quick, reseal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
+from torch import nn
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._checkpoints import files
+from sklearn_ae._checkpoints.checkpoint import stable_repr
+from sklearn_ae._checkpoints.format import FORMAT, CheckpointState, decode_state, encode_state
+from sklearn_ae.codes import TopK
+from sklearn_ae.losses import Mixed
+from sklearn_ae.penalties import L1
+
+ROOT = Path(__file__).parents[2]
+
+
+class Died(Exception):
+    """Stands for a kill."""
+
+
+class Die(Callback):
+    """Raises in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == self.epoch and len(net.history[-1]["batches"]) == 2:
+            raise Died
+
+
+def die(model, X, epoch):
+    with pytest.raises(Died):
+        clone(model).set_params(callbacks=[Die(epoch)]).fit(X)
+
+
+def run_script(what, folder):
+    command = [sys.executable, str(ROOT / "tests" / "checkpoint_processes.py"), what, str(folder)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "fit.checkpoint"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork")
+@pytest.mark.parametrize("what", ["kill", "fill", "race"])
+def test_processes(what, tmp_path):
+    """Real kills at random moments, a full disk, two fits that start at one path at once."""
+    run_script(what, tmp_path)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_fit_that_died_ends_in_the_bits_of_one_that_did_not(name, path):
+    X = data(name)
+    model = estimator(name, checkpoint=path, resume=True)
+    for epoch in (1, 5, 9):
+        die(model, X, epoch)
+    assert bits(model.fit(X), X) == bits(estimator(name).fit(X), X)
+
+
+class Decoupled(nn.Module):
+    """A network with running statistics."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.down, self.norm = nn.Linear(n_features, n_components), nn.BatchNorm1d(n_components)
+        self.up = nn.Linear(n_components, n_features)
+        self.register_buffer("seen", torch.zeros(()), persistent=False)
+
+    def encode(self, x):
+        self.seen += self.training
+        return self.norm(self.down(x)) + 1e-6 * self.seen
+
+    def decode(self, h):
+        return self.up(h)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer": torch.optim.NAdam},
+        {"optimizer": torch.optim.ASGD},
+        {"optimizer": torch.optim.Rprop},
+        {"optimizer": torch.optim.LBFGS, "lr": 0.1},
+        {"module": Decoupled},
+        {"lr": 1e8, "optimizer": "sgd"},  # the rate is lowered
+        {"code": "gaussian", "early_stopping": False},
+        {"code": "winner_take_all", "penalty": "l1"},
+        {"n_components": "auto"},
+        {"n_iter_no_change": 1, "tol": 10.0},
+        {"max_epochs": 0},
+    ],
+    ids=lambda params: "-".join(f"{name}={getattr(value, '__name__', value)}" for name, value in params.items()),
+)
+def test_whatever_trains_goes_on(params, small, path):
+    model = quick(**{"max_epochs": 6} | params, checkpoint=path, resume=True)
+    expected = outcome(clone(model).set_params(checkpoint=None, resume=False), small)
+    for epoch in (2, 4):
+        try:
+            clone(model).set_params(callbacks=[Die(epoch)]).fit(small)
+        except (Died, ValueError):
+            continue
+    assert outcome(model, small) == expected
+
+
+def outcome(model, X):
+    """Return the bits of a fit, or why there are none."""
+    try:
+        model.fit(X)
+    except ValueError as error:
+        return str(error)
+    return [model.transform(X).tobytes(), model.loss_curve_.tobytes(), model.components_.tobytes(), model.n_iter_]
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(3)], ids=["None", "RandomState"])
+def test_stored_seed_and_rows_win(random_state, digits, path):
+    model = estimator("noise", checkpoint=path, resume=True, random_state=random_state)
+    die(model, digits[:300], 2)
+    saved = decode_state(path.read_bytes())
+    first = clone(model).fit(digits[:300])
+    path.write_bytes(encode_state(saved))
+    assert bits(model.fit(digits[:300]), digits) == bits(first, digits)
+    assert decode_state(path.read_bytes()).plain["seed"] == saved.plain["seed"]
+
+
+def test_a_finished_fit_ends_at_once(small, path):
+    model = quick(checkpoint=str(path)).fit(small)
+    content = path.read_bytes()
+    again = quick(checkpoint=path, resume=True).fit(small)
+    assert bits(again, small) == bits(model, small)
+    assert path.read_bytes() == content
+    again.net_.partial_fit(again._rows(again._table(small, reset=False), *_columns_and_device(again, small)))
+    assert len(again.net_.history) == 6  # a net trains on, and leaves the file alone
+    assert path.read_bytes() == content
+
+
+def _columns_and_device(model, X):
+    return model._table(X, reset=False).columns(None, allow_nan=False), torch.device("cpu")
+
+
+def test_without_resume_the_file_of_the_same_fit_is_replaced(small, path):
+    model = quick(checkpoint=path).fit(small)
+    assert bits(clone(model).fit(small), small) == bits(model, small)
+
+
+def test_the_progress_bar_counts_all_epochs(small, path, capsys):
+    model = quick(checkpoint=path, resume=True, verbose=1)
+    die(model, small, 3)
+    capsys.readouterr()
+    model.fit(small)
+    assert "3/3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": 0.1}, "lr is 0.003 there and 0.1 here"),
+        ({"code": TopK(1)}, r"code is 'identity' there and TopK\("),
+        ({"random_state": 1}, "random_state is 0 there and 1 here"),
+        ({"random_state": None}, "random_state is 0 there and 'not an int' here"),
+        ({"module": Decoupled}, "module is None there and Decoupled here"),
+        ({"max_epochs": 4}, "max_epochs"),
+    ],
+    ids=lambda value: "-".join(map(str, value.items())) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("resume", [False, True])
+def test_other_parameters_are_refused(changes, message, resume, small, path):
+    model = quick(checkpoint=path).fit(small)
+    content = path.read_bytes()
+    with pytest.raises(ValueError, match=f"fit.checkpoint.*other parameters.*{message}"):
+        model.set_params(resume=resume, **changes).fit(small)
+    assert path.read_bytes() == content
+    assert model.transform(small).shape == (80, 2)  # the earlier fit
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_other_data_is_refused(resume, small, path):
+    quick(checkpoint=path).fit(small)
+    content = path.read_bytes()
+    other = small.copy()
+    other[3, 4] += 1e-3
+    for X, what in [(small[:70], "shape"), (other, "other values"), (2 * small, "other values"), (small + 1, "other")]:
+        with pytest.raises(ValueError, match=f"other data.*{what}"):
+            quick(checkpoint=path, resume=resume).fit(X)
+    assert path.read_bytes() == content
+
+
+def test_what_bears_on_nothing_may_differ(small, path):
+    die(quick(checkpoint=path), small, 2)
+    model = quick(checkpoint=path, resume=True, verbose=0, warm_start=True, device="auto" if _cpu() else "cpu")
+    assert bits(model.fit(small), small) == bits(quick().fit(small), small)
+
+
+def _cpu():
+    return not torch.cuda.is_available()
+
+
+def test_a_search_with_one_path_is_refused(small, path):
+    search = GridSearchCV(quick(checkpoint=path), {"lr": [1e-3, 1e-2]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="clones in a search"):
+        search.fit(small)
+
+
+def test_texts_tell_what_differs_and_nothing_else():
+    assert stable_repr(L1(0.5)) == stable_repr(L1(np.float64(0.5))) != stable_repr(L1(0.25))
+    assert stable_repr([1, 2]) == stable_repr((1, 2)) == stable_repr(np.array([1, 2]))
+    assert stable_repr(TopK) == "TopK" != stable_repr(TopK(3))
+    torch_module = nn.Linear(2, 1)
+    text = stable_repr(torch_module)
+    with torch.no_grad():
+        torch_module.bias += 1
+    assert text != stable_repr(torch_module)
+    long = [("squared_error", list(range(n))) for n in (400, 401)]
+    assert stable_repr(Mixed([long[0]])) != stable_repr(Mixed([long[1]]))  # scikit-learn's own texts are cut short
+    assert stable_repr({"a": None}) == "{'a': None}"
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "flipped"])
+def test_a_damaged_file_gives_way_to_the_one_before(damage, digits, path):
+    X = digits[:300]
+    model = estimator("noise", checkpoint=path, resume=True)
+    die(model, X, 5)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    path.write_bytes({"empty": b"", "truncated": content[:middle], "flipped": flipped}[damage])
+    with pytest.warns(UserWarning, match=r"damaged.*\.previous"):
+        model.fit(X)
+    assert bits(model, X) == bits(estimator("noise").fit(X), X)
+
+
+def test_a_damaged_file_never_takes_the_place_of_the_good_one(small, path, monkeypatch):
+    model = quick(checkpoint=path, resume=True, max_epochs=5)
+    die(model, small, 4)
+    path.write_bytes(path.read_bytes()[:-1])
+    previous = files.previous_of(path)
+    good = previous.read_bytes()
+    with pytest.warns(UserWarning, match="damaged"):
+        die(model, small, 3)  # before anything was written
+    monkeypatch.setattr(files.os, "replace", _dies)
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(Died):
+        model.fit(small)
+    assert previous.read_bytes() == good
+
+
+def _dies(*args):
+    raise Died
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_damage_without_a_good_file_is_refused(resume, small, path):
+    quick(checkpoint=path).fit(small)
+    for file in (path, files.previous_of(path)):
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"fit.checkpoint' is refused.*damaged.*So is.*delete"):
+        quick(checkpoint=path, resume=resume).fit(small)
+    files.previous_of(path).unlink()
+    with pytest.raises(ValueError, match=r"fit.checkpoint' is refused.*damaged.*delete"):
+        quick(checkpoint=path, resume=resume).fit(small)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["fit.checkpoint", "fit.checkpoint.previous"])
+def test_a_foreign_file_is_never_overwritten(name, resume, small, path):
+    foreign = path.with_name(name)
+    foreign.write_bytes(b"my thesis")
+    with pytest.raises(ValueError, match=f"{name}.* no checkpoint of sklearn-ae"):
+        quick(checkpoint=path, resume=resume).fit(small)
+    assert foreign.read_bytes() == b"my thesis"
+
+
+def test_a_newer_format_is_refused_by_name(small, path):
+    quick(checkpoint=path).fit(small)
+    path.write_bytes(reseal(path.read_bytes(), version=FORMAT + 1))
+    with pytest.raises(ValueError, match=f"format {FORMAT + 1}, of a newer sklearn-ae; this one reads format {FORMAT}"):
+        quick(checkpoint=path, resume=True).fit(small)
+
+
+def test_a_file_of_another_network_or_device_is_refused(small, path):
+    quick(checkpoint=path).fit(small)
+    plain, arrays = decode_state(path.read_bytes())
+    path.write_bytes(encode_state(CheckpointState(plain | {"device": "cuda"}, arrays)))
+    with pytest.raises(ValueError, match="written in training on device 'cuda'"):
+        quick(checkpoint=path, resume=True).fit(small)
+    weights = next(name for name in arrays if name.startswith("best/"))
+    path.write_bytes(encode_state(CheckpointState(plain, arrays | {weights: np.zeros((3, 3), np.float32)})))
+    with pytest.raises(ValueError, match="does not fit the network"):
+        quick(checkpoint=path, resume=True).fit(small)
+
+
+def test_resume_needs_a_file_and_a_start_of_its_own(small, path):
+    with pytest.raises(ValueError, match="checkpoint=None"):
+        quick(resume=True).fit(small)
+    model = quick(checkpoint=path, warm_start=True).fit(small)
+    with pytest.raises(ValueError, match="warm_start=True"):
+        model.fit(small)
+    with pytest.raises(ValueError, match="make it first"):
+        quick(checkpoint=path / "no" / "folder").fit(small)
+
+
+@pytest.mark.parametrize(("name", "value"), [("checkpoint", 3), ("resume", "yes")])
+def test_parameters_are_checked(name, value, small):
+    with pytest.raises(ValueError, match=f"'{name}' parameter"):
+        quick(**{name: value}).fit(small)
+
+
+def test_parameters_are_cloned(path):
+    params = clone(AutoencoderTransformer(checkpoint=path, resume=True)).get_params()
+    assert (params["checkpoint"], params["resume"]) == (path, True)
+
+
+def test_without_links_files_are_copied_and_renamed(small, path, monkeypatch):
+    def no_links(*args):
+        raise PermissionError
+
+    monkeypatch.setattr(files.os, "link", no_links)
+    model = quick(checkpoint=path, resume=True)
+    die(model, small, 3)
+    assert decode_state(files.previous_of(path).read_bytes()).plain["history"][0]["epoch"] == 1
+    assert bits(model.fit(small), small) == bits(quick().fit(small), small)
+    with pytest.raises(FileExistsError):
+        files.create(path, b"")
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.previous"]
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_the_start(small, path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    model = quick(checkpoint=path)
+    with pytest.raises(OSError, match=r"could not be written \(No space left on device\).*fit.checkpoint"):
+        model.fit(small)
+    assert (model.n_iter_, model.best_epoch_) == (0, 0)
+    assert bits_of_start(model, small) == bits_of_start(quick(max_epochs=0).fit(small), small)
+    assert list(path.parent.iterdir()) == []
+
+
+def bits_of_start(model, X):
+    return model.transform(X).tobytes(), model.components_.tobytes()
+
+
+def test_an_optimizer_that_cannot_be_kept_is_refused_by_name(small, path):
+    class Odd(torch.optim.SGD):
+        def step(self, closure=None):
+            loss = super().step(closure)
+            self.state[self.param_groups[0]["params"][0]]["note"] = "text"
+            return loss
+
+    with pytest.raises(ValueError, match=r"optimizer's state has a str \(optimizer/0/note\)"):
+        quick(optimizer=Odd, checkpoint=path).fit(small)
+
+
+def test_what_kills_left_behind_is_removed_when_it_is_old(small, path):
+    old, new = (path.with_name(f"{path.name}.{name}.tmp") for name in ("old", "new"))
+    for file in (old, new):
+        file.write_bytes(b"partial")
+    os.utime(old, (0, 0))
+    quick(checkpoint=path).fit(small)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_the_global_generator_is_left_alone(small, path):
+    before = torch.get_rng_state()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick(checkpoint=path).fit(small)
+        quick(checkpoint=path, resume=True).fit(small)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_marks_of_the_best_epochs_are_those_of_a_fit_in_peace(small, path):
+    params, marks = {"max_epochs": 8, "lr": 0.3}, ("train_loss_best", "valid_loss_best")
+    expected = quick(**params).fit(small).net_.history[:, marks]
+    model = quick(**params, checkpoint=path, resume=True)
+    die(model, small, 1 + next(i for i, (train, _) in enumerate(expected) if not train))
+    assert model.fit(small).net_.history[:, marks] == expected
+
+
+class Precise(torch.optim.Optimizer):
+    """Momentum in float64."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure):
+        with torch.enable_grad():
+            loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                state = self.state[param]
+                state["mean"] = 0.9 * state.get("mean", 0.0) + param.grad.double() / 3
+                param.data.sub_((group["lr"] * state["mean"]).float())
+        return loss
+
+
+def test_the_precision_of_an_optimizer_is_kept(path):
+    X = np.random.default_rng(0).normal(size=(60, 8))
+    params = {"optimizer": Precise, "lr": 0.01, "max_epochs": 8}
+    model = quick(**params, checkpoint=path, resume=True)
+    die(model, X, 4)
+    np.testing.assert_array_equal(model.fit(X).loss_curve_, quick(**params).fit(X).loss_curve_)
+
+
+def test_a_path_is_that_of_the_start_of_the_fit(small, path, monkeypatch):
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(path.parent)
+
+    class Move(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            monkeypatch.chdir(elsewhere)
+
+    quick(checkpoint=path.name, callbacks=[Move()]).fit(small)
+    assert path.exists()
+    assert os.listdir(elsewhere) == []
+
+
+@pytest.mark.parametrize("make", [os.mkdir, *([os.mkfifo] if hasattr(os, "mkfifo") else [])])
+def test_what_is_no_regular_file_is_refused(make, small, path):
+    make(path)
+    with pytest.raises(ValueError, match="is no regular file"):
+        quick(checkpoint=path).fit(small)

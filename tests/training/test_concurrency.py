@@ -1,0 +1,152 @@
+"""Threads and processes change nothing: the same bits as a serial run, and no worker hangs.
+
+Test processes have one thread, and a fork from one would prove little: what forks runs in a process with two.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import quick
+from joblib import parallel_config
+from process_script import WAYS
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._utils import threads
+
+ROOT = Path(__file__).resolve().parents[2]
+N_THREADS = 16
+
+
+class Drawing(nn.Module):
+    """A network of the user's own, whose layers draw their weights from torch's global generator."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encode = nn.Sequential(nn.Linear(n_features, 8), nn.Tanh(), nn.Linear(8, n_components))
+        self.decode = nn.Linear(n_components, n_features)
+
+
+def in_threads(function, arguments) -> list:
+    with ThreadPoolExecutor(N_THREADS) as threads:
+        return list(threads.map(function, arguments))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_transform_as_one(dtype, digits):
+    model = quick(8, code="relu").fit(digits)
+    parts = np.array_split(digits.astype(dtype), 4 * N_THREADS)
+
+    def everything(X) -> list:
+        codes = model.transform(X)
+        return [codes, model.inverse_transform(codes), model.score_samples(X)]
+
+    for serial, made in zip(map(everything, parts), in_threads(everything, parts), strict=True):
+        for one, other in zip(serial, made, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+SETTINGS = [
+    {},
+    {"code": "gaussian"},
+    {"dropout": 0.3, "corruption": 0.2},
+    {"ordered": True},
+    {"module": Drawing},
+    {"penalty": "contractive", "code": "sigmoid"},
+]
+
+
+def test_threads_fit_as_one(digits):
+    """Each with its own generators, whatever the others draw; torch's global one stays where it is."""
+    models = [quick(4, random_state=seed, **settings) for seed in range(4) for settings in SETTINGS]
+    before = torch.get_rng_state()
+
+    def codes(model) -> np.ndarray:
+        return clone(model).fit(digits[:300]).transform(digits)
+
+    for serial, made in zip([codes(model) for model in models], in_threads(codes, models), strict=True):
+        np.testing.assert_array_equal(serial, made)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_one_estimator_transforms_while_another_fits(digits):
+    model = quick(8).fit(digits)
+    serial = model.transform(digits)
+
+    def work(i: int) -> np.ndarray:
+        if i % 2:
+            quick(4, random_state=i).fit(digits[:300])
+        return model.transform(digits)
+
+    for made in in_threads(work, range(2 * N_THREADS)):
+        np.testing.assert_array_equal(made, serial)
+
+
+def test_a_search_in_threads_scores_as_a_serial_one(digits):
+    search = GridSearchCV(quick(), {"n_components": [2, 4], "code": ["identity", "relu"]}, cv=2)
+    with parallel_config(backend="threading"):
+        scores = [
+            clone(search).set_params(n_jobs=n_jobs).fit(digits[:200]).cv_results_["mean_test_score"]
+            for n_jobs in (1, N_THREADS)
+        ]
+    np.testing.assert_array_equal(*scores)
+
+
+def run_processes(way: str, n_rows: int, **variables: str) -> tuple[list[str], list[str]]:
+    """Return the digests of a serial run and of workers."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    inherited = {name: value for name, value in os.environ.items() if name != "MKL_NUM_THREADS"}
+    environment = inherited | {"PYTHONPATH": path, "OMP_NUM_THREADS": "2"} | variables
+    command = [sys.executable, str(ROOT / "tests" / "process_script.py"), way, str(n_rows)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=550)
+    assert done.returncode == 0, done.stderr
+    serial, made = (line.split() for line in done.stdout.splitlines())
+    assert len(made) == 2, done.stderr
+    return serial, made
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+
+
+@needs_fork
+@pytest.mark.parametrize("variables", [{}, {"MKL_NUM_THREADS": "2"}], ids=["plain", "MKL"])
+def test_a_forked_process_works_as_a_serial_one(variables):
+    """It hung before: OpenMP's threads do not survive a fork, and MKL takes its own variable for an order."""
+    serial, made = run_processes("os.fork", 1500, **variables)
+    assert made == serial
+
+
+@needs_fork
+@pytest.mark.slow
+@pytest.mark.parametrize("n_rows", [1500, 60_000])
+@pytest.mark.parametrize("way", WAYS)
+def test_processes_work_as_a_serial_one(way, n_rows):
+    serial, made = run_processes(way, n_rows)
+    assert made == serial
+
+
+def test_the_package_never_sets_the_number_of_torchs_threads():
+    named = {"set_num_threads", "set_num_interop_threads"}
+    for file in (ROOT / "sklearn_ae").rglob("*.py"):
+        nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        assert not named & {node.attr for node in nodes if isinstance(node, ast.Attribute)}, file.name
+
+
+def test_a_process_that_is_no_fork_keeps_its_threads(monkeypatch):
+    """The limit is for forks alone, and ends with the call."""
+    seen = []
+    for forked in (False, True):
+        monkeypatch.setattr(threads, "_forked", forked)
+        monkeypatch.setattr(threads, "one_thread", lambda: seen.append("limited") or nullcontext())
+        AutoencoderTransformer(1, max_epochs=0).fit(np.eye(4)).transform(np.eye(4))
+        assert len(seen) == (2 if forked else 0)

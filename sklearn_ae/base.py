@@ -37,15 +37,46 @@ class Step(NamedTuple):
     observed: Tensor | None = None  # (n, d), which entries of the target are known; None for all
 
 
+class DataBounds(NamedTuple):
+    """Landmarks of the data in the network's coordinates, which a corruption is called with.
+
+    Parameters
+    ----------
+    zero : torch.Tensor of shape (n_features,)
+        The data's zero.
+    low : torch.Tensor of shape (n_features,)
+        The least entry of each column of the training data.
+    high : torch.Tensor of shape (n_features,)
+        The greatest.
+    spread : float
+        Root mean square of all entries about their columns' means, 1 unless all columns stay as they are. Where only
+        some do, it is that of the others.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.base import DataBounds
+    >>> from sklearn_ae.corruptions import Masking
+    >>> x = torch.ones(2, 3)
+    >>> frame = Frame(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
+    >>> Masking(0.5)(x, bounds, torch.Generator().manual_seed(0)).unique()
+    tensor([-1.,  1.])
+    """
+
+    zero: Tensor  # (d,), the data's zero
+    low: Tensor  # (d,), the least entry of each column
+    high: Tensor  # (d,), the greatest
+    spread: float  # root mean square of all entries about their columns' means
+
+
 class CheckContext(NamedTuple):
     """What a member may check itself against before training.
 
     Examples
     --------
-    >>> from sklearn_ae.base import Setting
+    >>> from sklearn_ae.base import CheckContext
     >>> from sklearn_ae.codes import TopK
-    >>> setting = Setting(64, 16, code_range=(-1.0, 1.0), tied_weights=False, affine_path=True)
-    >>> TopK(k=10).check(setting)
+    >>> TopK(k=10).check(CheckContext(64, 16, code_range=(-1.0, 1.0), tied_weights=False, affine_path=True))
     """
 
     n_features: int
@@ -101,35 +132,3 @@ def member(value: Any, registry: dict[str, Any]) -> Any:
     if value not in registry:
         raise ValueError(f"{value!r} is not a short name; choose one of {sorted(registry)}.")
     return registry[value]()
-
-
-class DataBounds(NamedTuple):
-    """Landmarks of the data in the network's coordinates, which a corruption is called with.
-
-    Parameters
-    ----------
-    zero : torch.Tensor of shape (n_features,)
-        The data's zero.
-    low : torch.Tensor of shape (n_features,)
-        The least entry of each column of the training data.
-    high : torch.Tensor of shape (n_features,)
-        The greatest.
-    spread : float
-        Root mean square of all entries about their columns' means, 1 unless all columns stay as they are. Where only
-        some do, it is that of the others.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_ae.base import Frame
-    >>> from sklearn_ae.corruptions import Masking
-    >>> x = torch.ones(2, 3)
-    >>> frame = Frame(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
-    >>> Masking(0.5)(x, frame, torch.Generator().manual_seed(0)).unique()
-    tensor([-1.,  1.])
-    """
-
-    zero: Tensor  # (d,), the data's zero
-    low: Tensor  # (d,), the least entry of each column
-    high: Tensor  # (d,), the greatest
-    spread: float  # root mean square of all entries about their columns' means

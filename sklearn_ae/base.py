@@ -58,7 +58,7 @@ class DataBounds(NamedTuple):
     >>> from sklearn_ae.base import DataBounds
     >>> from sklearn_ae.corruptions import Masking
     >>> x = torch.ones(2, 3)
-    >>> frame = Frame(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
+    >>> bounds = DataBounds(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
     >>> Masking(0.5)(x, bounds, torch.Generator().manual_seed(0)).unique()
     tensor([-1.,  1.])
     """

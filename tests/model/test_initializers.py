@@ -53,7 +53,7 @@ def lanczos(monkeypatch):
     """Leave no other way to the axes than Lanczos' iteration."""
     monkeypatch.setattr(axes_module, "DENSE_LIMIT", 4)
     for other in ("_mean_and_scatter", "_axes_by_gram"):
-        monkeypatch.delattr(principal_axes, other)
+        monkeypatch.delattr(axes_module, other)
 
 
 def data(n: int, d: int, rank: int) -> torch.Tensor:

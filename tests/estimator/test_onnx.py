@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from functools import partial
+from itertools import combinations, product
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import onnxruntime
 import pytest
 import skl2onnx
 import torch
-from helpers import quick
+from helpers import covering, quick
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -81,9 +82,20 @@ def groups(shares) -> np.ndarray:
     return X
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("code", CODES)
+COMBINATIONS = list(product(CODES, ACTIVATIONS, OUTPUTS))
+PAIRWISE = covering(COMBINATIONS)
+
+
+def test_the_combinations_cover_all_pairs():
+    for i, j in combinations(range(3), 2):
+        assert {(c[i], c[j]) for c in PAIRWISE} == {(c[i], c[j]) for c in COMBINATIONS}
+    assert len(PAIRWISE) < len(COMBINATIONS) / 4
+
+
+@pytest.mark.parametrize(
+    ("code", "activation", "output"),
+    PAIRWISE + [pytest.param(*c, marks=pytest.mark.slow) for c in COMBINATIONS if c not in PAIRWISE],
+)
 def test_every_code_activation_and_output_agrees(code, activation, output, shares, groups):
     X = groups if output == "by_columns" else shares
     estimator = quick(3, code=code, activation=activation, hidden_layer_sizes=(6, 5), **OUTPUTS[output]).fit(X)

@@ -324,6 +324,10 @@ def test_a_model_for_another_opset(opset, small):
     assert_same(run(model, x), estimator.transform(x), 1e-5)
 
 
-def test_importing_the_package_imports_no_onnx():
-    script = "import sys, sklearn_ae, sklearn_ae.onnx; sys.exit(any('onnx' in m.split('.')[0] for m in sys.modules))"
+def test_importing_the_package_imports_neither_onnx_nor_matplotlib():
+    script = """
+import sys
+import sklearn_ae.model_selection, sklearn_ae.onnx, sklearn_ae.plotting
+assert not {"matplotlib", "mpl_toolkits", "onnx", "skl2onnx"} & {module.split(".")[0] for module in sys.modules}
+"""
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -47,15 +47,15 @@ dist: $(STAMP) ## build the source distribution and the wheel into dist/, and ch
 test-dist: dist ## use the wheel in an empty environment
 	@$(PY) tests/try_wheel.py
 
-bench: $(STAMP) ## measure speed and memory beside a hand-written loop, skorch, MLPRegressor and PCA
+bench: $(STAMP) ## compare speed and memory with a hand-written loop, skorch, MLPRegressor and PCA
 	@$(PY) -m benchmarks.bench_speed
 
-bench-floor: $(STAMP) ## measure steps beside the least that they need, and growth; tables go to benchmarks/results/
+bench-floor: $(STAMP) ## compare steps with the minimum that they need, and measure growth; tables go to benchmarks/results/
 	@for table in steps profile growth; do \
 	  echo "$$table"; $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$table.md" || exit 1; \
 	done
 
-bench-peers: $(PEERS_STAMP) ## measure seconds to a given quality beside what users would pick instead, in .venv-peers
+bench-peers: $(PEERS_STAMP) ## compare the seconds to a given quality with other packages, in .venv-peers
 	@.venv-peers/bin/python -m benchmarks.peers > benchmarks/results/peers.md
 
 bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
@@ -86,7 +86,7 @@ docs-fast: $(DOCS_STAMP) ## build the site without running the examples, and che
 	@$(SPHINX) --define plot_gallery=0 docs docs/_build/html
 	@$(PY) docs/check_site.py docs/_build/html
 
-clean: ## remove what the other targets made, .venv excepted
+clean: ## remove the files that other targets made, except .venv
 	@rm -rf build dist output docs/_build docs/api/backreferences docs/api/generated docs/auto_examples .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
 
@@ -99,7 +99,7 @@ $(PEERS_STAMP): $(STAMP) benchmarks/peers/constraints.txt
 	  --ignore-requires-python encdr  # which asks for Python 3.12, and runs on 3.11
 	@touch $@
 
-# The first interpreter that runs and is new enough: names of absent versions may be on the path as well.
+# The first interpreter that runs and is new enough: the path may name versions that are not installed.
 # An environment whose interpreter is older or gone, or that has no pip, is replaced.
 $(STAMP): constraints.txt pyproject.toml
 	@new_enough() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \

@@ -31,12 +31,12 @@ myst_heading_anchors = 3
 html_math_renderer = "formulas"
 
 autosummary_generate = True
-autodoc_typehints = "none"  # docstrings tell the types
+autodoc_typehints = "none"  # docstrings give the types
 autodoc_member_order = "bysource"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template lists them
 nitpicky = True
-nitpick_ignore_regex = [(r"py:\w+", r"(functools|sklearn|skorch|torch)\..*")]  # their places are on the network
+nitpick_ignore_regex = [(r"py:\w+", r"(functools|sklearn|skorch|torch)\..*")]  # documented on other sites
 
 
 def has_mnist() -> bool:
@@ -57,19 +57,19 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "inspect_global_variables": False,
     "show_memory": False,
-    "write_computation_times": False,  # a page that loads scripts from elsewhere
+    "write_computation_times": False,  # a page that loads scripts from other sites
     "show_signature": False,
     "parallel": 2,
 }
 
 
 def skip_requests(app, what, name, obj, skip, options):
-    """Skip what scikit-learn adds to every estimator for the routing of metadata."""
+    """Skip the methods that scikit-learn adds to every estimator for metadata routing."""
     return skip or name == "get_metadata_routing" or (name.startswith("set_") and name.endswith("_request"))
 
 
 def drop_citations(app, doctree):
-    """Drop references to the literature from summaries, which stand far from the list of them."""
+    """Drop citations from summaries: the list of references is on another page."""
     if app.env.docname == "api/index":
         for reference in list(
             doctree.findall(lambda node: isinstance(node, nodes.Element) and node.get("refdomain") == "citation")

@@ -3,7 +3,7 @@
 import os
 import sys
 
-# Read when numpy and torch are first imported, which nothing has done yet.
+# NumPy and torch read these when they are first imported, which is below.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 os.environ["MPLBACKEND"] = "Agg"
@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Hold that tests start with one thread, and that the package never changes the number."""
+    """Check that tests start with one thread and that the package never changes the number."""
     assert torch.get_num_threads() == 1
     yield
     assert torch.get_num_threads() == 1
@@ -32,7 +32,7 @@ def _read_only(X) -> np.ndarray:
 
 @pytest.fixture
 def close_figures():
-    """Close what a test has drawn."""
+    """Close the figures of a test."""
     yield
     import matplotlib.pyplot as plt
 
@@ -56,14 +56,14 @@ def digits() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def small() -> np.ndarray:
-    """Return 80 rows of three informative directions in eight columns."""
+    """Return 80 samples of eight features with three informative directions."""
     rng = np.random.default_rng(0)
     return _read_only(rng.normal(size=(80, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(80, 8)) + 5.0)
 
 
 @pytest.fixture(scope="session")
 def seven_data_sets(digits) -> dict[str, np.ndarray]:
-    """Return the data sets that promises about quality are held on, standardised but digits."""
+    """Return the data sets on which promises about quality are tested, all standardised except digits."""
     raw = {
         "wine": datasets.load_wine().data,
         "cancer": datasets.load_breast_cancer().data,

@@ -1,7 +1,7 @@
-"""Install the wheel in dist/ into an empty environment and use it there: `make test-dist`.
+"""Check the wheel in dist/, install it into an empty environment and use it there: `make test-dist`.
 
-The environment, build/wheel/, gets what the wheel depends on and nothing else: no matplotlib, no pandas. torch is that
-of constraints.txt. mypy, which stays outside, then checks a user's script against the wheel's types.
+The environment, build/wheel/, gets only the wheel's dependencies: no matplotlib, no pandas. torch is that of
+constraints.txt. mypy, which stays outside, then checks a user's script against the wheel's types.
 """
 
 import subprocess
@@ -55,14 +55,16 @@ print("The wheel works")
 
 
 def check_contents(wheel: Path, source: Path) -> None:
-    """Check what is in the wheel and in the source distribution."""
+    """Check the files of the wheel, which holds every file of the package, and of the source distribution."""
     with ZipFile(wheel) as files:
-        folders = {name.split("/")[0] for name in files.namelist()}
+        names = set(files.namelist())
     with tarfile.open(source) as files:
         top = {name.split("/")[1] for name in files.getnames() if "/" in name}
     print(f"{wheel.name}: {wheel.stat().st_size / 1000:.0f} kB; {source.name}: {source.stat().st_size / 1000:.0f} kB")
     assert wheel.stat().st_size < MOST_BYTES, f"The wheel has {wheel.stat().st_size} bytes"
-    assert {f.split("-")[0] for f in folders} == {"sklearn_ae"}, folders
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"sklearn_ae"}, names
+    missing = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sklearn_ae").rglob("*.py")} - names
+    assert not missing, missing
     assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "sklearn_ae"} <= top, top
     assert not top & LEFT_OUT, top & LEFT_OUT
 

@@ -153,9 +153,9 @@ def test_every_page_is_reached():
         ('<a href="https://example.org/">x</a>', None),
         ('<link rel="canonical" href="https://example.org/">', None),
         ('<a href="gone.html">x</a>', "index.html links to gone.html, which does not exist"),
-        ('<a href="other.html#gone">x</a>', "index.html links to other.html#gone, a place that does not exist"),
+        ('<a href="other.html#gone">x</a>', "index.html links to other.html#gone, an anchor that does not exist"),
         ('<script src="https://example.org/x.js">', "index.html loads https://example.org/x.js"),
-        ('<span class="problematic">x_</span>', "index.html has markup that was not understood"),
+        ('<span class="problematic">x_</span>', "index.html has markup that docutils could not parse"),
     ],
 )
 def test_a_site_is_checked(page, complaint, tmp_path):

@@ -23,7 +23,7 @@ EXAMPLES = ROOT / "examples"
 
 
 def run(script, folder):
-    """Run an example in a folder, with warnings as errors, and return what it prints."""
+    """Run an example in a folder, with warnings as errors, and return its output."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-W", "error", EXAMPLES / script]
     environment = os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}

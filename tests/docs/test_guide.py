@@ -6,7 +6,7 @@ import pytest
 from helpers import run_blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
-#: They have no Python blocks, or, as extending, a test file of their own.
+#: These have no Python blocks or, like extending, their own test file.
 OTHERS = {"benchmarks", "changelog", "extending", "literature", "guide/index"}
 PAGES = sorted(
     page
@@ -20,7 +20,7 @@ PAGES = sorted(
 def test_page_runs(page):
     if page.stem == "callbacks":
         pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9 has no callbacks")
-    assert len(run_blocks(page)) > 2  # names beside __name__ and __builtins__: a page without blocks would pass as well
+    assert len(run_blocks(page)) > 2  # more than __name__ and __builtins__: the page has blocks
 
 
 def test_blocks_share_a_namespace_and_errors_have_the_lines_of_the_page(tmp_path):

@@ -1,4 +1,4 @@
-"""What is said of the package in several files is the same everywhere."""
+"""Files that state the same facts about the package agree."""
 
 import re
 import tomllib
@@ -28,7 +28,7 @@ def test_one_version_everywhere():
     assert f"## {sklearn_ae.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_the_recipe_asks_for_what_the_wheel_asks_for():
+def test_the_recipe_requires_what_the_wheel_requires():
     expected = {"python": PROJECT["requires-python"]} | dict(map(split, PROJECT["dependencies"]))
     assert dict(map(split, RECIPE["requirements"]["run"])) == expected
     assert RECIPE["about"]["summary"] == PROJECT["description"]

@@ -1,4 +1,4 @@
-"""What AutoencoderTransformer promises: PCA at the start, better afterwards, canonical codes, reproducible."""
+"""AutoencoderTransformer starts as PCA, improves on it, has canonical codes and is reproducible."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ NAMES = ["digits", "wine", "cancer", "diabetes", "iris", "swiss roll", "S curve"
 
 
 def linear(n_components, n_rows, seed=0, **params):
-    """Return a linear autoencoder from a random start: 2,000 steps, decaying linearly from 3e-2."""
+    """Return a linear autoencoder, initialized at random: 2,000 steps, learning rate falling linearly from 3e-2."""
     epochs = -(-2000 // -(-n_rows // 64))
     decay = LRScheduler(LambdaLR, lr_lambda=lambda epoch: 1 - epoch / epochs)
     return AutoencoderTransformer(
@@ -87,7 +87,7 @@ class TestPCA:
         first, second = (linear(3, len(digits), seed).fit(digits).components_ for seed in (0, 1))
         np.testing.assert_allclose(first, second, atol=0.02)
 
-    def test_no_worse_than_the_start_on_the_validation_rows(self, seven_data_sets):
+    def test_no_worse_than_the_start_on_the_validation_set(self, seven_data_sets):
         for name in ("iris", "wine", "diabetes"):
             X = seven_data_sets[name]
             autoencoder = quick(2, max_epochs=30).fit(X)
@@ -236,7 +236,7 @@ class TestInput:
 
 
 class Interrupt(Callback):
-    """Breaks training off as Ctrl-C does, in a given epoch."""
+    """Interrupts training in a given epoch, as Ctrl-C does."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -260,7 +260,7 @@ class TestFaults:
         with warnings.catch_warnings(), pytest.raises(ValueError, match=r"stopped being finite.*Lower lr"):
             quick(lr=1e30, optimizer="sgd", max_epochs=20).fit(small)
 
-    def test_a_loss_that_recovers_with_a_tenth_of_the_rate_is_none(self, small):
+    def test_a_loss_that_recovers_with_a_tenth_of_the_rate_is_no_error(self, small):
         class Spoil(Callback):
             spoilt = False
 
@@ -278,7 +278,7 @@ class TestFaults:
 
 class TestReproducible:
     def test_same_seed_same_bits_whatever_else_draws(self, small):
-        """The global generators, numpy's legacy one too, neither matter nor move."""
+        """Global generators, including NumPy's legacy one, have no effect and do not change."""
         first = quick(dropout=0.2).fit(small).transform(small)
         torch.manual_seed(7)
         np.random.seed(7)  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""ONNX models compute what transform and inverse_transform do, and what has no translation is refused by name."""
+"""ONNX models compute the same as transform and inverse_transform; an error names parts without a translation."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ from sklearn_ae.onnx import decoder_to_onnx, encoder_to_onnx, register_with_skl2
 
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 IN_FLOAT32 = {"Conv", "Erf", "Softplus"}  # operators that onnxruntime does not have in float64
-OUTPUTS = {  # what makes each output activation of the estimator
+OUTPUTS = {  # the settings that give each output activation
     "identity": {"output_activation": "identity"},
     "clip": {"output_activation": "clip"},
     "sigmoid": {"loss": "log_loss"},
@@ -38,7 +38,7 @@ OUTPUTS = {  # what makes each output activation of the estimator
 
 
 def run(model, x) -> np.ndarray:
-    """Return what onnxruntime makes of an array."""
+    """Run a model on an array in onnxruntime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # its warning that this machine has no GPU goes to stderr
@@ -53,7 +53,7 @@ def assert_same(computed, expected, tolerance):
 
 
 def assert_same_as_estimator(estimator, X):
-    """Compare both halves, in both precisions, for many rows, one and none."""
+    """Compare encoder and decoder, in both precisions, for many samples, one and none."""
     for dtype, tolerance in TOLERANCES.items():
         encoder, decoder = encoder_to_onnx(estimator, dtype=dtype), decoder_to_onnx(estimator, dtype=dtype)
         x = np.asarray(X, dtype)
@@ -67,17 +67,17 @@ def assert_same_as_estimator(estimator, X):
 
 
 @pytest.fixture(scope="module")
-def shares() -> np.ndarray:
-    """Return 60 rows of eight columns that every loss can take: shares that sum to 1, in groups too."""
+def fractions() -> np.ndarray:
+    """Return 60 samples of eight features that every loss accepts: fractions that sum to 1."""
     rng = np.random.default_rng(0)
     X = rng.random((60, 8)) ** 4
     return X / X.sum(axis=1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
-def groups(shares) -> np.ndarray:
-    """Return rows whose columns 1 to 3 sum to 1 as well."""
-    X = np.array(shares)
+def groups(fractions) -> np.ndarray:
+    """Return samples whose features 1 to 3 sum to 1 as well."""
+    X = np.array(fractions)
     X[:, 1:4] /= X[:, 1:4].sum(axis=1, keepdims=True)
     return X
 
@@ -96,16 +96,16 @@ def test_the_combinations_cover_all_pairs():
     ("code", "activation", "output"),
     PAIRWISE + [pytest.param(*c, marks=pytest.mark.slow) for c in COMBINATIONS if c not in PAIRWISE],
 )
-def test_every_code_activation_and_output_agrees(code, activation, output, shares, groups):
-    X = groups if output == "by_columns" else shares
+def test_every_code_activation_and_output_agrees(code, activation, output, fractions, groups):
+    X = groups if output == "by_columns" else fractions
     estimator = quick(3, code=code, activation=activation, hidden_layer_sizes=(6, 5), **OUTPUTS[output]).fit(X)
     assert_same_as_estimator(estimator, X)
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("code", CODES)
-def test_every_code_and_output_agrees_without_hidden_layers_and_tied(code, output, shares, groups):
-    X = groups if output == "by_columns" else shares
+def test_every_code_and_output_agrees_without_hidden_layers_and_tied(code, output, fractions, groups):
+    X = groups if output == "by_columns" else fractions
     estimator = quick(3, code=code, hidden_layer_sizes=(), tied_weights=True, **OUTPUTS[output]).fit(X)
     assert_same_as_estimator(estimator, X)
 
@@ -117,7 +117,7 @@ def test_ordered_and_truncated_codes_agree(code, small):
     assert_same_as_estimator(estimator.truncate(2), small)
 
 
-def test_units_chosen_by_fit_agree(small):
+def test_a_number_of_components_chosen_by_fit_agrees(small):
     estimator = quick(0.5).fit(small)
     assert_same_as_estimator(estimator, small)
 
@@ -130,9 +130,9 @@ def test_there_is_no_dropout_in_a_model(small):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss", Mixed([("log_loss", [0])])])
-def test_missing_entries_are_taken_as_transform_does(loss, shares):
-    gaps = np.random.default_rng(0).random(shares.shape) < 0.2
-    X = np.where(gaps, np.nan, shares)
+def test_missing_entries_are_handled_as_by_transform(loss, fractions):
+    gaps = np.random.default_rng(0).random(fractions.shape) < 0.2
+    X = np.where(gaps, np.nan, fractions)
     estimator = quick(3, missing="mask", loss=loss).fit(X)
     assert_same_as_estimator(estimator, X)
 
@@ -143,7 +143,7 @@ def test_a_large_mean_costs_no_digits(small):
     assert_same(run(encoder_to_onnx(estimator), X), estimator.transform(X), 1e-5)
 
 
-def test_top_k_agrees_for_other_rows_and_counts(digits):
+def test_top_k_agrees_for_other_samples_and_counts(digits):
     X = digits[:300].astype(np.float32)
     for code in (TopK(4), TopK(0.3, k_transform=9)):
         estimator = quick(16, code=code).fit(X)
@@ -163,7 +163,7 @@ def test_a_column_that_does_not_vary_and_data_of_one_scale_agree(small):
     assert_same_as_estimator(quick(2).fit(X), X)
 
 
-def test_a_model_goes_to_a_file_and_stays_as_it_was(small, tmp_path):
+def test_a_model_is_written_to_a_file_and_does_not_change(small, tmp_path):
     estimator = quick(2).fit(small)
     for name, to_onnx in (("encoder.onnx", encoder_to_onnx), ("decoder.onnx", decoder_to_onnx)):
         made = to_onnx(estimator, tmp_path / name)
@@ -175,7 +175,7 @@ def test_a_model_goes_to_a_file_and_stays_as_it_was(small, tmp_path):
     assert model.ir_version <= 8  # for runtimes since 2022
 
 
-def test_names_and_shapes_tell_what_is_what(small):
+def test_inputs_and_outputs_have_names_and_shapes(small):
     estimator = quick(2).fit(small)
     for model, (x, d), (y, k) in (
         (encoder_to_onnx(estimator), ("X", 8), ("codes", 2)),
@@ -231,7 +231,7 @@ class OwnAffineNetwork(AffineNetwork):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_parts_without_a_translation_are_refused_by_name(params, name, small, tmp_path):
+def test_parts_without_a_translation_are_named_in_an_error(params, name, small, tmp_path):
     estimator = quick(2, max_epochs=1, **params).fit(small)
     path = tmp_path / "encoder.onnx"
     with pytest.raises(ValueError, match=rf"{name}.* cannot be written to ONNX"):
@@ -243,7 +243,7 @@ def test_parts_without_a_translation_are_refused_by_name(params, name, small, tm
 
 
 class Gated(AffineNetwork):
-    """A network of a user's own that only adds layers that are known."""
+    """A custom network that adds only layers with a translation."""
 
     def __init__(self, n_features, n_components, n_preactivations):
         f = nn.Sequential(Linear(n_features, 4), nn.Sequential(nn.Dropout(0.1), nn.Tanh()), Linear(4, n_components))
@@ -251,7 +251,7 @@ class Gated(AffineNetwork):
 
 
 class Absolute(Code):
-    """A code of a user's own with a translation."""
+    """A custom code with a translation."""
 
     def __call__(self, a):
         return a.abs()
@@ -260,11 +260,11 @@ class Absolute(Code):
         return graph.add("Abs", a)
 
 
-def test_own_parts_with_a_translation_agree(small):
+def test_custom_parts_with_a_translation_agree(small):
     assert_same_as_estimator(quick(2, code=Absolute(), module=Gated).fit(small), small)
 
 
-def test_what_is_no_fitted_autoencoder_is_refused(small):
+def test_anything_but_a_fitted_autoencoder_raises_an_error(small):
     with pytest.raises(NotFittedError):
         encoder_to_onnx(quick(2))
     with pytest.raises(TypeError, match="register_with_skl2onnx"):
@@ -273,7 +273,7 @@ def test_what_is_no_fitted_autoencoder_is_refused(small):
         decoder_to_onnx(quick(2).fit(small), dtype="float16")
 
 
-def test_a_scale_beyond_float32_asks_for_float64(small):
+def test_a_scale_beyond_float32_needs_float64(small):
     X = (small - 5) * 1e-60
     estimator = quick(2).fit(X)
     for to_onnx in (encoder_to_onnx, decoder_to_onnx):
@@ -307,7 +307,7 @@ def test_integers_are_computed_in_float64_as_in_transform(digits):
     assert_same(run(skl2onnx.to_onnx(pipeline, X[:1]), X), pipeline.transform(X), 1e-12)
 
 
-def test_two_autoencoders_in_one_model_keep_apart(small):
+def test_two_autoencoders_in_one_model_are_independent(small):
     halves = ColumnTransformer([("left", quick(2), [0, 1, 2, 3]), ("right", quick(2, code="relu"), [4, 5, 6, 7])])
     halves.fit(small)
     register_with_skl2onnx()

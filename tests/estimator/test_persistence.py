@@ -1,4 +1,4 @@
-"""The state holds plain values and arrays, no torch object, and gives back every bit."""
+"""The saved state holds plain values and arrays, no torch object, and restores every bit."""
 
 import io
 import json
@@ -28,7 +28,7 @@ from sklearn_ae.losses import Mixed
 from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
 from sklearn_ae.penalties import L1, KLSparsity
 
-#: The one class that a skops file of ours asks to trust.
+#: The only class that skops must be told to trust.
 OURS = "sklearn_ae._autoencoder.AutoencoderTransformer"
 
 D, K = 5, 3
@@ -56,7 +56,7 @@ ESTIMATORS = {
 }
 
 
-#: Those that ask for classes of torch's, which skops does not trust and should not.
+#: They contain classes of torch, which skops does not trust and should not.
 OF_TORCH = ("class", "instance", "member")
 
 
@@ -92,7 +92,7 @@ of_all_kinds = pytest.mark.parametrize("fitted", ESTIMATORS.values(), indirect=T
 
 
 class Watcher(pickle.Unpickler):
-    """Notes the packages whose names a pickle asks for."""
+    """Records the packages that a pickle imports from."""
 
     def __init__(self, data: bytes):
         super().__init__(io.BytesIO(data))
@@ -139,7 +139,7 @@ def assert_same_network(module: nn.Module, before: nn.Module):
 
 
 def test_the_map_in_float64_is_not_that_in_float32():
-    """Otherwise the tests above could not tell where the restored one comes from."""
+    """Otherwise no test could see which of them is stored."""
     fitted = estimator_of({}).fit(training_data({}))
     single, double = fitted.module_.code_map.matrix, fitted._fitted_model.module64.code_map.matrix
     assert not torch.equal(single.double(), double)
@@ -175,7 +175,7 @@ def test_a_state_is_a_copy_and_so_is_what_is_restored_from_it(fitted):
 
 
 @of_all_kinds
-def test_unpacking_leaves_the_state_as_it_was(fitted):
+def test_unpacking_does_not_change_the_state(fitted):
     state = pack(vars(fitted))
     before = pickle.dumps(state)
     unpack(state)
@@ -240,7 +240,7 @@ def assert_same_outputs(restored, estimator):
 
 
 @pytest.mark.parametrize("fitted", [ESTIMATORS["default"], ESTIMATORS["relu"]], indirect=True)
-def test_the_pickle_of_a_fitted_estimator_asks_for_nothing_of_torch(fitted):
+def test_the_pickle_of_a_fitted_estimator_needs_nothing_of_torch(fitted):
     watcher = Watcher(pickle.dumps(Pipeline([("reduce", fitted)])))
     watcher.load()
     assert not watcher.packages & {"torch", "skorch"}
@@ -255,8 +255,8 @@ def test_a_refitted_clone_gives_the_same_bits(fitted):
 
 
 @pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in OF_TORCH])
-def test_skops_asks_to_trust_the_estimator_alone(name):
-    """Its parameters too name no other class, fitted or not."""
+def test_skops_asks_to_trust_only_the_estimator(name):
+    """Fitted or not, its parameters name no other class."""
     model = estimator_of(ESTIMATORS[name])
     assert skops_io.get_untrusted_types(data=skops_io.dumps(model)) == [OURS]
     pipeline = Pipeline([("reduce", model.fit(training_data(ESTIMATORS[name])))])
@@ -278,7 +278,7 @@ def tampered(data: bytes, change: Callable[[dict], None]) -> bytes:
 
 
 def system_as_module(schema: dict):
-    """Let the callable that builds the network be os.system."""
+    """Make os.system the callable that builds the network."""
     function = {"__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "__id__": 1, "content": "os"}
     schema["content"]["content"]["module"] = function
 
@@ -293,8 +293,8 @@ def foreign_class(schema: dict):
 
 @pytest.mark.parametrize("change", [system_as_module, system_by_reduce, foreign_class])
 @pytest.mark.parametrize("fitted", [{}], indirect=True)
-def test_a_tampered_skops_file_is_refused(fitted, change):
-    """By skops, which our class does not lead round: it asks for nothing that the file names."""
+def test_a_tampered_skops_file_raises_an_error(fitted, change):
+    """Our class does not circumvent skops: it loads nothing that the file names."""
     data = skops_io.dumps(fitted)
     assert_same_outputs(skops_io.loads(tampered(data, lambda schema: None), trusted=[OURS]), fitted)
     with pytest.raises((UntrustedTypesFoundException, TypeError), match=r"system|Popen"):
@@ -302,7 +302,7 @@ def test_a_tampered_skops_file_is_refused(fitted, change):
 
 
 @pytest.mark.parametrize("name", ["os.system", "Popen", "AutoencoderTransformer"])
-def test_a_state_restores_members_of_the_package_alone(name):
+def test_a_state_restores_only_building_blocks_of_the_package(name):
     state = pack(vars(AutoencoderTransformer(code=TopK(2))))
     (key,) = set(state["code"]) - set(TopK(2).get_params())
     state["code"][key] = name
@@ -311,10 +311,10 @@ def test_a_state_restores_members_of_the_package_alone(name):
 
 
 class Own(TopK):
-    """A member of a user's."""
+    """A custom code."""
 
 
-def test_a_member_of_the_users_is_pickled_as_it_is():
+def test_a_custom_code_is_pickled_unchanged():
     model = by_pickle(AutoencoderTransformer(code=Own(2), penalty=[L1(0.3), "contractive"]))
     assert type(model.code) is Own
     assert model.penalty == [L1(0.3), "contractive"]
@@ -326,13 +326,13 @@ def restored_from(change: dict) -> AutoencoderTransformer:
     state = {key: value for key, value in (fitted.__getstate__() | change).items() if change.get(key, 0) is not None}
     loaded = AutoencoderTransformer.__new__(AutoencoderTransformer)
     loaded.__setstate__(state)
-    assert not set(change) & set(vars(loaded))  # so that it is saved with the versions of today
+    assert not set(change) & set(vars(loaded))  # it will be saved with today's versions
     assert_same_outputs(loaded, fitted)
     return loaded
 
 
 @pytest.mark.parametrize("version", ["0.0.9", "0.1.0.post1", "7.0"])
-def test_another_version_is_told_by_name(version):
+def test_another_version_warns_and_names_it(version):
     message = f"saved by sklearn-ae {re.escape(version)} and is loaded by sklearn-ae 0.1.0: .* fit again"
     with pytest.warns(UserWarning, match=message):
         loaded = restored_from({"_versions": VERSIONS | {"sklearn-ae": version}})
@@ -340,18 +340,18 @@ def test_another_version_is_told_by_name(version):
 
 
 @pytest.mark.parametrize("package", ["torch", "numpy", "scikit-learn"])
-def test_another_major_version_of_a_dependency_is_told(package):
+def test_another_major_version_of_a_dependency_warns(package):
     with pytest.warns(UserWarning, match=f"saved with {package} 0.3.1 and is loaded with {package} .* another major"):
         restored_from({"_versions": VERSIONS | {package: "0.3.1"}})
 
 
 @pytest.mark.parametrize("package", ["torch", "numpy", "scikit-learn"])
-def test_another_minor_version_of_a_dependency_is_not(package):
+def test_another_minor_version_of_a_dependency_does_not_warn(package):
     major = VERSIONS[package].split(".")[0]
     restored_from({"_versions": VERSIONS | {package: f"{major}.999.0"}})
 
 
-def test_a_newer_format_is_refused():
+def test_a_newer_format_raises_an_error():
     newer = {"_format": FORMAT + 1, "_versions": VERSIONS | {"sklearn-ae": "9.3"}}
     with pytest.raises(ValueError, match=f"sklearn-ae 9.3 in format {FORMAT + 1}; .* reads formats up to {FORMAT}. Up"):
         restored_from(newer)
@@ -365,7 +365,7 @@ def test_a_state_without_a_format_is_refused():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 @pytest.mark.parametrize("through", [by_pickle, by_joblib, deepcopy, by_skops])
 @pytest.mark.parametrize("fitted", [{}], indirect=True)
-def test_a_model_of_a_gpu_goes_on_without_one(fitted, through):
+def test_a_model_from_a_gpu_works_without_one(fitted, through):
     expected = outputs(fitted)
     restored = through(fitted.set_params(device="cuda"))
     for one, other in zip(outputs(restored), expected, strict=True):
@@ -376,7 +376,7 @@ def test_a_model_of_a_gpu_goes_on_without_one(fitted, through):
 
 
 @of_all_kinds
-def test_partial_fit_goes_on_after_a_load(fitted, tmp_path):
+def test_partial_fit_continues_after_a_load(fitted, tmp_path):
     joblib.dump(fitted, tmp_path / "model")
     X = training_data(fitted.get_params())
     before = fitted.score(X)

@@ -1,4 +1,4 @@
-"""Networks are their formulas and start at zero; convolutions start as PCA; networks of the user's own are trained."""
+"""Networks compute their formulas and start at zero; convolutions start as PCA; custom networks are trained."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ FORMULAS = {
 
 
 def drawn(network: AffineNetwork, seed: int = 0) -> AffineNetwork:
-    """Return the network in float64, all its weights drawn."""
+    """Return the network in float64 with random weights."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.double().parameters():
         nn.init.normal_(parameter, generator=generator)
@@ -62,7 +62,7 @@ def global_states() -> tuple[bytes, bytes]:
 
 
 def perceptron_formula(x, w, name, activation):
-    """Return what the layers w[name + ".0.weight"], w[name + ".2.weight"], ... make of x."""
+    """Apply the layers w[name + ".0.weight"], w[name + ".2.weight"], ... to x."""
     i = 0
     while f"{name}.{i}.bias" in w:
         x = activation(x @ w[f"{name}.{i}.weight"].T + w[f"{name}.{i}.bias"])
@@ -216,7 +216,7 @@ def test_convolutions_take_squares_by_themselves_and_any_width_of_preactivation(
     assert same_bits(network, plain)
 
 
-def test_convolutions_see_neighbours_alone():
+def test_convolutions_see_only_neighbours():
     network, x = drawn(ConvAutoencoder(64, K, channels=(2,))), rows(1, width=64).requires_grad_()
     features = network.encoder_hidden[:3](x)  # (1, 2, 4, 4)
     (gradient,) = torch.autograd.grad(features[0, :, 0, 0].sum(), x)
@@ -224,14 +224,14 @@ def test_convolutions_see_neighbours_alone():
 
 
 @pytest.mark.parametrize(("n_features", "image_shape"), [(64, (8, 7)), (35, None), (64, (5, 7))])
-def test_an_image_of_another_size_is_refused(n_features, image_shape):
+def test_an_image_of_another_size_raises_an_error(n_features, image_shape):
     message = rf"was given {n_features} features, which are no \d x \d image: pass image_shape=\(height, width\)"
     with pytest.raises(ValueError, match=message):
         ConvAutoencoder(n_features, K, image_shape=image_shape)
 
 
 def fitted(X, n_components=2, **params) -> AutoencoderTransformer:
-    """Return an estimator that was fitted in moments."""
+    """Return an estimator that fits in moments, fitted."""
     return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params}).fit(X)
 
 
@@ -257,14 +257,14 @@ def test_a_convolutional_autoencoder_learns_more_than_pca(digits):
     assert autoencoder.score(digits) > PCA(5).fit(digits).explained_variance_ratio_.sum() + 0.03
 
 
-def test_convolutions_go_on_after_a_load_and_take_rows_in_parts(digits):
+def test_convolutions_continue_after_a_load_with_partial_fit(digits):
     autoencoder = pickle.loads(pickle.dumps(fitted(digits[:200], 2, module=ConvAutoencoder, max_epochs=1)))
     assert np.isfinite(autoencoder.partial_fit(digits[200:400]).transform(digits)).all()
     assert autoencoder.n_iter_ == 2
 
 
 class Own(nn.Module):
-    """A network of the user's, with torch's own start."""
+    """A custom network with torch's initialization."""
 
     def __init__(self, n_features: int, n_components: int, n_preactivations: int, width: int = 8):
         super().__init__()
@@ -290,7 +290,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("module", OWN.values(), ids=OWN)
-def test_a_network_of_the_users_is_trained_and_its_seed_decides(module, small):
+def test_a_custom_network_is_trained_and_the_seed_decides(module, small):
     before = global_states()
     autoencoder = fitted(small, module=module, max_epochs=20, lr=0.01)
     codes = autoencoder.transform(small)
@@ -307,7 +307,7 @@ def test_a_network_of_the_users_is_trained_and_its_seed_decides(module, small):
     np.testing.assert_allclose(np.cov(codes, rowvar=False), np.diag(autoencoder.explained_variance_), atol=1e-4)
 
 
-def test_a_default_dtype_of_float64_is_no_matter_to_an_instance(small):
+def test_a_default_dtype_of_float64_changes_nothing_for_an_instance(small):
     instance = OwnOfFive()
     expected = fitted(small, module=instance).transform(small)
     torch.set_default_dtype(torch.float64)
@@ -318,7 +318,7 @@ def test_a_default_dtype_of_float64_is_no_matter_to_an_instance(small):
         torch.set_default_dtype(torch.float32)
 
 
-def test_threads_that_draw_the_weights_of_a_class_do_not_meet(small):
+def test_threads_that_draw_the_weights_of_a_class_do_not_interfere(small):
     def start(seed):
         return fitted(small, module=partial(Own, width=20_000), max_epochs=0, random_state=seed).transform(small)
 
@@ -329,7 +329,7 @@ def test_threads_that_draw_the_weights_of_a_class_do_not_meet(small):
     assert global_states() == before
 
 
-def test_an_instance_stays_as_it_was_and_each_fit_starts_from_it(small):
+def test_an_instance_is_not_changed_and_each_fit_starts_from_it(small):
     instance = OwnOfFive().double().train()
     before = weights_of(instance)
     first, second = (fitted(small, module=instance, random_state=seed, max_epochs=0) for seed in (0, 1))
@@ -345,7 +345,7 @@ def test_an_instance_stays_as_it_was_and_each_fit_starts_from_it(small):
 
 @pytest.mark.parametrize("code", ["top_k", "winner_take_all", "gaussian", "sigmoid"])
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "log_loss"])
-def test_a_network_of_the_users_goes_with_every_code_and_loss(loss, code, small):
+def test_a_custom_network_works_with_every_code_and_loss(loss, code, small):
     X = expit(small - 5)
     autoencoder = fitted(X, module=Own, code=code, loss=loss)
     assert autoencoder.transform(X).shape == (80, 2)
@@ -353,7 +353,7 @@ def test_a_network_of_the_users_goes_with_every_code_and_loss(loss, code, small)
 
 
 @pytest.mark.parametrize("init", ["pca", "transpose", "random"])
-def test_a_named_start_needs_an_affine_path(init, small):
+def test_a_named_initialization_needs_an_affine_path(init, small):
     with pytest.raises(ValueError, match=f"init='{init}' needs the affine path .*, but module= is a Own"):
         fitted(small, module=Own, init=init)
     by_module = fitted(small, module=OWN["affine"], init=init)
@@ -361,7 +361,7 @@ def test_a_named_start_needs_an_affine_path(init, small):
     np.testing.assert_array_equal(by_module.transform(small), by_sizes.transform(small))
 
 
-def test_a_network_of_the_users_has_no_tied_weights(small):
+def test_a_custom_network_has_no_tied_weights(small):
     with pytest.raises(ValueError, match=r"tied_weights=True .* needs hidden_layer_sizes=\(\) and module=None"):
         fitted(small, module=Own, tied_weights=True, hidden_layer_sizes=())
 
@@ -378,7 +378,7 @@ def test_a_network_of_the_users_has_no_tied_weights(small):
         ({"module": Own, "init": "pca"}, "needs the affine path"),
     ],
 )
-def test_what_is_refused_leaves_nothing_half_fitted(params, message, small):
+def test_an_error_leaves_nothing_half_fitted(params, message, small):
     autoencoder = AutoencoderTransformer(**{"n_components": 2, "max_epochs": 1, **params})
     for method in (autoencoder.fit, autoencoder.partial_fit):
         with pytest.raises(ValueError, match=message):

@@ -1,6 +1,6 @@
-"""Threads and processes change nothing: the same bits as a serial run, and no worker hangs.
+"""Threads and processes give the same bits as a serial run, and no worker hangs.
 
-Test processes have one thread, and a fork from one would prove little: what forks runs in a process with two.
+Test processes have one thread, so that a fork from them would prove little: tests of forks start a process with two.
 """
 
 import ast
@@ -29,7 +29,7 @@ N_THREADS = 16
 
 
 class Drawing(nn.Module):
-    """A network of the user's own, whose layers draw their weights from torch's global generator."""
+    """A custom network, whose layers draw their weights from torch's global generator."""
 
     def __init__(self, n_features, n_components):
         super().__init__()
@@ -43,7 +43,7 @@ def in_threads(function, arguments) -> list:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_transform_as_one(dtype, digits):
+def test_transforms_in_threads_equal_serial_ones(dtype, digits):
     model = quick(8, code="relu").fit(digits)
     parts = np.array_split(digits.astype(dtype), 4 * N_THREADS)
 
@@ -66,8 +66,8 @@ SETTINGS = [
 ]
 
 
-def test_threads_fit_as_one(digits):
-    """Each with its own generators, whatever the others draw; torch's global one stays where it is."""
+def test_fits_in_threads_equal_serial_ones(digits):
+    """Each fit has its own generators; the state of torch's global one does not change."""
     models = [quick(4, random_state=seed, **settings) for seed in range(4) for settings in SETTINGS]
     before = torch.get_rng_state()
 
@@ -103,7 +103,7 @@ def test_a_search_in_threads_scores_as_a_serial_one(digits):
 
 
 def run_processes(way: str, n_rows: int, **variables: str) -> tuple[list[str], list[str]]:
-    """Return the digests of a serial run and of workers."""
+    """Return the digests of a serial run and of the workers."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     inherited = {name: value for name, value in os.environ.items() if name != "MKL_NUM_THREADS"}
     environment = inherited | {"PYTHONPATH": path, "OMP_NUM_THREADS": "2"} | variables
@@ -121,7 +121,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this
 @needs_fork
 @pytest.mark.parametrize("variables", [{}, {"MKL_NUM_THREADS": "2"}], ids=["plain", "MKL"])
 def test_a_forked_process_works_as_a_serial_one(variables):
-    """It hung before: OpenMP's threads do not survive a fork, and MKL takes its own variable for an order."""
+    """It would hang with more threads: OpenMP's do not survive a fork, and MKL obeys its own variable."""
     serial, made = run_processes("os.fork", 1500, **variables)
     assert made == serial
 
@@ -142,8 +142,8 @@ def test_the_package_never_sets_the_number_of_torchs_threads():
         assert not named & {node.attr for node in nodes if isinstance(node, ast.Attribute)}, file.name
 
 
-def test_a_process_that_is_no_fork_keeps_its_threads(monkeypatch):
-    """The limit is for forks alone, and ends with the call."""
+def test_a_process_that_is_not_a_fork_keeps_its_threads(monkeypatch):
+    """The limit applies to forks only and ends with the call."""
     seen = []
     for forked in (False, True):
         monkeypatch.setattr(threads, "_forked", forked)

@@ -1,60 +1,25 @@
 """AutoencoderTransformer, an autoencoder with the interface of PCA."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy, deepcopy
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
-from torch import Tensor, nn
+from torch import nn
 
-from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
-from sklearn_ae._data.columns import ColumnStats, ColumnVariation, check_range, check_scale, warn_about_ranges
 from sklearn_ae._data.out_of_core import is_one_shot
-from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._data.split import Split, held_out_rows
-from sklearn_ae._data.tables import SparseTable, Table
-from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
-from sklearn_ae._estimator.configuration import (
-    PARAMETER_CONSTRAINTS,
-    batch_size_for,
-    check_members,
-    checked_module,
-    choose_architecture,
-    find_device,
-    find_device_or_cpu,
-)
+from sklearn_ae._estimator.configuration import PARAMETER_CONSTRAINTS
 from sklearn_ae._estimator.fitted import FittedAutoencoder
-from sklearn_ae._estimator.persistence import pack, restored_modules, unpack
-from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
-from sklearn_ae._model.canonical import canonicalize_
-from sklearn_ae._model.fitted_model import in_float64
-from sklearn_ae._model.initializers import initialize_
-from sklearn_ae._model.module import Autoencoder
-from sklearn_ae._model.statistics import CodeMoments, add_moments
-from sklearn_ae._model.weights import weights_of
-from sklearn_ae._training.callbacks import KeepBest
-from sklearn_ae._training.net import AutoencoderNet, Objective, train_one_pass, warn_if_not_converged
-from sklearn_ae._training.optimizers import optimizer_settings
-from sklearn_ae._training.processes import SingleProcess, processes_for
-from sklearn_ae._training.resume import WriteCheckpoint
-from sklearn_ae._training.sklearn_callbacks import CallbackContext, SklearnCallbacks
+from sklearn_ae._estimator.fitting import finish, finish_pass, plan_fit, plan_pass, train, train_pass
+from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.sklearn_callbacks import CallbackContext
 from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
 from sklearn_ae._utils.threads import one_thread_after_fork
-from sklearn_ae.base import DataBounds, Member, Step
 from sklearn_ae.codes import Code
-from sklearn_ae.corruptions import corruption_of
 from sklearn_ae.losses import Loss
-from sklearn_ae.penalties import penalties_of
 
 __all__ = ["AutoencoderTransformer"]
-
-#: Steps that the average of the weights, which training evaluates and keeps, reaches back.
-AVERAGE_WINDOW = 400
 
 
 class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
@@ -295,6 +260,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     """
 
     net_: AutoencoderNet
+    n_iter_: int
+    best_epoch_: int
+    loss_curve_: np.ndarray
     validation_scores_: np.ndarray | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
@@ -406,43 +374,14 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             before it is taken. If no number of units reaches the R² that `n_components` asks for; all are kept. If the
             ranges of two columns of dense data differ by a factor of 1,000 or more, where both are centred and scaled.
         """
-        tasks = CallbackContext.of(self, X, y)
-        with _unchanged_on_failure(self), one_thread_after_fork():
-            device = find_device(self.device)
-            processes = processes_for(self.distributed, device)
-            earlier = vars(self).copy() if self.warm_start and hasattr(self, "module_") else {}
-            table = self._table(X, reset=True, least=2)
-            random_state = processes.broadcast_object(check_random_state(self.random_state))
-            columns, spread = self._look_at(table)
-            going_on = earlier.get("_architecture") == self._architecture
-            checkpoint = checkpoint_of(self, warm=going_on, alone=type(processes) is SingleProcess)
-            valid_rows = self._held_out(table, random_state)
-            seed = int(random_state.randint(np.iinfo(np.int32).max))
-            if checkpoint is not None:
-                seed, valid_rows = checkpoint.restore_split(seed, valid_rows)
-            split = None if valid_rows is None else Split(valid_rows)
-            module = self._new_module(columns, seed).to(device)
-            if going_on:
-                module.load_state_dict(earlier["module_"].state_dict())
-            else:
-                self._set_scaling(module, columns, spread)
-            if not isinstance(table, SparseTable):  # whose ranges hang on single entries
-                warn_about_ranges(columns, module.output.unscaled, self._names)
-            rows = self._rows(table, columns, device)
-            if checkpoint is not None:
-                checkpoint.check_data(table.shape, self._what_tells(rows))
-            train, valid = (rows, None) if split is None else split(rows)
-            if not going_on:
-                initialize_(module, self.init, train, torch.Generator().manual_seed(seed))
-            self._widen(module, columns)
-            if self.distributed:
-                processes.check_same(self._facts(rows) | {"the fit to go on from": going_on})
-            self._train(module, rows, split, seed, processes, checkpoint, tasks)
-            self._publish_whole(module, rows, valid)
-        if checkpoint is not None and checkpoint.failure is not None:
-            raise checkpoint.failure
-        if tasks is not None:
-            tasks.end()
+        context = CallbackContext.of(self, X, y)
+        with one_thread_after_fork():
+            plan = plan_fit(self, X)
+            self._set_fitted_attributes(finish(plan, train(plan, context)))
+        if plan.checkpoint is not None and plan.checkpoint.failure is not None:
+            raise plan.checkpoint.failure
+        if context is not None:
+            context.end()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -481,261 +420,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
                     "X is an iterator without a chunk; it must yield arrays of shape (n_rows, n_features)."
                 )
             return self
-        with _unchanged_on_failure(self), one_thread_after_fork():
-            first = not hasattr(self, "module_")
-            table = self._table(X, reset=first, least=2 if first else 1)
-            if first:
-                columns, spread = self._look_at(table)
-                self.n_iter_, self.loss_curve_ = 0, np.empty(0)
-                seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-                module = self._new_module(columns, seed).to(find_device(self.device))
-                self._moments = self._new_moments(module)
-                self._set_scaling(module, columns, spread)
-                rows = self._rows(table, columns, module.device)
-                initialize_(module, self.init, rows, torch.Generator().manual_seed(seed))
-                net = self._net(module, len(rows), seed, max_epochs=1, train_split=None)
-            else:
-                columns = table.columns(self._names, allow_nan=self.missing == "mask")
-                check_members(self._architecture, self.module_, self._members)
-                self._check_range(columns, self.module_)
-                rows = self._rows(table, columns, self.module_.device)
-                net = self._net_for_passes(len(rows))
-            before = weights_of(net.module_)
-            self._widen(net.module_, columns)
-            net.data_bounds, net.fill = self._data_bounds(net.module_.device), rows.fill
-            loss = train_one_pass(net, rows, before)
-            self.net_, self.module_ = net, net.module_
-            self.n_iter_ += 1
-            self.best_epoch_, self.validation_scores_ = self.n_iter_, None
-            self.loss_curve_ = np.append(self.loss_curve_, loss)
-            self._publish(net.module_, rows, set_code_map=first)
-            if first:
-                self._keep_enough(rows, None)
-        return self
-
-    @property
-    def _members(self) -> tuple[Member | None, ...]:
-        return (*penalties_of(self.penalty), corruption_of(self.corruption))
-
-    def _look_at(self, table: Table) -> tuple[ColumnStats, ColumnVariation]:
-        """Return what the columns of the data hold, and choose the architecture."""
-        columns = table.columns(self._names, allow_nan=self.missing == "mask")
-        spread = table.spread(columns)
-        penalties = penalties_of(self.penalty)
-        self._architecture = choose_architecture(self, penalties, table.shape, columns, spread, self._names)
-        return columns, spread
-
-    def _held_out(self, table: Table, random_state: Any) -> np.ndarray | None:
-        """Return the validation rows, None where there are to be none."""
-        if not self.early_stopping:
-            return None
-        return held_out_rows(len(table), self.validation_fraction, random_state, table.most_held_out)
-
-    def _what_tells(self, rows: TrainingRows) -> Iterator[np.ndarray]:
-        """Yield the arrays that tell training data from other."""
-        yield from (self.mean_, np.array([self._scaling.scale]))
-        for chunk in rows.chunks():
-            yield chunk.cpu().numpy()
-
-    def _new_module(self, columns: ColumnStats, seed: int) -> Autoencoder:
-        """Return a module without a start, after checking that data and all members of the axes fit it."""
-        module = checked_module(self._architecture, self._members, seed)
-        self._check_range(columns, module)
-        return module
-
-    def _check_range(self, columns: ColumnStats, module: Autoencoder) -> None:
-        what = f"loss={self.loss!r} with output_activation={self.output_activation!r}"
-        check_range(columns.bounds, module.output.data_range, self._names, what)
-
-    def _set_scaling(self, module: Autoencoder, columns: ColumnStats, spread: ColumnVariation) -> None:
-        self.mean_, self._bounds, self._observed = columns.mean, columns.bounds, columns.n_observed > 0
-        self._scaling = Scaling.of(columns.mean, spread, module.output.unscaled)
-        check_scale(self._scaling.scale)
-
-    def _rows(self, table: Table, columns: ColumnStats, device: torch.device) -> TrainingRows:
-        """Return training rows in the coordinates."""
-        return to_training_rows(table, self._scaling, device, self._fill_on(device) if columns.gaps else None)
-
-    def _fill_on(self, device: torch.device) -> Tensor | None:
-        return None if self._fill is None else self._fill.to(device, torch.float32)
-
-    def _data_bounds(self, device: torch.device) -> DataBounds:
-        """Return the landmarks of the data seen; masking is to make entries look as if they were missing."""
-        data_bounds, fill = self._scaling.data_bounds(self._bounds, device), self._fill_on(device)
-        return data_bounds if fill is None else data_bounds._replace(zero=fill)
-
-    def _widen(self, module: Autoencoder, columns: ColumnStats) -> None:
-        """Let the range of the data seen hold that of the columns; one without an observed entry has none."""
-        here, before = columns.n_observed > 0, self._observed
-        self._bounds = tuple(  # type: ignore[assignment]
-            np.where(here & before, widest(new, old), np.where(here, new, old))
-            for widest, new, old in zip((np.minimum, np.maximum), columns.bounds, self._bounds, strict=True)
-        )
-        self._observed = here | before
-        module.output.set_range(*(torch.from_numpy(self._scaling.transform_point(bound)) for bound in self._bounds))
-
-    def _net(self, module: Autoencoder, n_rows: int, seed: int, **settings: Any) -> AutoencoderNet:
-        """Return an initialized net that trains a module on so many rows."""
-        loss, code = self._architecture.loss, self._architecture.code
-        terms: list[Callable[[Step], Tensor]] = [*code.terms, *penalties_of(self.penalty)]
-        net = AutoencoderNet(
-            module,
-            criterion=Objective(loss, terms, loss.n_entries(self._architecture.n_features)),
-            lr=self.lr,
-            batch_size=batch_size_for(n_rows) if self.batch_size == "auto" else self.batch_size,
-            predict_nonlinearity=None,
-            verbose=self.verbose,
-            device=module.device,
-            seed=seed,
-            precision=self.precision,
-            corruption=corruption_of(self.corruption),
-            data_bounds=self._data_bounds(module.device),
-            **optimizer_settings(self.optimizer, self.weight_decay),
-            **{"callbacks": list(self.callbacks or [])} | settings,
-        )
-        return net.initialize()
-
-    def _facts(self, rows: TrainingRows) -> dict[str, Any]:
-        """Return what must be the same in all processes that train together, by name."""
-        own = ("callbacks", "device", "random_state", "verbose")
-        params = {name: value for name, value in self.get_params(deep=False).items() if name not in own}
-        plain = {name: value for name, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
-        first = next(rows.chunks())[:8].cpu().numpy()
-        data = {"mean of X": self.mean_.tobytes(), "first rows of X": first.tobytes()}
-        return {"shape of X": rows.shape, **data, **plain}
-
-    def _train(
-        self,
-        module: Autoencoder,
-        rows: TrainingRows,
-        split: Split | None,
-        seed: int,
-        processes: SingleProcess,
-        checkpoint: Checkpoint | None,
-        tasks: CallbackContext | None,
-    ) -> None:
-        """Train on rows and set what ``fit`` tells of the training."""
-        members = (self._architecture.code, self._architecture.loss, *penalties_of(self.penalty))
-        keep_best = KeepBest(self.n_iter_no_change, self.tol, max(member.annealed_until for member in members))
-        own: list[Any] = []
-        if tasks is not None:
-            own.append(SklearnCallbacks(tasks, lambda net: self._as_if_over(net, keep_best, rows, split)))
-        if checkpoint is not None:
-            own.append(WriteCheckpoint(checkpoint))
-        net = self._net(
-            module,
-            len(rows) - (0 if split is None else len(split.valid)),
-            seed,
-            callbacks=[*(self.callbacks or []), *own],
-            max_epochs=self.max_epochs,
-            lr_schedule=self.lr_schedule,
-            train_split=split,
-            average_window=AVERAGE_WINDOW,
-            keep_best=keep_best,
-            validation_mean=self._mean_on(rows.device),
-            column_weights=self._widths_on(rows.device),
-            fill=rows.fill,
-            processes=processes,
-        )
-        processes.broadcast_weights(module)
-        net.partial_fit(rows)
-        processes.broadcast_weights(module)  # machines may round differently
-        net.train_split, net.processes = (
-            None,
-            SingleProcess(),
-        )  # the indices are for these rows alone, the net for anyone
-        self._tell_training(net, module, keep_best)
-        warn_if_not_converged(net)
-
-    def _tell_training(self, net: AutoencoderNet, module: Autoencoder, keep_best: KeepBest) -> None:
-        """Set what is told of a training that is over, or as if it were."""
-        scores = keep_best.validation_scores_
-        self.net_, self.module_ = net, module
-        self.loss_curve_ = np.array([epoch["train_loss"] for epoch in net.history if "train_loss" in epoch])
-        self.validation_scores_ = None if scores is None else np.array(scores)
-        self.n_iter_, self.best_epoch_ = len(self.loss_curve_), keep_best.chosen[0]
-
-    def _as_if_over(
-        self, net: AutoencoderNet, keep_best: KeepBest, rows: TrainingRows, split: Split | None
-    ) -> dict[str, Any]:
-        """Return the attributes of this estimator as if training had ended here."""
-        fitted, module = copy(self), deepcopy(net.module_).eval()
-        module.load_state_dict(keep_best.chosen[1])
-        fitted._tell_training(net, module, keep_best)
-        fitted._publish_whole(module, rows, None if split is None else split(rows)[1])
-        return dict(vars(fitted))
-
-    def _publish_whole(self, module: Autoencoder, rows: TrainingRows, valid: TrainingRows | None) -> None:
-        """Set what is told of a network that was trained on all of some rows."""
-        self._moments = self._new_moments(module)
-        self._publish(module, rows, set_code_map=True)
-        self._keep_enough(rows, valid)
-
-    def _keep_enough(self, rows: TrainingRows, valid: TrainingRows | None) -> None:
-        """Reduce the code to the units that are enough, where ``n_components`` asks for that."""
-        if is_selected_by_fit(self.n_components):
-            which, what = (rows, "training") if valid is None else (valid, "validation")
-            mean, widths = self._mean_on(rows.device), self._widths_on(rows.device)
-            self._keep(smallest_sufficient(self.n_components, self.module_, which, what, mean, widths))
-
-    def _new_moments(self, module: Autoencoder) -> CodeMoments:
-        free = self._architecture.rotation_invariant
-        return CodeMoments(module.n_components, rotation_invariant=free, ordered=module.ordered)
-
-    def _mean_on(self, device: torch.device) -> Tensor:
-        """Return the mean in the network's coordinates."""
-        return torch.from_numpy(self._scaling.transform_point(self.mean_)).to(device, torch.float32)
-
-    def _widths_on(self, device: torch.device) -> Tensor | None:
-        return self._scaling.column_weights_like(self._mean_on(device))
-
-    def _net_for_passes(self, n_rows: int) -> AutoencoderNet:
-        """Return the net that ``partial_fit`` goes on with; one that ``fit`` made keeps weights by other rules."""
-        if self.net_.keep_best is None:
-            return self.net_
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        return self._net(deepcopy(self.module_), n_rows, seed, max_epochs=1, train_split=None)
-
-    def _publish(self, module: Autoencoder, rows: TrainingRows, *, set_code_map: bool) -> None:
-        """Set the order and axes of the code where asked, and what is told of the trained network."""
-        add_moments(self._moments, module, rows, self._mean_on(rows.device), self._widths_on(rows.device))
-        module64 = in_float64(module)
-        if set_code_map:
-            canonicalize_(module64, self._moments, self._scaling.scale, self._scaling.column_weights)
-            module.code_map.load_state_dict(module64.code_map.state_dict())
-        else:
-            module64.code_map.load_state_dict(self._fitted_model.module64.code_map.state_dict())
-        self._tell(module, module64)
-
-    def __copy__(self) -> Self:
-        shared = type(self).__new__(type(self))
-        shared.__dict__.update(self.__dict__)
-        return shared
-
-    def __getstate__(self) -> dict[str, Any]:
-        return pack(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        attributes = unpack(state)
-        weights, code_map, history = (attributes.pop(name, None) for name in ("_weights", "_code_map", "_history"))
-        super().__setstate__(attributes)
-        if weights is None:
-            return
         with one_thread_after_fork():
-            module, module64 = restored_modules(self._architecture, weights, code_map)
-            self.module_ = module.to(find_device_or_cpu(self.device))
-            self._set_fitted_model(module, module64)
-            self.net_ = self._net(module, self._moments.n_samples, 0, max_epochs=1, train_split=None)
-        self.net_.history.extend({**epoch, "batches": []} for epoch in history)
-
-
-@contextmanager
-def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
-    """Give the estimator its attributes back if what follows fails."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+            plan = plan_pass(self, X)
+            self._set_fitted_attributes(finish_pass(plan, train_pass(plan)))
+        return self

@@ -12,7 +12,6 @@ from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._model.code_maps import PermutationMap, RotationMap, ScaleMap
 from sklearn_ae._model.fitted_model import FittedModel
 from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, translate, untranslatable_error
 from sklearn_ae._version import __version__
@@ -240,56 +239,44 @@ def _graph_for(estimator: Any, dtype: Any) -> Graph:
     return Graph(dtype)
 
 
-def _add_encoder(graph: Graph, X: str, inference: FittedModel) -> str:
+def _add_encoder(graph: Graph, X: str, model: FittedModel) -> str:
     """Return the name of the codes of X."""
-    module = inference.module64
-    z = _to_network(graph, X, inference.coordinates)
-    if inference.fill is not None:
-        z = graph.add("Where", graph.add("IsNaN", z), inference.fill, z)
+    module = model.module64
+    z = _to_network(graph, X, model.scaling)
+    if model.scaling.fills_missing:
+        fill = model.scaling.transform_point(model.scaling.mean)
+        z = graph.add("Where", graph.add("IsNaN", z), fill, z)
     network = _known(module.network)
     a = _plus(graph, _layer(graph, network.encoder_affine, z), network.encoder_hidden, z)
     h = translate(module.code, "__call__", graph, a, module.n_units)
     if module.n_components < module.n_units:
         h = graph.columns(h, 0, module.n_components)
-    code_map = module.code_map
-    if isinstance(code_map, RotationMap):
-        return graph.add("Gemm", graph.add("Sub", h, code_map.centre), code_map.matrix, transB=1)
-    if isinstance(code_map, PermutationMap):
-        return graph.add("Gather", h, code_map.order, axis=1)
-    return graph.add("Mul", h, code_map.scale)
+    return module.code_map.to_onnx(graph, h)
 
 
-def _add_decoder(graph: Graph, codes: str, inference: FittedModel) -> str:
+def _add_decoder(graph: Graph, codes: str, model: FittedModel) -> str:
     """Return the name of what is made of codes."""
-    module, bounds = inference.module64, inference.bounds
-    h = _undo_code_map(graph, codes, module.code_map)
+    module, output_range = model.module64, model.output_range
+    h = module.code_map.undo_to_onnx(graph, codes)
     if module.n_components < module.n_units:
         h = graph.add("Pad", h, [0, 0, 0, module.n_units - module.n_components])
     network = _known(module.network)
     u = graph.add("Gemm", h, network.decoder_weight, network.decoder_bias, transB=1)
     u = _plus(graph, u, network.decoder_hidden, h)
-    X = _to_data(graph, translate(module.output, "forward", graph, u), inference.coordinates)
-    return X if bounds is None else graph.add("Min", graph.add("Max", X, bounds[0]), bounds[1])
+    X = _to_data(graph, translate(module.output, "forward", graph, u), model.scaling)
+    return X if output_range is None else graph.add("Min", graph.add("Max", X, output_range.low), output_range.high)
 
 
-def _undo_code_map(graph: Graph, codes: str, code_map: RotationMap | PermutationMap | ScaleMap) -> str:
-    if isinstance(code_map, RotationMap):
-        return graph.add("Gemm", codes, code_map.inverse, code_map.centre, transB=1)
-    if isinstance(code_map, PermutationMap):
-        return graph.add("Gather", codes, code_map.position, axis=1)
-    return graph.add("Div", codes, code_map.scale)
-
-
-def _to_network(graph: Graph, X: str, coordinates: Scaling) -> str:
+def _to_network(graph: Graph, X: str, scaling: Scaling) -> str:
     """Return the name of X in the network's coordinates; float32 is centred in two steps, as it is in ``transform``."""
-    offset = coordinates.offset
+    offset = scaling.offset
     high = offset.astype(graph.dtype)
     z = graph.add("Sub", graph.add("Sub", X, high), offset - high)
-    return graph.add("Div", z, coordinates.column_scale)
+    return graph.add("Div", z, scaling.column_scale)
 
 
-def _to_data(graph: Graph, z: str, coordinates: Scaling) -> str:
-    return graph.add("Add", graph.add("Mul", z, coordinates.column_scale), coordinates.offset)
+def _to_data(graph: Graph, z: str, scaling: Scaling) -> str:
+    return graph.add("Add", graph.add("Mul", z, scaling.column_scale), scaling.offset)
 
 
 def _known(network: nn.Module) -> AffineNetwork:

@@ -72,7 +72,7 @@ class Table:
 
     def spread(self, columns: ColumnStats) -> ColumnVariation:
         """Return how entries lie between the bounds of the columns."""
-        unit, (low, high) = _overflow_guard(columns), map(as_tensor, columns.bounds)
+        unit, (low, high) = _overflow_guard(columns), map(as_tensor, (columns.low, columns.high))
         squares, between = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
         for _, x in self.chunks():
             t = to_float_tensor(x)
@@ -164,7 +164,7 @@ class SparseTable(Table):
     def spread(self, columns: ColumnStats) -> ColumnVariation:
         """Return how entries lie between the bounds of the columns; see :meth:`Table.spread`."""
         X, unit = self.X.astype(np.float64), _overflow_guard(columns)
-        low, high = (bound[X.indices] for bound in columns.bounds)
+        low, high = (bound[X.indices] for bound in (columns.low, columns.high))
         n_stored = np.bincount(X.indices, minlength=self.shape[1])
         on_bounds = np.bincount(X.indices[(X.data == low) | (X.data == high)], minlength=self.shape[1])
         on_bounds += np.where((columns.low == 0) | (columns.high == 0), len(self) - n_stored, 0)

@@ -6,18 +6,19 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from sklearn_ae._data.out_of_core import in_memory_where_small, out_of_core_table
+from sklearn_ae._data.columns import ColumnRange
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
+from sklearn_ae._data.tables import DenseTable, Table, TensorTable
 from sklearn_ae._estimator.dask import on_dask_collections
+from sklearn_ae._estimator.fitted_state import FittedState
+from sklearn_ae._estimator.persistence import pack, restore, unpack
 from sklearn_ae._estimator.size_selection import is_selected_by_fit
-from sklearn_ae._model.canonical import explained_variance
+from sklearn_ae._estimator.validation import validated_table
 from sklearn_ae._model.fitted_model import FittedModel
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._model.statistics import CodeMoments, r_squared
@@ -62,14 +63,17 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     loss: Any
     missing: str
     mean_: np.ndarray
-    module_: Autoencoder
+    components_: np.ndarray
+    explained_variance_: np.ndarray
+    explained_variance_ratio_: np.ndarray
+    n_components_: int
     n_features_in_: int
+    module_: Autoencoder
     _architecture: Architecture
     _scaling: Scaling
-    _fitted_model: FittedModel
+    _column_range: ColumnRange
     _moments: CodeMoments
-    _bounds: tuple[np.ndarray, np.ndarray]
-    _observed: np.ndarray
+    _fitted_model: FittedModel
 
     @one_thread_after_fork()
     def transform(self, X: Any) -> Any:
@@ -271,7 +275,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         scores : ndarray of shape (n_components,), float64
             ``scores[k - 1]`` is ``truncate(k).score(X)``, from one pass over X.
         """
-        errors, variance = self._fitted_model.errors(self._check_X(X), self.mean_, of_prefixes=True)
+        errors, variance = self._fitted_model.errors(self._check_X(X), of_prefixes=True)
         return np.array([r_squared(error, variance) for error in errors])
 
     @available_if(_is_ordered)
@@ -303,7 +307,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 "that there are."
             )
         smaller = deepcopy(self).set_params(n_components=int(n_components), ordered=True)
-        smaller._keep(smaller.n_components)
+        smaller._set_fitted_attributes(FittedState.of(smaller).truncated_(smaller.n_components).attributes())
         return smaller
 
     @available_if(_code_has("draw"))
@@ -362,57 +366,35 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _error_and_variance(self, X: Any) -> tuple[float, float]:
         """Return the squared error of X and its variance about the mean, summed over entries, in units of the scale."""
-        (error,), variance = self._fitted_model.errors(self._check_X(X), self.mean_)
+        (error,), variance = self._fitted_model.errors(self._check_X(X))
         return float(error), variance
 
     def _check_X(self, X: Any) -> Table:
         check_is_fitted(self)
-        return self._table(X, reset=False)
-
-    def _table(self, X: Any, *, reset: bool, least: int = 1) -> Table:
-        """Return X as a table, after checking its names and its number of features, or noting them with `reset`."""
-        source = TensorTable(X) if isinstance(X, Tensor) else out_of_core_table(X)
-        if source is None:
-            checks: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": least}
-            X = validate_data(self, X, accept_sparse="csr", reset=reset, **checks)
-            return SparseTable(X) if issparse(X) else DenseTable(X)
-        validate_data(self, source.header, skip_check_array=True, reset=reset)
-        for what, n, at_least in zip(("sample", "feature"), source.shape, (least, 1), strict=True):
-            if n < at_least:
-                raise ValueError(
-                    f"Found array with {n} {what}(s) (shape={source.shape}) while a minimum of {at_least} is required "
-                    "by AutoencoderTransformer."
-                )
-        return source if isinstance(source, TensorTable) else in_memory_where_small(source)
+        return validated_table(self, X)
 
     @property
     def _names(self) -> np.ndarray | None:
         return getattr(self, "feature_names_in_", None)
 
-    def _keep(self, n_components: int) -> None:
-        """Reduce an ordered code to its first units."""
-        module64 = self._fitted_model.module64
-        for part in (self.module_, module64, self._moments):
-            part.keep_(n_components)
-        self._architecture = self._architecture._replace(n_kept=n_components)
-        self._tell(self.module_, module64)
+    def _set_fitted_attributes(self, attributes: dict[str, Any]) -> None:
+        """Replace the fitted attributes; names of features of an earlier fit go."""
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(attributes)
 
-    def _tell(self, module: Autoencoder, module64: Autoencoder) -> None:
-        """Set what is told of a network whose code map is set."""
-        scale, widths = self._scaling.scale, self._scaling.column_weights
-        explained = explained_variance(module64, self._moments, scale, widths)
-        self._set_fitted_model(module, module64)
-        self.components_, self.explained_variance_, self.explained_variance_ratio_ = explained
-        self.n_components_ = module.n_components
+    def __copy__(self) -> Self:
+        shared = type(self).__new__(type(self))
+        shared.__dict__.update(self.__dict__)
+        return shared
 
-    def _set_fitted_model(self, module: Autoencoder, module64: Autoencoder) -> None:
-        bounds = self._bounds if module.output.bounded else None
-        self._fitted_model = FittedModel(module, module64, self._scaling, bounds, self._names, self._fill)
+    def __getstate__(self) -> dict[str, Any]:
+        return pack(super().__getstate__())
 
-    @property
-    def _fill(self) -> Tensor | None:
-        """What stands for missing entries in the network's coordinates: the mean; None where they are refused."""
-        return torch.from_numpy(self._scaling.transform_point(self.mean_)) if self.missing == "mask" else None
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unpack(state))
+        if "_weights" in vars(self):
+            with one_thread_after_fork():
+                restore(self)
 
     @property
     def _n_features_out(self) -> int:

@@ -11,7 +11,10 @@ import numpy as np
 import sklearn
 import torch
 
+from sklearn_ae._data.columns import ColumnRange
 from sklearn_ae._data.scaling import Scaling
+from sklearn_ae._estimator.configuration import find_device_or_cpu, make_net
+from sklearn_ae._estimator.fitted_state import FittedState
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments
 from sklearn_ae._model.weights import arrays_of, load_arrays_
@@ -41,10 +44,12 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
     state |= {"_format": FORMAT, "_versions": dict(VERSIONS)}
     if "module_" not in attributes:
         return state
-    network, coordinates, moments = attributes["module_"], attributes["_scaling"], attributes["_moments"]
+    network, scaling, moments = attributes["module_"], attributes["_scaling"], attributes["_moments"]
     return state | {
         "_architecture": {name: _named(value) for name, value in attributes["_architecture"]._asdict().items()},
-        "_scaling": {name: getattr(coordinates, name) for name in ("offset", "scale", "unscaled", "spread")},
+        "_scaling": {name: getattr(scaling, name) for name in ("mean", "scale", "spread", "fills_missing")}
+        | {"unscaled": scaling.unscaled.copy()},
+        "_column_range": tuple(attributes["_column_range"]),
         "_moments": dict(vars(moments)),
         "_weights": arrays_of(network),
         "_code_map": arrays_of(attributes["_fitted_model"].module64.code_map),
@@ -76,6 +81,7 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
         attributes |= {
             "_architecture": Architecture(**architecture),
             "_scaling": Scaling(**state["_scaling"]),
+            "_column_range": ColumnRange(*state["_column_range"]),
             "_moments": moments,
         }
     return {name: _restored(value) for name, value in attributes.items()}
@@ -144,6 +150,18 @@ def _own_members() -> dict[str, type[Member]]:
             yield from below(subclass)
 
     return {kind.__name__: kind for kind in below(Member) if kind.__module__.split(".")[0] == "sklearn_ae"}
+
+
+def restore(estimator: Any) -> None:
+    """Rebuild the modules, the fitted model and the net of an estimator from its unpacked attributes."""
+    attributes = vars(estimator)
+    weights, code_map, history = (attributes.pop(name) for name in ("_weights", "_code_map", "_history"))
+    module, module64 = restored_modules(estimator._architecture, weights, code_map)
+    estimator.module_ = module.to(find_device_or_cpu(estimator.device))
+    estimator._fitted_model = FittedState.of(estimator, module64).fitted_model()
+    n_samples = estimator._moments.n_samples
+    estimator.net_ = make_net(estimator, estimator._architecture, module, n_samples, 0, max_epochs=1, train_split=None)
+    estimator.net_.history.extend({**epoch, "batches": []} for epoch in history)
 
 
 def restored_modules(

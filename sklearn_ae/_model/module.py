@@ -4,13 +4,13 @@ import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from threading import RLock
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._model.code_maps import PermutationMap, RotationMap, ScaleMap
+from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, ScaleMap
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
@@ -57,7 +57,7 @@ class Autoencoder(nn.Module):
         Maps the pre-activation to the code.
     output : Output
         The output activation.
-    code_map : RotationMap or PermutationMap or ScaleMap
+    code_map : CodeMap
         Maps the network's code to the canonical one.
     dropout : float
         Share of the units of the code dropped in a training step.
@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
         n_components: int,
         code: Code,
         output: Output,
-        code_map: RotationMap | PermutationMap | ScaleMap,
+        code_map: CodeMap,
         dropout: float = 0.0,
         ordered: bool = False,
     ):
@@ -113,10 +113,8 @@ class Autoencoder(nn.Module):
         return weight if weight.shape[1] == self.n_components else weight[:, : self.n_components]
 
     def keep_(self, n_components: int) -> None:
-        """Reduce an ordered code, in place, to its first units; the others are zero for the network from now on."""
-        scale = cast(ScaleMap, self.code_map).scale
-        self.n_components, self.code_map = n_components, ScaleMap(n_components).to(scale)
-        self.code_map.scale.copy_(scale[:n_components])
+        """Reduce an ordered code, in place, to its first components; the others are zero for the network."""
+        self.n_components, self.code_map = n_components, self.code_map.truncated(n_components)
 
     def code_of(self, a: Tensor) -> Tensor:
         """Return the code of a pre-activation, without noise."""
@@ -203,8 +201,12 @@ class Architecture(NamedTuple):
     tied_weights: bool
     rotation_invariant: bool
     ordered: bool = False
-    n_kept: int | None = None  # of the units of an ordered code, where not all
-    module: Any = None  # a network of the user's own: an instance, or what returns one
+    n_kept: int | None = None  # components of an ordered code that are kept, if not all
+    module: Any = None  # a custom network: an instance, or a callable that returns one
+
+    def make_output(self) -> Output:
+        """Return a new output activation."""
+        return self.loss.output(self.output_activation, self.n_features)
 
 
 def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
@@ -215,7 +217,7 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
         a.n_features,
         a.n_components,
         code=a.code,
-        output=a.loss.output(a.output_activation, a.n_features),
+        output=a.make_output(),
         code_map=code_map_of(a),
         dropout=a.dropout,
         ordered=a.ordered,
@@ -225,10 +227,11 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
     return module
 
 
-def code_map_of(a: Architecture) -> RotationMap | PermutationMap | ScaleMap:
-    """Return the kind of map that leaves what training settled: axes, order or both."""
-    kind = ScaleMap if a.ordered else RotationMap if a.rotation_invariant else PermutationMap
-    return kind(a.n_components)
+def code_map_of(a: Architecture) -> CodeMap:
+    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing."""
+    if a.ordered:
+        return ScaleMap(a.n_components) if a.code.linear else CodeMap(a.n_components)
+    return RotationMap(a.n_components) if a.rotation_invariant else PermutationMap(a.n_components)
 
 
 def dense_network(a: Architecture) -> AffineNetwork:

@@ -28,7 +28,7 @@ def column_mean(rows: TrainingRows) -> Tensor:
     """Return the mean of each column in float64."""
     if isinstance(rows, SparseRows):
         sums = torch.from_numpy(np.asarray(rows.matrix().sum(axis=0, dtype=np.float64)).ravel())
-        if rows.fill is None:
+        if not rows.has_missing:
             return (sums / len(rows)).to(rows.device) + rows.background
     total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
     for z in rows.filled():
@@ -45,7 +45,7 @@ def principal_axes(rows: TrainingRows, k: int, generator: Generator) -> tuple[Te
     k = min(k, d)
     n_least = min(n_rows, d)
     exact = n_least <= DENSE_LIMIT or k >= n_least // 4
-    whole = rows.fill is None and isinstance(rows.data, Tensor)
+    whole = not rows.has_missing and isinstance(rows.data, Tensor)
     if exact and (n_rows >= d or (d <= DENSE_LIMIT and not whole)):
         mean, scatter = _mean_and_scatter(rows)
         axes = torch.linalg.eigh(scatter, UPLO="U")[1].T.flip(0)[:k]
@@ -137,7 +137,7 @@ def _axes_by_krylov(rows: TrainingRows, mean: Tensor, k: int, generator: Generat
 
     Each block is made orthogonal to those before it, and the axes are the best in the span of all.
     """
-    whole = isinstance(rows, SparseRows) and rows.fill is None
+    whole = isinstance(rows, SparseRows) and not rows.has_missing
     times_scatter, d = (_sparse_scatter if whole else _scatter)(rows, mean), rows.shape[1]
     block = torch.randn(d, min(k + OVERSAMPLING, d), generator=generator, dtype=torch.float64).to(rows.device)
     basis = images = block[:, :0]

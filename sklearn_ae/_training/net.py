@@ -14,8 +14,7 @@ from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 from torch import Generator, Tensor
 
-from sklearn_ae._data.arrays import fill_missing
-from sklearn_ae._data.scaling import GREATEST_ENTRY, weight_columns
+from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import r_squared
@@ -83,23 +82,19 @@ class AutoencoderNet(NeuralNet):
     precision : str
         A name in ``PRECISIONS``.
     corruption : Corruption or None
-        What is done to the input of a training step.
-    frame : Frame or None
-        Landmarks of the data, for the corruption.
-    fill : Tensor of shape (n_features,) or None
-        What stands for missing entries; None where there are none.
+        Noise added to the input of a training step.
+    data_bounds : DataBounds or None
+        What the corruption may know of the data.
+    scaling : Scaling or None
+        How missing entries are filled and errors of validation measured; None for centred data without missing entries.
     lr_schedule : str
         A name in ``SCHEDULES``.
-    validation_mean : Tensor of shape (n_features,) or None
-        Baseline of the validation R², in the network's coordinates; None for zero.
-    column_weights : Tensor or None
-        Weights of the columns' errors in the validation R²; None where they are all 1.
     average_window : int
-        Steps that the average of the weights reaches back, 0 for none.
+        Number of steps that the average of the weights spans, 0 for none.
     keep_best : KeepBest or None
-        Chooses and restores weights; None leaves the last.
-    workers : Alone
-        The processes that train together, or none but this one.
+        Chooses and restores weights; None keeps the last.
+    processes : SingleProcess
+        The processes that train together.
     """
 
     def __init__(
@@ -109,10 +104,8 @@ class AutoencoderNet(NeuralNet):
         precision: str = "float32",
         corruption: Corruption | None = None,
         data_bounds: DataBounds | None = None,
-        fill: Tensor | None = None,
+        scaling: Scaling | None = None,
         lr_schedule: str = "constant",
-        validation_mean: Tensor | None = None,
-        column_weights: Tensor | None = None,
         average_window: int = 0,
         keep_best: KeepBest | None = None,
         processes: SingleProcess = SingleProcess(),  # noqa: B008, it has no state
@@ -122,10 +115,8 @@ class AutoencoderNet(NeuralNet):
         self.precision = precision
         self.corruption = corruption
         self.data_bounds = data_bounds
-        self.fill = fill
+        self.scaling = scaling
         self.lr_schedule = lr_schedule
-        self.validation_mean = validation_mean
-        self.column_weights = column_weights
         self.average_window = average_window
         self.keep_best = keep_best
         self.processes = processes
@@ -169,6 +160,11 @@ class AutoencoderNet(NeuralNet):
         self.criterion_ = self.criterion
         return self
 
+    @property
+    def scaling_(self) -> Scaling:
+        """The scaling, or that of centred data without missing entries."""
+        return Scaling(np.zeros(self.module_.n_features)) if self.scaling is None else self.scaling
+
     def start_average(self) -> None:
         """Let the average of the weights begin at the present ones."""
         self.average_ = WeightAverage(self.module_, self.average_window) if self.average_window else None
@@ -199,7 +195,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Return the reconstruction of a batch."""
-        return self.module_(fill_missing(self._input(x), self.fill)[0], **fit_params)
+        return self.module_(self.scaling_.fill_missing(self._input(x))[0], **fit_params)
 
     def get_loss(self, y_pred: Step, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the objective of a step."""
@@ -209,12 +205,12 @@ class AutoencoderNet(NeuralNet):
         """Compute the objective of a batch, with noise, and its gradients."""
         self._set_training(True)
         x, share = self.processes.share(self._input(batch[0]))
-        x, observed = fill_missing(x, self.fill)
+        x, observed = self.scaling_.fill_missing(x)
         with self._mixed_precision():
             step = self._noisy_step(self.module_, x, observed, self.progress_, self.own_noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
-        return {"loss": self.processes.average_(self.module_, loss, share), "y_pred": step.output}
+        return {"loss": self.processes.average_gradients(self.module_, loss, share), "y_pred": step.output}
 
     def _mixed_precision(self) -> AbstractContextManager[Any]:
         if self.precision == "float32":
@@ -225,24 +221,20 @@ class AutoencoderNet(NeuralNet):
         """Compute the objective of a batch, with noise from a fixed seed, and add up the error without noise."""
         self._set_training(False)
         x, share = self.processes.share(self._input(batch[0]))
-        x, observed = fill_missing(x, self.fill)
+        x, observed = self.scaling_.fill_missing(x)
         with torch.no_grad():
             step = self._noisy_step(self.candidate, x, observed, 1.0, self.validation_noise_)
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
-            baseline = x if self.validation_mean is None else x - self.validation_mean
-            error, squares = (self._squares(difference, observed) for difference in (x - output, baseline))
+            error, squares = (
+                float(self.scaling_.distances(x, other, observed).square().sum(dtype=torch.float64))
+                for other in (output, self.scaling_.mean_like(x))
+            )
         loss, error, squares = self.processes.reduce(share, loss, error, squares)
         self.squared_error_ += error
         self.squares_ += squares
         return {"loss": loss, "y_pred": output}
-
-    def _squares(self, difference: Tensor, observed: Tensor | None) -> float:
-        """Return the sum of the squares of the observed entries, in units of the scale."""
-        known = difference if observed is None else difference * observed
-        of_rows = torch.linalg.vector_norm(weight_columns(known, self.column_weights), dim=1)
-        return float(of_rows.square().sum(dtype=torch.float64))
 
     def _noisy_step(
         self, module: Autoencoder, x: Tensor, observed: Tensor | None, progress: float, generator: Generator
@@ -325,22 +317,31 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
 
 
 def train_one_pass(net: AutoencoderNet, rows: TrainingRows, before: dict[str, Tensor]) -> float:
-    """Train for one epoch and return its mean loss; put back the weights and buffers `before` if it diverges."""
-    net.partial_fit(rows)
-    net.module_.eval()
-    if net.interrupted_:
-        warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=4)
-    loss = net.history[-1].get("train_loss", np.nan)
-    length = float(sum(torch.linalg.vector_norm(weight.detach()) for weight in net.module_.parameters()))
-    if not net.interrupted_ and not (np.isfinite(loss) and length <= GREATEST_ENTRY):
+    """Train for one epoch and return its mean loss; if it fails, restore the weights and buffers `before`."""
+    try:
+        net.partial_fit(rows)
+        net.module_.eval()
+        if net.interrupted_:
+            warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=5)
+        loss = float(net.history[-1].get("train_loss", np.nan))
+        if not net.interrupted_:
+            _check_divergence(net, loss)
+    except BaseException:
         net.module_.load_state_dict(before)
+        net.module_.eval()
         net.optimizer_.state.clear()
+        raise
+    return loss
+
+
+def _check_divergence(net: AutoencoderNet, loss: float) -> None:
+    length = float(sum(torch.linalg.vector_norm(weight.detach()) for weight in net.module_.parameters()))
+    if not (np.isfinite(loss) and length <= GREATEST_ENTRY):
         what = f"weights grew to a length of {length:.3g}" if np.isfinite(loss) else "loss stopped being finite"
         raise ValueError(
             f"The {what} with lr={net.lr:g}. Lower lr or weight_decay, or scale the data, for example with "
             "sklearn.preprocessing.StandardScaler."
         )
-    return float(loss)
 
 
 def warn_if_not_converged(net: AutoencoderNet) -> None:

@@ -45,7 +45,7 @@ class SingleProcess:
         """
         return batch, 1.0
 
-    def average_(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
+    def average_gradients(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
         """Give a module the gradients of the whole batch in place of those of the share, and return the loss of it."""
         return loss
 
@@ -109,7 +109,7 @@ class ProcessGroup(SingleProcess):
         own = batch.tensor_split(self.size)[self.rank]
         return (own if len(own) else batch[:1]), len(own) / len(batch)
 
-    def average_(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
+    def average_gradients(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flat = torch.cat([loss.detach().reshape(1), *(gradient.reshape(-1) for gradient in gradients)]).mul_(share)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sklearn_ae._checkpoints.checkpoint import Checkpoint
 from sklearn_ae._checkpoints.format import CheckpointState
-from sklearn_ae._model.weights import _tensors_of
+from sklearn_ae._model.weights import tensors_of
 
 __all__ = ["WriteCheckpoint", "restore_", "state_of"]
 
@@ -49,7 +49,7 @@ BEST_STATE = {"objective_": float, "epoch_": int, "reference_": float, "n_epochs
 def state_of(net: Any) -> CheckpointState:
     """Return the state of a net that keeps the best weights, at the end of an epoch."""
     best, average = net.keep_best, net.average_
-    arrays = _arrays("module", _tensors_of(net.module_)) | _arrays("best", best.weights_)
+    arrays = _arrays("module", tensors_of(net.module_)) | _arrays("best", best.weights_)
     arrays |= _arrays("noise", {"training": net.noise_.get_state(), "validation": net.validation_noise_.get_state()})
     plain: dict[str, Any] = {
         "device": net.noise_.device.type,
@@ -66,7 +66,7 @@ def state_of(net: Any) -> CheckpointState:
         arrays |= _arrays("annealed", best.annealed_[1])
     if average is not None:
         plain["average"] = [average.n_steps, average.n_steps_taken]
-        arrays |= _arrays("average", _tensors_of(average.module))
+        arrays |= _arrays("average", tensors_of(average.module))
     state = net.optimizer_.state_dict()
     plain["optimizer"] = {
         str(index): {name: _pack(value, f"optimizer/{index}/{name}", arrays) for name, value in values.items()}
@@ -102,7 +102,7 @@ def restore_(net: Any, saved: CheckpointState) -> None:
 
 def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     best = net.keep_best
-    _fill(_tensors_of(net.module_), "module", arrays)
+    _fill(tensors_of(net.module_), "module", arrays)
     _fill(best.weights_, "best", arrays)
     for name, kind in BEST_STATE.items():
         setattr(best, name, kind(plain["choice"][name]))
@@ -116,7 +116,7 @@ def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
         net.average_.n_steps, net.average_.n_steps_taken = n_steps, n_taken = [int(n) for n in plain["average"]]
         if not 0 <= n_taken <= n_steps:
             raise ValueError(f"its average is of {n_taken} of {n_steps} steps")
-        _fill(_tensors_of(net.average_.module), "average", arrays)
+        _fill(tensors_of(net.average_.module), "average", arrays)
     net.progress_, net.stop_ = float(plain["progress"]), bool(plain["stop"])
     net.history.extend({**_numbers_of(epoch), "batches": []} for epoch in plain["history"])
     _restore_best_scores(net)

@@ -87,9 +87,9 @@ def test_spread_is_that_of_numpy(make, share_missing):
     columns = table.columns(allow_nan=True)
     spread = table.spread(columns)
     deviations = X - np.nanmean(X, axis=0)
-    assert spread.unit == pytest.approx(np.nanmax(np.abs(deviations)))
+    assert spread.overflow_guard == pytest.approx(np.nanmax(np.abs(deviations)))
     np.testing.assert_allclose(
-        spread.squares * spread.unit**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
+        spread.squares * spread.overflow_guard**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
     )
     assert spread.root_mean_square() == pytest.approx(np.sqrt(np.nanmean(deviations**2)))
     assert spread.root_mean_square([1, 2]) == pytest.approx(np.sqrt(np.nanmean(deviations[:, 1:3] ** 2)))

@@ -184,7 +184,7 @@ def data(draw, shapes=SHAPES, hostile: float = 0.5):
     """Draw data; about so often each of its properties is an unusual one."""
 
     def unusual(names, usual):
-        return draw(st.sampled_from(list(names))) if draw(st.to_float_tensor(0, 1)) < hostile else usual
+        return draw(st.sampled_from(list(names))) if draw(st.floats(0, 1)) < hostile else usual
 
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     X = CONTENTS[draw(st.sampled_from(list(CONTENTS)))](rng, draw(st.sampled_from(shapes)))

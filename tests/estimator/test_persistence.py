@@ -22,6 +22,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._data.columns import ColumnRange
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._estimator.persistence import FORMAT, VERSIONS, pack, restored_modules, unpack
@@ -68,18 +69,19 @@ def attributes_of(**changes) -> dict:
     if architecture.output_activation == "clip":
         module.output.set_range(Z.amin(0), Z.amax(0))
     moments = CodeMoments(K, rotation_invariant=architecture.rotation_invariant)
-    add_moments(moments, module, TrainingRows(Z), Z.mean(0), torch.ones(()))
+    add_moments(moments, module, TrainingRows(Z))
     module64 = in_float64(module)
-    canonicalize_(module64, moments, scale=2.5)
+    mean, unscaled = np.arange(D) * 0.1 + 1e9, RAW if architecture.loss == MIXED else False
+    coordinates = Scaling(mean, 2.5, unscaled, 0.7 if architecture.loss == MIXED else 1.0)
+    canonicalize_(module64, moments, coordinates)
     module.code_map.load_state_dict(module64.code_map.state_dict())
-    offset, raw = np.arange(D) * 0.1 + 1e9, RAW if architecture.loss == MIXED else None
-    coordinates = Scaling(offset, 2.5) if raw is None else Scaling(np.where(raw, 0, offset), 2.5, raw, 0.7)
     history = [{"epoch": 1, "train_loss": np.float64(0.5), "valid_loss_best": True, "batches": [{"train_loss": 0.5}]}]
     return {
         "n_components": K,
         "components_": np.ones((K, D)),
         "_architecture": architecture,
         "_scaling": coordinates,
+        "_column_range": ColumnRange(mean - 1, mean + 1, np.ones(D, dtype=bool)),
         "_moments": moments,
         "_fitted_model": FittedModel(module, module64, coordinates),
         "module_": module,
@@ -158,7 +160,7 @@ def assert_restores(state: dict, attributes: dict):
     module = attributes["_architecture"].module
     assert restored["_architecture"]._replace(module=module) == attributes["_architecture"]
     assert type(restored["_architecture"].module) is type(module)
-    for name in ("offset", "scale", "raw", "spread"):
+    for name in ("mean", "scale", "unscaled", "spread", "fills_missing"):
         np.testing.assert_array_equal(getattr(restored["_scaling"], name), getattr(attributes["_scaling"], name))
     X = 1e9 + np.random.default_rng(0).normal(size=(7, D))
     for dtype in (np.float32, np.float64):

@@ -20,6 +20,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._checkpoints import files
 from sklearn_ae._checkpoints.checkpoint import stable_repr
 from sklearn_ae._checkpoints.format import FORMAT, CheckpointState, decode_state, encode_state
+from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae.codes import TopK
 from sklearn_ae.losses import Mixed
 from sklearn_ae.penalties import L1
@@ -146,13 +147,9 @@ def test_a_finished_fit_ends_at_once(small, path):
     again = quick(checkpoint=path, resume=True).fit(small)
     assert bits(again, small) == bits(model, small)
     assert path.read_bytes() == content
-    again.net_.partial_fit(again._rows(again._table(small, reset=False), *_columns_and_device(again, small)))
+    again.net_.partial_fit(TrainingRows(again._scaling.transform(small, torch.float32)))
     assert len(again.net_.history) == 6  # a net trains on, and leaves the file alone
     assert path.read_bytes() == content
-
-
-def _columns_and_device(model, X):
-    return model._table(X, reset=False).columns(None, allow_nan=False), torch.device("cpu")
 
 
 def test_without_resume_the_file_of_the_same_fit_is_replaced(small, path):

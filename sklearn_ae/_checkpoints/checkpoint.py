@@ -134,12 +134,12 @@ class Checkpoint:
             return
         there, here = self._found.plain[what], self.plain[what]
         differing = [
-            f"{name} is {there.get(name, 'absent')[:80]} there and {here.get(name, 'absent')[:80]} here"
+            f"{name} is {there.get(name, 'absent')[:80]} in the file and {here.get(name, 'absent')[:80]} in this fit"
             for name in sorted(there.keys() | here.keys())
             if there.get(name) != here.get(name)
         ]
         if what == "data":
-            differing = [f"shape {there['shape']} there and {here['shape']} here"]
+            differing = [f"shape {there['shape']} in the file and {here['shape']} in this fit"]
             if there["shape"] == here["shape"]:
                 differing = ["other values in the same shape"]
         raise ValueError(

@@ -171,11 +171,11 @@ def test_the_progress_bar_counts_all_epochs(small, path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lr": 0.1}, "lr is 0.003 there and 0.1 here"),
-        ({"code": TopK(1)}, r"code is 'identity' there and TopK\("),
-        ({"random_state": 1}, "random_state is 0 there and 1 here"),
-        ({"random_state": None}, "random_state is 0 there and 'not an int' here"),
-        ({"module": Decoupled}, "module is None there and Decoupled here"),
+        ({"lr": 0.1}, "lr is 0.003 in the file and 0.1 in this fit"),
+        ({"code": TopK(1)}, r"code is 'identity' in the file and TopK\("),
+        ({"random_state": 1}, "random_state is 0 in the file and 1 in this fit"),
+        ({"random_state": None}, "random_state is 0 in the file and 'not an int' in this fit"),
+        ({"module": Decoupled}, "module is None in the file and Decoupled in this fit"),
         ({"max_epochs": 4}, "max_epochs"),
     ],
     ids=lambda value: "-".join(map(str, value.items())) if isinstance(value, dict) else "",

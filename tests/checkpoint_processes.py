@@ -123,7 +123,7 @@ def kill_in_write(folder):
 
 
 class FillDisk(Callback):
-    """Limits files to a few bytes from the fifth epoch on."""
+    """Limits files to a few bytes from the fourth epoch on."""
 
     def on_epoch_begin(self, net, **kwargs):
         import resource
@@ -133,7 +133,7 @@ class FillDisk(Callback):
 
 
 def fill(folder):
-    """Fill the disk in the fifth epoch, then make room and resume."""
+    """Fill the disk in the fourth epoch, then make room and resume."""
     import resource
 
     X, path = data("defaults"), folder / "full"

@@ -138,13 +138,13 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Instances or (name, instance) pairs that see every epoch and step of `net_`. They are used as they are, not
         copied.
     checkpoint : str or os.PathLike, default=None
-        A file to which each epoch of ``fit`` writes what it needs to go on after a kill, whole or not at all; the one
-        before stays beside it, with ``.previous`` after its name. A file of other data or other parameters, or one that
-        is no checkpoint, is refused with a ValueError. It remains after the fit. Not for several processes.
+        File to which ``fit`` writes a checkpoint after each epoch, atomically; it remains after the fit. A file of
+        other data or other parameters, a damaged one, or one that is not a checkpoint raises a ValueError and is never
+        overwritten. Not for several processes.
     resume : bool, default=False
-        Whether ``fit`` goes on from `checkpoint`, where that exists, and ends in the same bits as one that was never
-        killed: on the same machine with as many threads, and with the same data and parameters. What is stored of a
-        `random_state` that is not an int wins. State of your own `callbacks` is not kept.
+        Whether ``fit`` continues from `checkpoint` if that exists, with results bitwise identical to those of an
+        uninterrupted fit: on the same machine with the same number of threads, and with the same data and parameters.
+        If `random_state` is not an int, the stored seed is used. The state of custom `callbacks` is not kept.
     random_state : int, RandomState instance or None, default=None
         Seed of the validation split, the start, the order of rows, dropout and noise. An int gives the same bits each
         time on the same machine with as many threads. The global generator of torch is never used, but by layers of a

@@ -287,7 +287,7 @@ def _inspect_data(
 ) -> tuple[ColumnStats, ColumnVariation, Architecture]:
     """Return the statistics of the columns and the architecture that suits them."""
     columns = table.columns(names, allow_nan=params.missing == "mask")
-    variation = table.spread(columns)
+    variation = table.variation(columns)
     return columns, variation, choose_architecture(params, table.shape, columns, variation, names)
 
 

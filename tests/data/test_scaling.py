@@ -37,7 +37,7 @@ def range_of(low, high) -> ColumnRange:
 
 def coordinates_of(X: np.ndarray, unscaled=False) -> Scaling:
     columns = DenseTable(X).columns()
-    return Scaling.of(columns, DenseTable(X).spread(columns), unscaled)
+    return Scaling.of(columns, DenseTable(X).variation(columns), unscaled)
 
 
 @pytest.mark.parametrize(("n_rows", "width"), [(1, 1), (7, 10), (100, 7), (5, 49), (5, 51), (3, 1000), (50, 1)])
@@ -275,7 +275,7 @@ BOUND_CASES = {
 def test_share_on_bounds_counts_repeats_of_the_extremes(case):
     X = BOUND_CASES[case]
     table = DenseTable(X)
-    share = fraction_on_bounds(table.columns(), table.spread(table.columns()))
+    share = fraction_on_bounds(table.columns(), table.variation(table.columns()))
     assert share == pytest.approx(share_formula(X))
     assert 0 <= share < 1
     known = {"binary": 48 / 50, "continuous": 0, "some constant": 2 / 30, "all constant": 0, "two rows": 0}

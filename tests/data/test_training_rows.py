@@ -38,7 +38,7 @@ def no_reader_left():
 def coordinates_of(X) -> Scaling:
     table = DenseTable(X)
     columns = table.columns(allow_nan=True)
-    return Scaling.of(columns, table.spread(columns), fills_missing=columns.gaps)
+    return Scaling.of(columns, table.variation(columns), fills_missing=columns.gaps)
 
 
 def mostly_zeros(n=103, d=7) -> np.ndarray:
@@ -105,7 +105,7 @@ class TestSparseRows:
         table = DenseTable(X)
         columns = table.columns()
         raw = np.arange(7) % 2 == 0
-        coordinates = Scaling.of(columns, table.spread(columns), raw)
+        coordinates = Scaling.of(columns, table.variation(columns), raw)
         dense, thin = (to_training_rows(each, coordinates, CPU) for each in (table, SparseTable(sparse.csr_array(X))))
         torch.testing.assert_close(torch.cat(list(thin.chunks())), dense.data, atol=1e-6, rtol=0)
 

@@ -31,7 +31,7 @@ def architecture_of(X, names=None, **params) -> Architecture:
     estimator = quick(**params)
     table = DenseTable(X)
     columns = table.columns()
-    return choose_architecture(estimator, X.shape, columns, table.spread(columns), names)
+    return choose_architecture(estimator, X.shape, columns, table.variation(columns), names)
 
 
 @pytest.mark.parametrize("name", CODES)

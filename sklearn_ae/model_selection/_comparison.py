@@ -21,7 +21,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_ae._metrics.components import _last_step, component_quality, stability
+from sklearn_ae._metrics.components import last_step, component_quality, stability
 from sklearn_ae._metrics.reconstruction import reconstruction_score
 from sklearn_ae.model_selection._table import DecompositionComparison
 
@@ -326,7 +326,7 @@ def _judge(
     start = time.perf_counter()
     codes = estimator.transform(X_test)
     transform_seconds = time.perf_counter() - start
-    components = getattr(_last_step(estimator), "components_", None)
+    components = getattr(last_step(estimator), "components_", None)
     quality = {} if components is None else component_quality(estimator, X)
     figures = {
         "n_components": codes.shape[1],

@@ -22,7 +22,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._metrics.components import _directions, stability
+from sklearn_ae._metrics.components import directions_and_lengths, stability
 from sklearn_ae.model_selection import compare_decompositions, component_quality, reconstruction_score
 from sklearn_ae.model_selection._comparison import standard_error
 
@@ -213,7 +213,9 @@ class TestStability:
 
     def test_zeros_match_nothing(self):
         assert stability([np.eye(2), np.diag([1.0, 0.0])]) == 0.5
-        assert_array_equal(_directions(np.diag([0.0, -4.0])), [[0, 0], [0, -1]])
+        directions, lengths = directions_and_lengths(np.diag([0.0, -4.0]))
+        assert_array_equal(directions, [[0, 0], [0, -1]])
+        assert_array_equal(lengths, [0, 4])
 
     def test_of_two_sizes_the_smaller_is_matched(self):
         assert stability([np.eye(3), np.eye(3)[[2]]]) == 1

@@ -180,7 +180,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         R² is ``1 - sum((x - x_hat)²) / sum((x - mean_)²)`` over all entries: higher is better, 1 is perfect, and sizes
         compare, so that ``GridSearchCV`` needs no ``scoring``. On the rows of ``fit`` of a linear autoencoder it is the
-        sum of ``explained_variance_ratio_``, as for PCA.
+        sum of ``explained_variance_ratio_``, as for PCA. The baseline is the mean of the training data;
+        ``reconstruction_score`` in :mod:`sklearn_ae.model_selection` uses the mean of X.
 
         Parameters
         ----------

@@ -360,9 +360,10 @@ def _fold_row(name: str, size: int | None, number: int, fold: _Fold) -> dict[str
 
 def _means(scores: Mapping[str, Sequence[float]], measures: Sequence[str]) -> dict[str, float]:
     means = {}
-    for measure in filter(scores.__contains__, measures):
-        means[measure] = float(np.mean(scores[measure]))
-        if measure in WITH_ERROR:
+    for measure in measures:
+        if measure in scores:
+            means[measure] = float(np.mean(scores[measure]))
+        if measure in scores and measure in WITH_ERROR:
             means[f"{measure}_se"] = standard_error_of_mean(scores[measure])
     return means
 

@@ -172,7 +172,7 @@ def _load(file: _IdxFile, data_home: str | os.PathLike[str] | None, download_if_
         path = folder / file.name
         if path.is_file():
             try:
-                return _read(path, file)
+                return _read_idx(path, file)
             except ValueError as error:
                 raise ValueError(
                     f"{path} cannot be used: {error}. It is truncated, altered or not a file of MNIST: replace it, or "
@@ -207,14 +207,14 @@ def _download(file: _IdxFile, folder: Path) -> np.ndarray:
         with urlopen(_MIRROR + file.name, timeout=_TIMEOUT) as response:
             path.write_bytes(response.read(file.size + 2**16))  # gzip adds less than that
         try:
-            array = _read(path, file)
+            array = _read_idx(path, file)
         except ValueError as error:
             raise OSError(f"{_MIRROR}{file.name} sent another file: {error}") from error
         path.replace(folder / file.name)
     return array
 
 
-def _read(path: Path, file: _IdxFile) -> np.ndarray:
+def _read_idx(path: Path, file: _IdxFile) -> np.ndarray:
     """Unpack and verify a file, reading at most one byte more than it should have."""
     try:
         with gzip.open(path) as stream:

@@ -11,6 +11,7 @@ WORKERS ?= 2
 COVERAGE := --cov=sklearn_ae --cov-branch --cov-report=term-missing:skip-covered
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export SKLEARN_AE_DATA ?= $(wildcard $(abspath ../shared/data/mnist))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -266,7 +266,7 @@ def _row_groups(fragment: Any) -> list[Any]:
 
 
 def _n_rows(group: Any) -> int:
-    """Return the number of rows of a row group, or of a fragment without any; ``count_rows`` counts those of its file."""
+    """Return the number of rows of a row group, or of a fragment; ``count_rows`` counts those of the file."""
     parts = getattr(group, "row_groups", None)
     return group.count_rows() if parts is None else sum(part.num_rows for part in parts)
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._metrics.reconstruction import _culprit
+from sklearn_ae._metrics.reconstruction import culprit
 
 if TYPE_CHECKING:
     pass
@@ -58,7 +58,7 @@ def codes_of(estimator: Any, X: ArrayLike, *methods: str) -> np.ndarray:
     for method in ("transform", *methods):
         if not hasattr(estimator, method):
             raise TypeError(
-                f"{_culprit(estimator, method)} has no {method}: give a fitted estimator that has it, such as PCA, "
+                f"{culprit(estimator, method)} has no {method}: give a fitted estimator that has it, such as PCA, "
                 "NMF or AutoencoderTransformer, or a pipeline in which every step has it."
             )
     return check_array(estimator.transform(X), dtype=np.float64, input_name="codes")

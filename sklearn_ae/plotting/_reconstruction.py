@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._metrics.reconstruction import _r2, _reconstruct
+from sklearn_ae._metrics.reconstruction import reconstruct, variance_weighted_r2
 from sklearn_ae.plotting._base import (
     LABEL_WIDTH,
     _Display,
@@ -146,7 +146,7 @@ class ReconstructionDisplay(_Display):
         check_mapping("estimators", estimators, "fitted estimators")
         for estimator in estimators.values():
             check_is_fitted(estimator)
-        reconstructions = {name: _reconstruct(each, X) for name, each in estimators.items()}
+        reconstructions = {name: reconstruct(each, X) for name, each in estimators.items()}
         return cls.from_reconstructions(
             X, reconstructions, n_samples=n_samples, image_shape=image_shape, ax=ax, **kwargs
         )
@@ -277,7 +277,7 @@ class ReconstructionDisplay(_Display):
         arrays = {name: _check_reconstruction(name, each, originals.shape) for name, each in reconstructions.items()}
         scores = None
         if len(originals) > 1:
-            scores = {name: _r2(originals, each) for name, each in arrays.items()}
+            scores = {name: variance_weighted_r2(originals, each) for name, each in arrays.items()}
         return cls(
             originals[:n_samples],
             {name: each[:n_samples] for name, each in arrays.items()},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_ae._metrics.reconstruction import _size_curve
+from sklearn_ae._metrics.reconstruction import size_curve
 from sklearn_ae.plotting._base import (
     LABEL_WIDTH,
     _Display,
@@ -127,7 +127,7 @@ class SizeCurveDisplay(_Display):
         [1 2 3 4 5 6 7 8] [0.15 0.29 0.4  0.49 0.54 0.59 0.64 0.67]
         """
         check_mapping("estimators", estimators, "fitted estimators or lists of them")
-        return cls({name: _size_curve(name, each, X) for name, each in estimators.items()}).plot(ax=ax, **kwargs)
+        return cls({name: size_curve(name, each, X) for name, each in estimators.items()}).plot(ax=ax, **kwargs)
 
     def plot(
         self,

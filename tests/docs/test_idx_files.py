@@ -60,7 +60,7 @@ def test_mutated_idx_files_are_refused(n, tmp_path):
     rng, path = np.random.default_rng(n), tmp_path / "idx.gz"
     array = rng.integers(0, 256, (9, 28, 28), dtype=np.uint8)
     file = _IdxFile("idx.gz", array.shape, "0" * 32)
-    content = file.header + array.tobytes()
+    content = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
     packed = gzip.compress(content, mtime=0)
 
     def read(changed):

@@ -141,11 +141,11 @@ class Free(nn.Module):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_penalties_are_checked_against_code_and_network(penalty, small):
-    untranslatable_error = {"kl_sparsity": {"code": "tanh"}, "orthogonal": {"module": Free}}.get(penalty)
+    unsuitable = {"kl_sparsity": {"code": "tanh"}, "orthogonal": {"module": Free}}.get(penalty)
     assert np.isfinite(quick(penalty=penalty, code="sigmoid").fit(small).transform(small)).all()
-    if untranslatable_error:
+    if unsuitable:
         with pytest.raises(ValueError, match="needs"):
-            quick(penalty=penalty, **untranslatable_error).fit(small)
+            quick(penalty=penalty, **unsuitable).fit(small)
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 39, 320, 640, 641, 5000, 5119, 5120, 10**6])

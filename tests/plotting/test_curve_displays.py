@@ -154,7 +154,7 @@ def test_estimators_without_a_size_curve_are_refused(digits):
             SizeCurveDisplay.from_estimators({"PCA": estimator}, digits)
     with pytest.raises(TypeError, match="KMeans has no inverse_transform"):
         SizeCurveDisplay.from_estimators({"KMeans": KMeans(2, n_init=1).fit(digits)}, digits)
-    with pytest.raises(ValueError, match="rows of X are all the same"):
+    with pytest.raises(ValueError, match="All samples of X are the same"):
         SizeCurveDisplay.from_estimators({"PCA": PCA(2).fit(digits)}, np.ones((5, 64)))
 
 

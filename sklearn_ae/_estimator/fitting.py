@@ -44,7 +44,7 @@ from sklearn_ae._model.statistics import CodeMoments, add_moments
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.net import AutoencoderNet, train_one_pass, warn_if_not_converged
-from sklearn_ae._training.processes import SingleProcess, processes_for
+from sklearn_ae._training.processes import Processes, SingleProcess, processes_for
 from sklearn_ae._training.resume import WriteCheckpoint
 from sklearn_ae._training.sklearn_callbacks import CallbackContext, SklearnCallbacks
 
@@ -66,7 +66,7 @@ class FitPlan(NamedTuple):
     rows: TrainingRows
     split: Split | None
     seed: int
-    processes: SingleProcess
+    processes: Processes
     checkpoint: Checkpoint | None
 
     @property

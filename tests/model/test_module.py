@@ -360,7 +360,9 @@ def test_an_encoder_of_another_width_is_refused(sizes, code, message):
 def test_a_decoder_of_another_width_is_refused():
     network = Halves(D, K, K)
     network.decode = nn.Linear(K, D + 2)
-    message = r"(?s)decode of module=.* must return 5 columns for n_features=5, .* returned shape \(2, 7\) for two rows"
+    message = (
+        r"(?s)decode of module=.* must return 5 columns for n_features=5, .* returned shape \(2, 7\) for two samples"
+    )
     with pytest.raises(ValueError, match=message):
         build(PLAIN._replace(module=network))
 

@@ -358,7 +358,7 @@ def test_a_pass_that_fails_gives_the_weights_back(X):
 def test_an_interrupted_pass_warns_and_keeps_what_it_learnt(X):
     net = net_of(random_network(), max_epochs=1, callbacks=[Interrupt()])
     before = state_of(net.module_)
-    with pytest.warns(UserWarning, match="interrupted before its pass was over"):
+    with pytest.warns(UserWarning, match="interrupted before the end of its pass"):
         train_one_pass(net, X, state_of(net.module_))
     assert not same_bits(state_of(net.module_), before)
 

@@ -388,5 +388,5 @@ class HalfOnly(nn.Module):
     "value", [nn.Linear(D, K), HalfOnly, lambda: "no module"], ids=["no encode", "no decode", "string"]
 )
 def test_what_is_no_network_is_refused(value):
-    with pytest.raises(ValueError, match=r"is no torch\.nn\.Module with encode and decode"):
+    with pytest.raises(ValueError, match=r"must be a torch\.nn\.Module with encode and decode methods"):
         build(PLAIN._replace(module=value))

@@ -452,10 +452,6 @@ def test_a_newer_format_is_refused():
         restored_from(newer)
 
 
-def test_a_state_without_a_format_is_refused():
-    with pytest.raises(ValueError, match=r"without a format number, by a development version of sklearn-ae older"):
-        restored_from({"_format": None, "_versions": None})
-
 
 def test_versions_are_plain_strings():
     assert {type(version) for version in VERSIONS.values()} == {str}

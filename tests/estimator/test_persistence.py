@@ -452,7 +452,6 @@ def test_a_newer_format_is_refused():
         restored_from(newer)
 
 
-
 def test_versions_are_plain_strings():
     assert {type(version) for version in VERSIONS.values()} == {str}
 

@@ -113,7 +113,7 @@ def plan_fit(params: Any, X: Any) -> FitPlan:
     module = _checked_module(params, architecture, columns, names, seed).to(device)
     scaling = params._scaling if is_warm else _new_scaling(params, architecture, columns, variation)
     scaling = scaling.filling(params.missing == "mask")
-    if not isinstance(table, SparseTable):  # whose ranges hang on single entries
+    if not isinstance(table, SparseTable):  # single entries determine its ranges
         warn_about_ranges(columns, module.output.unscaled, names)
     rows = to_training_rows(table, scaling.filling(columns.gaps), device)
     if checkpoint is not None:
@@ -163,10 +163,8 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
     plan.processes.broadcast_weights(plan.module)
     net.partial_fit(plan.rows)
     plan.processes.broadcast_weights(plan.module)  # machines may round differently
-    net.train_split, net.processes = (
-        None,
-        SingleProcess(),
-    )  # the indices are for these samples alone, the net for anyone
+    net.train_split = None  # its indices are those of these samples
+    net.processes = SingleProcess()
     warn_if_not_converged(net)
     return Training(net, plan.module, keep_best)
 

@@ -56,20 +56,21 @@ class SklearnCallbacks(Callback):
     `fitted` returns the attributes of the estimator as if training ended now. It follows :class:`KeepBest`.
     """
 
-    def __init__(self, tasks: CallbackContext | None, fitted: Callable[[Any], dict[str, Any]]):
-        self.tasks = tasks
-        self.fitted = fitted
+    def __init__(self, context: CallbackContext, fitted: Callable[[Any], dict[str, Any]]):
+        self.context: CallbackContext | None = context
+        self.fitted: Callable[[Any], dict[str, Any]] | None = fitted
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Begin the task of the epoch."""
-        if self.tasks is not None:
-            self.tasks.begin_epoch()
+        if self.context is not None:
+            self.context.begin_epoch()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End the task of the epoch."""
-        if self.tasks is not None:
-            net.stop_ |= self.tasks.end_epoch(lambda: self.fitted(net))
+        if self.context is not None and self.fitted is not None:
+            fitted = self.fitted
+            net.stop_ |= self.context.end_epoch(lambda: fitted(net))
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Release the data and the estimator, which a net that is trained further must not see."""
-        self.tasks = None
+        self.context = self.fitted = None

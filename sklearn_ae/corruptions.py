@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from sklearn_ae.base import CheckContext, DataBounds, Member, member
 
-__all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper", "corruption_of"]
+__all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper"]
 
 
 class Corruption(Member):
@@ -183,24 +183,7 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
 
 
 def corruption_of(value: Any) -> Corruption | None:
-    """Return the corruption that a parameter's value stands for: a number is the rate of masking, 0 is none.
-
-    Parameters
-    ----------
-    value : Any
-        What the parameter `corruption` of the estimator may be.
-
-    Returns
-    -------
-    corruption : Corruption or None
-        The member.
-
-    Examples
-    --------
-    >>> from sklearn_ae.corruptions import corruption_of
-    >>> corruption_of(0.3)
-    Masking(rate=0.3)
-    """
+    """Return the corruption for a value of the estimator's parameter: a number is the rate of masking, 0 for none."""
     if value is None or isinstance(value, (str, Corruption)):
         return member(value, CORRUPTIONS)
     return Masking(float(value)) if value else None

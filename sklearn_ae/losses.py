@@ -407,11 +407,11 @@ class Mixed(Loss):
 
 
 def _part(loss: Any) -> Loss:
-    """Return the loss of some columns, given as a member or by its short name."""
-    plain = isinstance(loss, Loss) and not isinstance(loss, Mixed)
-    if not plain and not (isinstance(loss, str) and loss in LOSSES):
-        raise ValueError(f"Mixed has the loss {loss!r}; choose one of {sorted(LOSSES)} or another plain Loss.")
-    return member(loss, LOSSES)
+    """Return the loss of some columns of a Mixed for an instance or a short name."""
+    if isinstance(loss, Mixed):
+        raise ValueError(f"Mixed contains the loss {loss!r}; list the losses of both in one Mixed.")
+    part: Loss = member(loss, LOSSES, Loss, "Mixed contains the loss ")
+    return part
 
 
 def _indices(columns: Any, n_features: int, names: np.ndarray | None) -> list[int]:

@@ -14,7 +14,7 @@ from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._model.code_maps import PermutationMap, RotationMap, ScaleMap
 from sklearn_ae._model.fitted_model import FittedModel
-from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, translate, untranslatable_error
+from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, untranslatable_error
 from sklearn_ae._version import __version__
 from sklearn_ae.networks import AffineNetwork
 
@@ -248,7 +248,7 @@ def _add_encoder(graph: Graph, X: str, inference: FittedModel) -> str:
         z = graph.add("Where", graph.add("IsNaN", z), inference.fill, z)
     network = _known(module.network)
     a = _plus(graph, _layer(graph, network.encoder_affine, z), network.encoder_hidden, z)
-    h = translate(module.code, "__call__", graph, a, module.n_units)
+    h = graph.add_part(module.code, "__call__", a, module.n_units)
     if module.n_components < module.n_units:
         h = graph.columns(h, 0, module.n_components)
     code_map = module.code_map
@@ -268,7 +268,7 @@ def _add_decoder(graph: Graph, codes: str, inference: FittedModel) -> str:
     network = _known(module.network)
     u = graph.add("Gemm", h, network.decoder_weight, network.decoder_bias, transB=1)
     u = _plus(graph, u, network.decoder_hidden, h)
-    X = _to_data(graph, translate(module.output, "forward", graph, u), inference.coordinates)
+    X = _to_data(graph, graph.add_part(module.output, "forward", u), inference.coordinates)
     return X if bounds is None else graph.add("Min", graph.add("Max", X, bounds[0]), bounds[1])
 
 

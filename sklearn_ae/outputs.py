@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._utils.autograd import leaky_clip
-from sklearn_ae._utils.onnx_graph import Graph, translate
+from sklearn_ae._utils.onnx_graph import Graph
 
 __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Softmax", "Softplus"]
 
@@ -275,7 +275,7 @@ class ByColumns(Output):
 
     def to_onnx(self, graph: Graph, u: str) -> str:
         parts = [
-            translate(output, "forward", graph, graph.add("Gather", u, part, axis=1)) for output, part in self._parts()
+            graph.add_part(output, "forward", graph.add("Gather", u, part, axis=1)) for output, part in self._parts()
         ]
         return graph.add("Gather", graph.add("Concat", *parts, axis=1), self.position, axis=1)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sklearn_ae.base import CheckContext, Member, Step, member
 
-__all__ = ["L1", "PENALTIES", "Contractive", "KLSparsity", "Orthogonal", "Penalty", "penalties_of"]
+__all__ = ["L1", "PENALTIES", "Contractive", "KLSparsity", "Orthogonal", "Penalty"]
 
 
 class Penalty(Member):
@@ -300,33 +300,6 @@ PENALTIES: dict[str, type[Penalty]] = {
 
 
 def penalties_of(value: Any) -> tuple[Penalty, ...]:
-    """Return the penalties that a parameter's value stands for: None, a member, its short name, or a list of these.
-
-    Parameters
-    ----------
-    value : Any
-        What the parameter `penalty` of the estimator may be.
-
-    Returns
-    -------
-    penalties : tuple of Penalty
-        The members.
-
-    Raises
-    ------
-    ValueError
-        If it is, or holds, something else.
-
-    Examples
-    --------
-    >>> from sklearn_ae.penalties import L1, penalties_of
-    >>> penalties_of(["orthogonal", L1(0.5)])
-    (Orthogonal(), L1(alpha=0.5))
-    """
-    if value is None:
-        return ()
-    several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
-    for one in several:
-        if not isinstance(one, Penalty) and not (isinstance(one, str) and one in PENALTIES):
-            raise ValueError(f"penalty={value!r} has {one!r}; choose a Penalty or one of {sorted(PENALTIES)}.")
-    return tuple(member(one, PENALTIES) for one in several)
+    """Return the penalties for a value of the estimator's parameter: None, a penalty, a short name or a list."""
+    several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+    return tuple(member(one, PENALTIES, Penalty, f"penalty={value!r} contains ") for one in several)

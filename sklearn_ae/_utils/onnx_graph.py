@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-__all__ = ["DOUBLE", "Graph", "Node", "translate", "untranslatable_error"]
+__all__ = ["DOUBLE", "Graph", "Node", "untranslatable_error"]
 
 #: What ONNX numbers its types of tensors.
 FLOAT, DOUBLE = 1, 11
@@ -56,6 +56,19 @@ class Graph:
         rounded = self.add("Cast", x, to=FLOAT)
         return self.add("Cast", self.add(operator, rounded, *constants, **attributes), to=DOUBLE)
 
+    def add_part(self, part: Any, method: str, *inputs: Any) -> str:
+        """Return the name of the result of a part's method, which the part adds by its own ``to_onnx``.
+
+        A class that overrides the method must override ``to_onnx`` as well.
+        """
+        translator, computing = (
+            next((cls for cls in type(part).__mro__ if name in vars(cls)), object) for name in ("to_onnx", method)
+        )
+        if not issubclass(translator, computing):
+            raise untranslatable_error(part)
+        name: str = part.to_onnx(self, *inputs)
+        return name
+
     def columns(self, x: str, start: int, stop: int) -> str:
         """Return the name of some consecutive columns of x."""
         return self.add("Slice", x, [start], [stop], [1])
@@ -65,20 +78,6 @@ class Graph:
         name = f"constant_{len(self.constants)}"
         self.constants[name] = array.astype(np.int64 if array.dtype.kind in "iu" else dtype or self.dtype)
         return name
-
-
-def translate(part: Any, method: str, graph: Graph, *arguments: Any) -> str:
-    """Let a member or an output activation add to a graph what a method of it computes, by its method ``to_onnx``.
-
-    A class that computes something of its own needs a translation of its own.
-    """
-    translator, computing = (
-        next((cls for cls in type(part).__mro__ if name in vars(cls)), object) for name in ("to_onnx", method)
-    )
-    if not issubclass(translator, computing):
-        raise untranslatable_error(part)
-    name: str = part.to_onnx(graph, *arguments)
-    return name
 
 
 def untranslatable_error(part: Any) -> ValueError:

@@ -336,7 +336,7 @@ def test_penalties_are_given_alone_or_in_lists_by_name_or_as_members():
     ],
 )
 def test_what_is_no_penalty_is_refused_by_name(value, named):
-    with pytest.raises(ValueError, match=rf"{named}.*'contractive'"):
+    with pytest.raises(ValueError, match=rf"^penalty=.* contains .*{named}.*'contractive'.* or an instance of Penalty"):
         penalties_of(value)
 
 

@@ -303,7 +303,7 @@ def test_the_base_class_is_no_loss(linear_output):
     step = step_of(SquaredError(), linear_output, linear_output)
     with pytest.raises(NotImplementedError):
         Loss()(step)
-    with pytest.raises(NotImplementedError, match="Loss does not say which log-likelihood"):
+    with pytest.raises(NotImplementedError, match="Loss does not define a log-likelihood"):
         Loss().log_partition(step.target)
 
 
@@ -439,7 +439,11 @@ def test_a_loss_of_no_columns_is_left_out(none):
         ([("log_loss", [0, -7])], None, "the column -7, but X has 6 columns"),
         ([("log_loss", [1, "sold"])], NAMES, r"names columns \[1\] more than once"),
         ([("log_loss", [1, 2]), ("poisson", slice(2, None))], None, r"names columns \[2\] more than once"),
-        ([("log_los", 1)], NAMES, "Mixed contains the loss 'log_los'; choose one of .*'squared_error'.* or an instance of Loss"),
+        (
+            [("log_los", 1)],
+            NAMES,
+            "Mixed contains the loss 'log_los'; choose one of .*'squared_error'.* or an instance of Loss",
+        ),
         ([(3, 1)], NAMES, "Mixed contains the loss 3; choose one of"),
         ([(Mixed(), 1)], NAMES, r"Mixed contains the loss Mixed\(\); list the losses of both"),
         ([("log_loss", 1.5)], NAMES, "the column 1.5"),

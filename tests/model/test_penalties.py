@@ -305,7 +305,9 @@ def test_kl_sparsity_needs_a_code_between_zero_and_one(name):
 
 def test_orthogonal_needs_a_decoder_with_an_affine_path():
     Orthogonal().check(setting())
-    with pytest.raises(ValueError, match=r"penalty=Orthogonal\(\) needs .* affine path, but module= has none"):
+    with pytest.raises(
+        ValueError, match=r"penalty=Orthogonal\(\) needs .* affine path, but the network .* module has none"
+    ):
         Orthogonal().check(setting(affine_path=False))
 
 

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._utils.autograd import mean_square
 from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.outputs import OUTPUTS, ByColumns, Output
 
@@ -111,7 +110,7 @@ class SquaredError(Loss):
         return (step.output - step.target).square()
 
     def __call__(self, step: Step) -> Tensor:
-        return mean_square(step.output, step.target)
+        return F.mse_loss(step.output, step.target)
 
     def log_partition(self, target: Tensor) -> Tensor:
         return torch.full_like(target, log(pi) / 2)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._utils.autograd import leaky_clip
 from sklearn_ae._utils.onnx_graph import Graph
 
 __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Softmax", "Softplus"]
@@ -112,9 +111,8 @@ class Clip(Output):
 
     def forward(self, u: Tensor) -> Tensor:
         """Return `u` limited to the range; in training a fraction ``leak`` of the excess remains."""
-        if self.training:
-            return leaky_clip(u, self.low, self.high, self.leak)
-        return torch.clamp(u, self.low, self.high)
+        clipped = torch.clamp(u, self.low, self.high)
+        return torch.lerp(clipped, u, self.leak) if self.training else clipped
 
     def to_onnx(self, graph: Graph, u: str) -> str:
         return graph.add("Min", graph.add("Max", u, self.low), self.high)

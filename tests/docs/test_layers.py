@@ -13,7 +13,6 @@ LAYERS = [
     [
         "_utils.__init__",
         "_utils.compat",
-        "_utils.autograd",
         "_utils.onnx_graph",
         "_utils.threads",
         "_version",

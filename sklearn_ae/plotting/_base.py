@@ -39,7 +39,7 @@ _DASHES = ["-", "--", "-.", ":"]
 
 
 class _Display:
-    """What every display has after `plot`."""
+    """What every display has after ``plot``."""
 
     figure_: Figure | SubFigure
     axes_: np.ndarray

@@ -38,14 +38,11 @@ class CodeScatterDisplay(_NamedDisplay):
     ----------
     codes : array-like of shape (n_samples, n_units)
         Codes, finite.
-
     y : array-like of shape (n_samples,), default=None
-        Target. Classes, which are strings or at most twenty different whole numbers, get
-        a legend, a marker and a colour each; other numbers get a scale of colours.
-
+        Target. Classes, which are strings or at most twenty different whole numbers, get a legend, a marker and a
+        colour each; other numbers get a scale of colours.
     units : tuple of (int, int), default=(0, 1)
         The units across and up, counted from zero.
-
     estimator_name : str, default=None
         Title of the picture.
 
@@ -53,10 +50,8 @@ class CodeScatterDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
         The one Axes that holds the points.
-
     ax_ : matplotlib Axes
         The same, alone.
 
@@ -92,23 +87,17 @@ class CodeScatterDisplay(_NamedDisplay):
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `transform`, which returns two columns or more.
-
+            Fitted estimator with ``transform``, which returns two columns or more.
         X : array-like of shape (n_samples, n_features)
             Rows to draw, a point each.
-
         y : array-like of shape (n_samples,), default=None
             Target of the rows: classes or numbers.
-
         units : tuple of (int, int), default=(0, 1)
             The units across and up, counted from zero.
-
         name : str, default=None
             Title of the picture. By default the class of the estimator.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -147,10 +136,9 @@ class CodeScatterDisplay(_NamedDisplay):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours of a target of numbers. The default goes from dark to light, which
-            shows in print without colour too.
+            Colours of a target of numbers. The default goes from dark to light, which shows in print without colour
+            too.
 
         Returns
         -------

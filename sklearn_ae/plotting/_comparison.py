@@ -29,32 +29,28 @@ __all__ = ["ComparisonDisplay"]
 class ComparisonDisplay(_Display):
     """A measure of several estimators by their number of units, with error bars.
 
-    An estimator without a number of units is a horizontal line, with its error as a band.
-    Values that are NaN, such as those of fits that failed, are left out.
+    An estimator without a number of units is a horizontal line, with its error as a band. Values that are NaN, such as
+    those of fits that failed, are left out.
 
     It is recommended to use :meth:`from_frame`.
 
     Parameters
     ----------
     curves : dict of str to (sizes, means, standard_errors)
-        Numbers of units, and the mean and its standard error at each, array-likes of one
-        length, by the name of the estimator. Sizes may be None, all or some, where an
-        estimator has none; standard errors may be None, where none are known.
-
+        Numbers of units, and the mean and its standard error at each, array-likes of one length, by the name of the
+        estimator. Sizes may be None, all or some, where an estimator has none; standard errors may be None, where none
+        are known.
     metric_name : str, default="R²"
-        What is measured: the label of the y axis, or one of "r2", "probe", "neighbours",
-        "stability", "localisation", "redundancy", "dead", "fit_seconds",
-        "transform_seconds" and "n_parameters", which are spelled out. The last three get
-        a logarithmic axis.
+        What is measured: the label of the y axis, or one of "r2", "probe", "neighbours", "stability", "localisation",
+        "redundancy", "dead", "fit_seconds", "transform_seconds" and "n_parameters", which are spelled out. The last
+        three get a logarithmic axis.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
         The one Axes that holds all lines.
-
     ax_ : matplotlib Axes
         The same, alone.
 
@@ -79,16 +75,12 @@ class ComparisonDisplay(_Display):
         Parameters
         ----------
         frame : pandas DataFrame
-            Table with a row for each estimator and size: the columns "estimator",
-            "n_components", which may be missing values, and `metric`. Standard errors
-            are read from the column named `metric` and "_se", if there is one.
-
+            Table with a row for each estimator and size: the columns "estimator", "n_components", which may be missing
+            values, and `metric`. Standard errors are read from the column named `metric` and "_se", if there is one.
         metric : str, default="r2"
             Name of the column to draw.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -141,7 +133,6 @@ class ComparisonDisplay(_Display):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         log_sizes : bool, default=True
             Whether each doubling of the number of units takes the same space.
 

@@ -29,9 +29,9 @@ __all__ = ["ComponentsDisplay"]
 class ComponentsDisplay(_NamedDisplay):
     """The components of a decomposition, as images or as a heat map.
 
-    Components are drawn as images if `image_shape` is given or if there are no
-    `feature_names` and the number of features is a square, and otherwise as a heat map
-    with a row for each component and a column for each feature. White is zero.
+    Components are drawn as images if `image_shape` is given or if there are no `feature_names` and the number of
+    features is a square, and otherwise as a heat map with a row for each component and a column for each feature. White
+    is zero.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_components`.
 
@@ -39,14 +39,10 @@ class ComponentsDisplay(_NamedDisplay):
     ----------
     components : array-like of shape (n_components, n_features)
         One component a row, finite.
-
     image_shape : tuple of (height, width), default=None
-        Shape of a component as an image, row by row. By default a square, if there are
-        no `feature_names`.
-
+        Shape of a component as an image, row by row. By default a square, if there are no `feature_names`.
     feature_names : array-like of n_features str, default=None
         Labels of the columns of a heat map.
-
     estimator_name : str, default=None
         Title of the picture.
 
@@ -54,13 +50,10 @@ class ComponentsDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
         The one Axes that holds all components.
-
     ax_ : matplotlib Axes
         The same, alone.
-
     im_ : matplotlib AxesImage
         The mosaic of images, or the heat map.
 
@@ -91,28 +84,21 @@ class ComponentsDisplay(_NamedDisplay):
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> ComponentsDisplay:
-        """Draw the `components_` of a fitted estimator.
+        """Draw the ``components_`` of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `components_`, or a pipeline: its last step that has
-            them is drawn, in the units of what that step is given. If the estimator was
-            fitted on named columns, they name the features.
-
+            Fitted estimator with ``components_``, or a pipeline: its last step that has them is drawn, in the units of
+            what that step is given. If the estimator was fitted on named columns, they name the features.
         n_components : int, default=None
             Draw only so many, from the first. By default all.
-
         image_shape : tuple of (height, width), default=None
-            Shape of a component as an image, row by row. By default a square, if the
-            features have no names.
-
+            Shape of a component as an image, row by row. By default a square, if the features have no names.
         name : str, default=None
             Title of the picture. By default the class of the estimator.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -124,7 +110,7 @@ class ComponentsDisplay(_NamedDisplay):
         Raises
         ------
         TypeError
-            If the estimator has no `components_`.
+            If the estimator has no ``components_``.
         NotFittedError
             If it is not fitted.
         ValueError
@@ -176,20 +162,14 @@ class ComponentsDisplay(_NamedDisplay):
         ----------
         components : array-like of shape (n_components, n_features)
             One component a row, finite.
-
         image_shape : tuple of (height, width), default=None
-            Shape of a component as an image, row by row. By default a square, if there
-            are no `feature_names`.
-
+            Shape of a component as an image, row by row. By default a square, if there are no `feature_names`.
         feature_names : array-like of n_features str, default=None
             Labels of the columns of a heat map.
-
         name : str, default=None
             Title of the picture.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -229,18 +209,15 @@ class ComponentsDisplay(_NamedDisplay):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         scale_each : bool, default=True
-            Divide each component by its largest absolute value, so that shapes show
-            whatever their size. If False, all share one scale.
-
+            Divide each component by its largest absolute value, so that shapes show whatever their size. If False, all
+            share one scale.
         cmap : str or matplotlib Colormap, default="RdBu_r"
-            Diverging colours: red is positive, blue negative. `"gray"` is one that
-            keeps the signs apart in print without colour.
-
+            Diverging colours: red is positive, blue negative. ``"gray"`` is one that keeps the signs apart in print
+            without colour.
         colorbar : bool, default=True
-            Whether to draw the scale of the colours, to the right of `ax`. A relative
-            weight is one divided by the largest of its component.
+            Whether to draw the scale of the colours, to the right of `ax`. A relative weight is one divided by the
+            largest of its component.
 
         Returns
         -------

@@ -30,13 +30,10 @@ class LossCurveDisplay(_NamedDisplay):
     ----------
     loss_curve : array-like of shape (n_epochs,)
         Training loss of epochs 1 to n_epochs.
-
     validation_scores : array-like of shape (n_epochs + 1,), default=None
         R² on the validation rows, before training (epoch 0) and after each epoch.
-
     best_epoch : int, default=None
         Epoch whose weights were kept, 0 to n_epochs; 0 is the start.
-
     estimator_name : str, default=None
         Title of the picture.
 
@@ -44,10 +41,8 @@ class LossCurveDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) or (2,) of matplotlib Axes
         The Axes of the loss and, with validation scores, that of the R² over it.
-
     ax_ : matplotlib Axes
         The Axes of the loss.
 
@@ -73,13 +68,10 @@ class LossCurveDisplay(_NamedDisplay):
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `loss_curve_` and, where it has them,
-            `validation_scores_` and `best_epoch_`; or a pipeline: its last step that has
-            a `loss_curve_` is drawn.
-
+            Fitted estimator with ``loss_curve_`` and, where it has them, ``validation_scores_`` and ``best_epoch_``; or a
+            pipeline: its last step that has a ``loss_curve_`` is drawn.
         name : str, default=None
             Title of the picture. By default the class of the estimator.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 
@@ -91,7 +83,7 @@ class LossCurveDisplay(_NamedDisplay):
         Raises
         ------
         TypeError
-            If the estimator has no `loss_curve_`.
+            If the estimator has no ``loss_curve_``.
         NotFittedError
             If it is not fitted.
         ValueError
@@ -132,16 +124,12 @@ class LossCurveDisplay(_NamedDisplay):
         ----------
         loss_curve : array-like of shape (n_epochs,)
             Training loss of epochs 1 to n_epochs.
-
         validation_scores : array-like of shape (n_epochs + 1,), default=None
             R² on the validation rows, before training (epoch 0) and after each epoch.
-
         best_epoch : int, default=None
             Epoch whose weights were kept, 0 to n_epochs; 0 is the start.
-
         name : str, default=None
             Title of the picture.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 

@@ -30,20 +30,16 @@ __all__ = ["ReconstructionDisplay"]
 class ReconstructionDisplay(_Display):
     """Rows of images: originals, and below them what each estimator makes of them.
 
-    It is recommended to use :meth:`from_estimators`, :meth:`from_estimator` or
-    :meth:`from_reconstructions`.
+    It is recommended to use :meth:`from_estimators`, :meth:`from_estimator` or :meth:`from_reconstructions`.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         The originals to draw, one image a row.
-
     reconstructions : dict of str to array-like of shape (n_samples, n_features)
         The reconstructions of the same rows, by the label of their row of images.
-
     scores : dict of str to float, default=None
         R² to write beside a label.
-
     image_shape : tuple of (height, width), default=None
         Shape of an image, row by row. By default a square.
 
@@ -51,13 +47,10 @@ class ReconstructionDisplay(_Display):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
         The one Axes that holds all images.
-
     ax_ : matplotlib Axes
         The same, alone.
-
     im_ : matplotlib AxesImage
         The mosaic of images.
 
@@ -95,23 +88,17 @@ class ReconstructionDisplay(_Display):
         Parameters
         ----------
         estimators : dict of str to estimator instance
-            Fitted estimators with `transform` and `inverse_transform`, or pipelines of
-            such steps, by the label of their row of images.
-
+            Fitted estimators with ``transform`` and ``inverse_transform``, or pipelines of such steps, by the label of
+            their row of images.
         X : array-like of shape (n_samples, n_features)
-            Images, one a row. The R² in the labels is
-            :func:`~sklearn_ae.model_selection.reconstruction_score` on all of them; of a
-            single row there is none.
-
+            Images, one a row. The R² in the labels is :func:`~sklearn_ae.model_selection.reconstruction_score` on all
+            of them; of a single row there is none.
         n_samples : int, default=10
             How many rows to draw, from the first; all if there are fewer.
-
         image_shape : tuple of (height, width), default=None
             Shape of an image, row by row. By default a square.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -168,23 +155,17 @@ class ReconstructionDisplay(_Display):
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `transform` and `inverse_transform`.
-
+            Fitted estimator with ``transform`` and ``inverse_transform``.
         X : array-like of shape (n_samples, n_features)
             Images, one a row; the R² in the label is that of all of them.
-
         n_samples : int, default=10
             How many rows to draw, from the first; all if there are fewer.
-
         image_shape : tuple of (height, width), default=None
             Shape of an image, row by row. By default a square.
-
         name : str, default=None
             Label of the reconstructions. By default the class of the estimator.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -232,19 +213,14 @@ class ReconstructionDisplay(_Display):
         ----------
         X : array-like of shape (n_samples, n_features)
             Images, one a row; the R² in the labels is that of all of them.
-
         reconstructions : dict of str to array-like of shape (n_samples, n_features)
             Reconstructions of all rows of `X`, by the label of their row of images.
-
         n_samples : int, default=10
             How many rows to draw, from the first; all if there are fewer.
-
         image_shape : tuple of (height, width), default=None
             Shape of an image, row by row. By default a square.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -258,8 +234,7 @@ class ReconstructionDisplay(_Display):
         TypeError
             If `reconstructions` is not a dict.
         ValueError
-            If a reconstruction differs from `X` in shape, or `n_samples` or
-            `image_shape` does not fit.
+            If a reconstruction differs from `X` in shape, or `n_samples` or `image_shape` does not fit.
         ImportError
             If matplotlib is not installed.
 
@@ -292,10 +267,9 @@ class ReconstructionDisplay(_Display):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         cmap : str or matplotlib Colormap, default="gray"
-            Colours from the smallest to the largest value of the originals drawn. All
-            images share them; what a reconstruction has beyond is drawn as the end.
+            Colours from the smallest to the largest value of the originals drawn. All images share them; what a
+            reconstruction has beyond is drawn as the end.
 
         Returns
         -------
@@ -305,8 +279,8 @@ class ReconstructionDisplay(_Display):
         Raises
         ------
         ValueError
-            If `image_shape` does not fit, or is missing where rows are not squares; or
-            if a reconstruction differs from `X` in shape.
+            If `image_shape` does not fit, or is missing where rows are not squares; or if a reconstruction differs from
+            `X` in shape.
         ImportError
             If matplotlib is not installed.
         """

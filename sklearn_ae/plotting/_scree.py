@@ -29,9 +29,7 @@ class ScreeDisplay(_NamedDisplay):
     Parameters
     ----------
     explained_variance_ratio : array-like of shape (n_components,)
-        Share of each unit, finite. A negative one is a unit that makes the
-        reconstruction worse.
-
+        Share of each unit, finite. A negative one is a unit that makes the reconstruction worse.
     estimator_name : str, default=None
         Title of the picture.
 
@@ -39,10 +37,8 @@ class ScreeDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
         The one Axes that holds bars and line.
-
     ax_ : matplotlib Axes
         The same, alone.
 
@@ -59,17 +55,15 @@ class ScreeDisplay(_NamedDisplay):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None) -> ScreeDisplay:
-        """Draw the `explained_variance_ratio_` of a fitted estimator.
+        """Draw the ``explained_variance_ratio_`` of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `explained_variance_ratio_`, such as PCA or
-            AutoencoderTransformer, or a pipeline: its last step that has them is drawn.
-
+            Fitted estimator with ``explained_variance_ratio_``, such as PCA or AutoencoderTransformer, or a pipeline: its
+            last step that has them is drawn.
         name : str, default=None
             Title of the picture. By default the class of the estimator.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 
@@ -81,7 +75,7 @@ class ScreeDisplay(_NamedDisplay):
         Raises
         ------
         TypeError
-            If the estimator has no `explained_variance_ratio_`.
+            If the estimator has no ``explained_variance_ratio_``.
         NotFittedError
             If it is not fitted.
         ImportError

@@ -35,17 +35,15 @@ class SizeCurveDisplay(_Display):
     Parameters
     ----------
     curves : dict of str to (sizes, scores)
-        Numbers of units and the R² at each, two array-likes of one length, by the label
-        of their line. In any order; they are drawn by size.
+        Numbers of units and the R² at each, two array-likes of one length, by the label of their line. In any order;
+        they are drawn by size.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
         The one Axes that holds all lines.
-
     ax_ : matplotlib Axes
         The same, alone.
 
@@ -72,21 +70,18 @@ class SizeCurveDisplay(_Display):
         Parameters
         ----------
         estimators : dict of str to estimator instance or sequence of them
-            Fitted estimators with `transform` and `inverse_transform`, by the label of
-            their line. What is scored depends on what is given:
+            Fitted estimators with ``transform`` and ``inverse_transform``, by the label of their line. What is scored
+            depends on what is given:
 
             - a sequence: each of its estimators, at the number of columns of its codes;
-            - an estimator with a method `reconstruction_curve`, such as an ordered
-              AutoencoderTransformer: its first unit, its first two, and so on to all;
+            - an estimator with a method ``reconstruction_curve``, such as an ordered AutoencoderTransformer: its first
+              unit, its first two, and so on to all;
             - PCA: the same, the codes of the other units being zero;
             - any other estimator, pipelines too: that one size.
-
         X : array-like of shape (n_samples, n_features)
             Rows to reconstruct, which differ. Rows that were not fitted to say more.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -102,17 +97,15 @@ class SizeCurveDisplay(_Display):
         NotFittedError
             If one is not fitted.
         ValueError
-            If there is no estimator, the rows of `X` are all the same, or `X` or a
-            reconstruction of it is not finite.
+            If there is no estimator, the rows of `X` are all the same, or `X` or a reconstruction of it is not finite.
         ImportError
             If matplotlib is not installed.
 
         Notes
         -----
-        The R² is :func:`~sklearn_ae.model_selection.reconstruction_score`, whose baseline
-        is the mean of the `X` that is given. `reconstruction_curve` of
-        AutoencoderTransformer has the mean of the rows that it was fitted to instead: on
-        other rows its R² is a little higher, by the distance of the two means.
+        The R² is :func:`~sklearn_ae.model_selection.reconstruction_score`, whose baseline is the mean of the `X` that
+        is given. ``reconstruction_curve`` of AutoencoderTransformer has the mean of the rows that it was fitted to
+        instead: on other rows its R² is a little higher, by the distance of the two means.
 
         Examples
         --------
@@ -142,10 +135,8 @@ class SizeCurveDisplay(_Display):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         log_sizes : bool, default=True
             Whether each doubling of the number of units takes the same space.
-
         chosen : dict of str to int, default=None
             A size to mark with a ring, by the label of its line.
 
@@ -159,8 +150,7 @@ class SizeCurveDisplay(_Display):
         TypeError
             If `curves` or `chosen` is not a dict.
         ValueError
-            If sizes and scores do not agree, there is nothing to draw, or `chosen` is
-            not among the sizes.
+            If sizes and scores do not agree, there is nothing to draw, or `chosen` is not among the sizes.
         ImportError
             If matplotlib is not installed.
         """

@@ -29,10 +29,9 @@ __all__ = ["TraversalDisplay"]
 class TraversalDisplay(_NamedDisplay):
     """What each unit of a code does: the data decoded along it, all other units held still.
 
-    Images, decided as in :class:`ComponentsDisplay`, are drawn as a mosaic with a row for
-    each unit and a column for each step. Of other features there is a heat map with a row
-    for each unit and a column for each feature: by how much the feature changes from the
-    first step to the last.
+    Images, decided as in :class:`ComponentsDisplay`, are drawn as a mosaic with a row for each unit and a column for
+    each step. Of other features there is a heat map with a row for each unit and a column for each feature: by how much
+    the feature changes from the first step to the last.
 
     It is recommended to use :meth:`from_estimator`.
 
@@ -40,24 +39,16 @@ class TraversalDisplay(_NamedDisplay):
     ----------
     decoded : array-like of shape (n_units, n_steps, n_features)
         The decoded steps, finite, at least two.
-
     values : array-like of shape (n_units, n_steps)
         The value of the unit at each step.
-
     units : array-like of n_units int
         Which units they are, counted from zero.
-
     quantiles : tuple of (first, last), default=None
-        Quantiles of the codes of a unit at which its steps begin and end, to label the
-        columns of images.
-
+        Quantiles of the codes of a unit at which its steps begin and end, to label the columns of images.
     image_shape : tuple of (height, width), default=None
-        Shape of an image, row by row. By default a square, if there are no
-        `feature_names`.
-
+        Shape of an image, row by row. By default a square, if there are no `feature_names`.
     feature_names : array-like of n_features str, default=None
         Labels of the columns of a heat map.
-
     estimator_name : str, default=None
         Title of the picture.
 
@@ -65,13 +56,10 @@ class TraversalDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
         The one Axes that holds all units.
-
     ax_ : matplotlib Axes
         The same, alone.
-
     im_ : matplotlib AxesImage
         The mosaic of images, or the heat map.
 
@@ -114,37 +102,24 @@ class TraversalDisplay(_NamedDisplay):
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `transform` and `inverse_transform`: PCA, NMF,
-            AutoencoderTransformer, or a pipeline of steps that all have both. If it was
-            fitted on named columns, they name the features.
-
+            Fitted estimator with ``transform`` and ``inverse_transform``: PCA, NMF, AutoencoderTransformer, or a pipeline
+            of steps that all have both. If it was fitted on named columns, they name the features.
         X : array-like of shape (n_samples, n_features)
             Rows whose codes say where a unit begins and ends.
-
         units : array-like of int, default=None
-            Units to draw, counted from zero. By default the first ten, or all if there
-            are fewer.
-
+            Units to draw, counted from zero. By default the first ten, or all if there are fewer.
         n_steps : int, default=7
             How many values of a unit to decode, evenly spaced, at least two.
-
         row : int, default=None
-            Row of `X` whose code holds the other units still, counted from zero. By
-            default they are at their means.
-
+            Row of `X` whose code holds the other units still, counted from zero. By default they are at their means.
         quantiles : tuple of (first, last), default=(0.05, 0.95)
             Quantiles of the codes of a unit from which to which it goes.
-
         image_shape : tuple of (height, width), default=None
-            Shape of an image, row by row. By default a square, if the features have no
-            names.
-
+            Shape of an image, row by row. By default a square, if the features have no names.
         name : str, default=None
             Title of the picture. By default the class of the estimator.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -201,12 +176,10 @@ class TraversalDisplay(_NamedDisplay):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         cmap : str or matplotlib Colormap, default=None
-            By default `"gray"` for images, from the smallest to the largest value
-            decoded; and for a heat map `"RdBu_r"`, in which white is no change, red a
-            rise and blue a fall, where `"gray"` keeps the signs apart in print without
-            colour. All units share the scale.
+            By default ``"gray"`` for images, from the smallest to the largest value decoded; and for a heat map
+            ``"RdBu_r"``, in which white is no change, red a rise and blue a fall, where ``"gray"`` keeps the signs apart in
+            print without colour. All units share the scale.
 
         Returns
         -------
@@ -222,9 +195,9 @@ class TraversalDisplay(_NamedDisplay):
 
         Notes
         -----
-        A heat map is in the units of the data. Where those of the features differ, the
-        changes compare only if the data that `estimator` takes is standardised: of a
-        pipeline that begins with a scaler, draw the rest, with the scaled data.
+        A heat map is in the units of the data. Where those of the features differ, the changes compare only if the data
+        that ``estimator`` takes is standardised: of a pipeline that begins with a scaler, draw the rest, with the scaled
+        data.
         """
         decoded, units = self._check()
         names = check_feature_names(self.feature_names, decoded.shape[2])

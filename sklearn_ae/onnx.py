@@ -237,8 +237,8 @@ def _add_encoder(graph: Graph, X: str, model: FittedModel) -> str:
         z = graph.add("Where", graph.add("IsNaN", z), fill, z)
     network = _known(module.network)
     a = _plus(graph, _layer(graph, network.encoder_affine, z), network.encoder_hidden, z)
-    h = graph.add_part(module.code, "__call__", a, module.n_units)
-    if module.n_components < module.n_units:
+    h = graph.add_part(module.code, "__call__", a, module.code_width)
+    if module.n_components < module.code_width:
         h = graph.columns(h, 0, module.n_components)
     return module.code_map.to_onnx(graph, h)
 
@@ -247,8 +247,8 @@ def _add_decoder(graph: Graph, codes: str, model: FittedModel) -> str:
     """Add the decoder and return the name of the reconstruction from `codes`."""
     module, output_range = model.module64, model.output_range
     h = module.code_map.undo_to_onnx(graph, codes)
-    if module.n_components < module.n_units:
-        h = graph.add("Pad", h, [0, 0, 0, module.n_units - module.n_components])
+    if module.n_components < module.code_width:
+        h = graph.add("Pad", h, [0, 0, 0, module.code_width - module.n_components])
     network = _known(module.network)
     u = graph.add("Gemm", h, network.decoder_weight, network.decoder_bias, transB=1)
     u = _plus(graph, u, network.decoder_hidden, h)

@@ -79,7 +79,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.network = network
         self.n_features = n_features
-        self.n_components = self.n_units = n_components  # of the code, and of the network, which may have more
+        self.n_components = self.code_width = n_components  # of the code, and of the network, which may have more
         self.code = code
         self.output = output
         self.code_map = code_map
@@ -130,7 +130,7 @@ class Autoencoder(nn.Module):
 
     def linear_output(self, h: Tensor) -> Tensor:
         """Return the decoder's output before the output activation, for the network's code or a prefix of it."""
-        units = F.pad(h, (0, self.n_units - h.shape[-1])) if h.shape[-1] < self.n_units else h
+        units = F.pad(h, (0, self.code_width - h.shape[-1])) if h.shape[-1] < self.code_width else h
         return self.network.decode(units).to(h.dtype)  # from mixed precision
 
     def step(

@@ -303,7 +303,7 @@ class AutoencoderNet(NeuralNet):
         except KeyboardInterrupt as interrupt:
             self.interrupted_ = not _was_planned(interrupt)
             if self.interrupted_:
-                self.processes.refuse_interrupt()
+                self.processes.raise_on_interrupt()
             raise
 
 

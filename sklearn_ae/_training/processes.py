@@ -56,7 +56,7 @@ class Processes(Protocol):
     def noise(self, generator: Generator, seed: int) -> Generator:
         """Return the generator of this process's own noise, given the one that orders samples in all processes."""
 
-    def refuse_interrupt(self) -> None:
+    def raise_on_interrupt(self) -> None:
         """Raise an error if an interrupted process cannot continue with its state."""
 
 
@@ -89,7 +89,7 @@ class SingleProcess(Processes):
     def noise(self, generator: Generator, seed: int) -> Generator:
         return generator
 
-    def refuse_interrupt(self) -> None:
+    def raise_on_interrupt(self) -> None:
         pass
 
 
@@ -161,7 +161,7 @@ class ProcessGroup(Processes):
     def noise(self, generator: Generator, seed: int) -> Generator:
         return Generator(generator.device).manual_seed(self.seed(seed))
 
-    def refuse_interrupt(self) -> None:
+    def raise_on_interrupt(self) -> None:
         raise RuntimeError(
             "Training in several processes was interrupted: they would continue with different weights. Fit again, or "
             "set max_epochs or callbacks to end sooner."

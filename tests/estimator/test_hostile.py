@@ -71,8 +71,8 @@ LAYOUTS: dict[str, Callable] = {
     "byte-swapped": lambda X: X.astype(X.dtype.newbyteorder()),
     "broadcast": lambda X: np.broadcast_to(X[:1], X.shape),
     "list": lambda X: X.tolist(),
-    "pandas": lambda X: pd.DataFrame(X),
-    "named": lambda X: pd.DataFrame(X).add_prefix("column "),
+    "pandas": lambda X: X if X.dtype.names else pd.DataFrame(X),  # structured columns make no frame
+    "named": lambda X: X if X.dtype.names else pd.DataFrame(X).add_prefix("column "),
     "tensor": lambda X: torch.from_numpy(X.copy()) if X.dtype in (np.float32, np.float64) else X,
     "flat": lambda X: X.ravel(),
     "deep": lambda X: X[None],

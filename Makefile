@@ -1,13 +1,14 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-all test-versions test-dist lint dist bench bench-floor bench-peers bench-quality \
-  bench-data soak docs clean
+.PHONY: help env demo test test-all test-versions test-dist lint lines dist bench bench-floor bench-peers bench-quality \
+  bench-data soak docs docs-fast clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
 DOCS_STAMP := .venv/.installed-docs
 PEERS_STAMP := .venv-peers/.installed
 WORKERS ?= 2
+SPHINX := OMP_NUM_THREADS=1 $(PY) -m sphinx --builder html --fail-on-warning --keep-going --quiet
 COVERAGE := --cov=sklearn_ae --cov-branch --cov-report=term-missing:skip-covered
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -21,10 +22,10 @@ env: $(STAMP) ## create .venv from constraints.txt (PYTHON=... picks the interpr
 demo: $(STAMP) ## compare autoencoders with PCA and NMF on digits; pictures go to output/
 	@$(PY) examples/demo.py
 
-test: $(STAMP) ## run the fast tests in WORKERS=2 processes, with coverage
-	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(COVERAGE)
+test: $(STAMP) ## run the fast tests in WORKERS=2 processes
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-test-all: $(STAMP) ## run the slow tests too
+test-all: $(STAMP) ## run the slow tests too, with coverage
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(COVERAGE)
 
 test-versions: ## run the fast tests against the oldest and the newest versions of all dependencies (half an hour)
@@ -34,6 +35,9 @@ lint: $(STAMP) ## check style, format and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+lines: $(STAMP) ## count the files, floors and lines of each part of the package
+	@$(PY) tests/docs/test_layers.py
 
 dist: $(STAMP) ## build the source distribution and the wheel into dist/, and check them
 	@rm -rf build/lib build/bdist.* dist
@@ -75,7 +79,12 @@ soak: $(STAMP) ## fit 2,000 times in one process: memory, files and threads must
 
 docs: $(DOCS_STAMP) ## build the site in docs/_build/html, examples run, and check its links
 	@rm -rf docs/_build docs/api/generated
-	@OMP_NUM_THREADS=1 $(PY) -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@$(SPHINX) docs docs/_build/html
+	@$(PY) docs/check_site.py docs/_build/html
+
+docs-fast: $(DOCS_STAMP) ## build the site without running the examples, and check its links
+	@rm -rf docs/_build docs/api/generated
+	@$(SPHINX) --define plot_gallery=0 docs docs/_build/html
 	@$(PY) docs/check_site.py docs/_build/html
 
 clean: ## remove what the other targets made, .venv excepted

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from itertools import combinations
 from pathlib import Path
 
 from torch import Generator, nn
@@ -48,6 +49,21 @@ def run_blocks(document: Path) -> dict:
         lines_above = text[: block.start(1)].count("\n")
         exec(compile("\n" * lines_above + block[1], str(document), "exec"), namespace)
     return namespace
+
+
+def pairs(case: tuple[str, ...]) -> set[frozenset]:
+    """Return the pairs of entries of a case, each a position and a name."""
+    return {frozenset(two) for two in combinations(enumerate(case), 2)}
+
+
+def covering(cases: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return cases that hold all the pairs that the given ones hold: greedily, the one with most new pairs first."""
+    pairs_of = {case: pairs(case) for case in cases}
+    missing, chosen = set().union(*pairs_of.values()), []
+    while missing:
+        chosen.append(max(cases, key=lambda case: len(pairs_of[case] & missing)))
+        missing -= pairs_of[chosen[-1]]
+    return chosen
 
 
 def reseal(content, version=FORMAT, payload=None) -> bytes:

@@ -1,16 +1,21 @@
-"""The scripts in examples/ run as a user runs them, and the demo's table is aligned."""
+"""The scripts in examples/ run: always with little data, and as a user runs them in ``make test-all``."""
 
 import os
 import re
 import runpy
 import subprocess
 import sys
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
+from joblib import parallel_config
 from sklearn.decomposition import PCA
+from sklearn.utils import Bunch
 
+import sklearn_ae.datasets
 from sklearn_ae import AutoencoderTransformer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +30,46 @@ def run(script, folder):
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=900)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def small_mnist(mnist):
+    """Return 5,000 images of 14 x 14 pixels to train on and 300 to test on."""
+    images = {
+        name: mnist[name].reshape(-1, 28, 28)[:n, ::2, ::2].reshape(n, 196)
+        for name, n in {"data": 5000, "data_test": 300}.items()
+    }
+    return Bunch(**images, target=mnist.target[:5000], target_test=mnist.target_test[:300])
+
+
+@pytest.fixture
+def brief(monkeypatch, mnist):
+    """Give examples little data, one epoch and one process."""
+    load_digits, fit = sklearn.datasets.load_digits, AutoencoderTransformer.fit
+
+    def load_few_digits(**kwargs):
+        loaded = load_digits(**kwargs)
+        if isinstance(loaded, tuple):
+            return tuple(array[:300] for array in loaded)
+        return Bunch(**{name: loaded[name][:300] for name in ("data", "images", "target")})
+
+    @wraps(fit)
+    def fit_one_epoch(self, X, y=None):
+        max_epochs, self.max_epochs = self.max_epochs, 1
+        fit(self, X, y)
+        return self.set_params(max_epochs=max_epochs)
+
+    monkeypatch.setattr(sklearn.datasets, "load_digits", load_few_digits)
+    monkeypatch.setattr(sklearn_ae.datasets, "fetch_mnist", lambda: small_mnist(mnist))
+    monkeypatch.setattr(AutoencoderTransformer, "fit", fit_one_epoch)
+    with parallel_config(backend="sequential"):
+        yield
+
+
+@pytest.mark.usefixtures("brief", "scratch")
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations:sklearn.exceptions.ConvergenceWarning")  # of NMF
+@pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_every_example_runs(script):
+    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from functools import partial
+from itertools import combinations, product
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import onnxruntime
 import pytest
 import skl2onnx
 import torch
-from helpers import quick
+from helpers import covering, quick
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -81,9 +82,20 @@ def groups(shares) -> np.ndarray:
     return X
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("code", CODES)
+COMBINATIONS = list(product(CODES, ACTIVATIONS, OUTPUTS))
+PAIRWISE = covering(COMBINATIONS)
+
+
+def test_the_combinations_cover_all_pairs():
+    for i, j in combinations(range(3), 2):
+        assert {(c[i], c[j]) for c in PAIRWISE} == {(c[i], c[j]) for c in COMBINATIONS}
+    assert len(PAIRWISE) < len(COMBINATIONS) / 4
+
+
+@pytest.mark.parametrize(
+    ("code", "activation", "output"),
+    PAIRWISE + [pytest.param(*c, marks=pytest.mark.slow) for c in COMBINATIONS if c not in PAIRWISE],
+)
 def test_every_code_activation_and_output_agrees(code, activation, output, shares, groups):
     X = groups if output == "by_columns" else shares
     estimator = quick(3, code=code, activation=activation, hidden_layer_sizes=(6, 5), **OUTPUTS[output]).fit(X)
@@ -312,6 +324,10 @@ def test_a_model_for_another_opset(opset, small):
     assert_same(run(model, x), estimator.transform(x), 1e-5)
 
 
-def test_importing_the_package_imports_no_onnx():
-    script = "import sys, sklearn_ae, sklearn_ae.onnx; sys.exit(any('onnx' in m.split('.')[0] for m in sys.modules))"
+def test_importing_the_package_imports_neither_onnx_nor_matplotlib():
+    script = """
+import sys
+import sklearn_ae.model_selection, sklearn_ae.onnx, sklearn_ae.plotting
+assert not {"matplotlib", "mpl_toolkits", "onnx", "skl2onnx"} & {module.split(".")[0] for module in sys.modules}
+"""
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

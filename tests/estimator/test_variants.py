@@ -9,6 +9,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from helpers import covering
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -47,16 +48,6 @@ Case = tuple[str, ...]  # the name of a member of each axis
 def pairs(case: Case) -> set[frozenset]:
     """Return the pairs of members, each an axis and a name, that a case holds."""
     return {frozenset(two) for two in combinations(zip(AXES, case, strict=True), 2)}
-
-
-def covering(cases: list[Case]) -> list[Case]:
-    """Return cases that hold all the pairs that the given ones hold: greedily, the one with most new pairs first."""
-    pairs_of = {case: pairs(case) for case in cases}
-    missing, chosen = set().union(*pairs_of.values()), []
-    while missing:
-        chosen.append(max(cases, key=lambda case: len(pairs_of[case] & missing)))
-        missing -= pairs_of[chosen[-1]]
-    return chosen
 
 
 CASES = [case for case in product(*AXES.values()) if not pairs(case) & REFUSED.keys()]

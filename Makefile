@@ -12,6 +12,7 @@ SPHINX := OMP_NUM_THREADS=1 $(PY) -m sphinx --builder html --fail-on-warning --k
 COVERAGE := --cov=sklearn_ae --cov-branch --cov-report=term-missing:skip-covered
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export SKLEARN_AE_DATA ?= $(wildcard $(abspath ../shared/data/mnist))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

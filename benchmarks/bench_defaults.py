@@ -131,7 +131,7 @@ def bench_clip(only: str) -> None:
                 scores[seed, j] = reconstruction_score(autoencoder, test)
         identity, clip = scores.mean(axis=0)
         columns = DenseTable(X).columns()
-        share = fraction_on_bounds(columns, DenseTable(X).spread(columns))
+        share = fraction_on_bounds(columns, DenseTable(X).variation(columns))
         print(f"| {name} | {share:.3f} | {identity:.4f} | {clip:.4f} | {clip - identity:.4f} |", flush=True)
 
 

@@ -13,7 +13,6 @@ from sklearn.datasets import load_digits
 
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._checkpoints.files import previous_of
 from sklearn_ae._checkpoints.format import decode_state
 
 FITS = {
@@ -23,7 +22,7 @@ FITS = {
     "Gaussian code, SGD": {"code": "gaussian", "optimizer": "sgd", "lr": 1e-3},
 }
 N_TIMED = 3
-N_ROWS = 600  # of the fits that are killed; times are those of all 1,797
+N_ROWS = 600  # of the fits that are killed; times are of fits to all 1,797 samples
 MAX_EPOCHS = 20
 
 
@@ -32,7 +31,7 @@ def estimator(params: dict, **more) -> AutoencoderTransformer:
 
 
 def bits(model: AutoencoderTransformer, X: np.ndarray) -> list[bytes]:
-    """Return all that a fit ends with, but for times."""
+    """Return the results of a fit as bytes, except for times."""
     scores = [] if model.validation_scores_ is None else model.validation_scores_
     losses = [[epoch["train_loss"], epoch.get("valid_loss", 0)] for epoch in model.net_.history]
     weights = [value.numpy() for value in model.module_.state_dict().values()]
@@ -41,7 +40,7 @@ def bits(model: AutoencoderTransformer, X: np.ndarray) -> list[bytes]:
 
 
 def run_and_kill(params: dict, X: np.ndarray, path: Path, after: float) -> bool:
-    """Resume a fit in a forked process and kill that after some seconds; return whether it was still running."""
+    """Resume a fit in a forked process, kill it after some seconds and return whether it was still running."""
     child = os.fork()
     if child == 0:
         try:
@@ -62,20 +61,19 @@ def run_and_kill(params: dict, X: np.ndarray, path: Path, after: float) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def n_corrupt(path: Path) -> int:
-    """Return how many of the two files exist and cannot be read."""
-    corrupt = 0
-    for file in (path, previous_of(path)):
-        if file.exists():
-            try:
-                decode_state(file.read_bytes())
-            except ValueError:
-                corrupt += 1
-    return corrupt
+def is_corrupt(path: Path) -> bool:
+    """Return whether the file exists and cannot be read."""
+    try:
+        decode_state(path.read_bytes())
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def milliseconds_per_epoch(params: dict, X: np.ndarray, folder: Path) -> tuple[float, float]:
-    """Return the least time of an epoch without checkpoints and what one adds, in turns."""
+    """Return the least time per epoch without checkpoints, and the time that a checkpoint adds."""
     times: dict[bool, list[float]] = {False: [], True: []}
     for i in range(N_TIMED):
         for kept in times:
@@ -88,7 +86,7 @@ def milliseconds_per_epoch(params: dict, X: np.ndarray, folder: Path) -> tuple[f
 
 
 def main(n_kills: int) -> None:
-    torch.set_num_threads(1)  # before anything has run: a fork finds no pool of threads
+    torch.set_num_threads(1)  # before anything has run: a forked process must not inherit a pool of threads
     X, rng = load_digits().data, np.random.default_rng(0)
     rows = X[:N_ROWS]
     print_header(f"# Fits killed and resumed: {N_ROWS} digits, {MAX_EPOCHS} epochs", [0])
@@ -97,13 +95,13 @@ def main(n_kills: int) -> None:
     print_head("fit", *counted, "ms an epoch", "ms a checkpoint adds")
     totals = np.zeros(5, dtype=int)
     for name, params in FITS.items():
-        share = -(-(n_kills - totals[0]) // (len(FITS) - list(FITS).index(name)))
+        n_kills_of_fit = -(-(n_kills - totals[0]) // (len(FITS) - list(FITS).index(name)))
         with tempfile.TemporaryDirectory() as folder:
-            estimator(params).fit(rows)  # imports what the first fit does
+            estimator(params).fit(rows)  # imports what the first fit imports
             start = time.perf_counter()
             expected = bits(estimator(params).fit(rows), rows)
             duration = time.perf_counter() - start
-            counts = killed_fits(params, rows, Path(folder), expected, share, duration, rng)
+            counts = killed_fits(params, rows, Path(folder), expected, n_kills_of_fit, duration, rng)
             plain, added = milliseconds_per_epoch(params, X, Path(folder))
         totals += counts
         print_row(name, *counts, f"{plain:.1f}", f"{added:.1f}")
@@ -113,7 +111,7 @@ def main(n_kills: int) -> None:
 
 
 def killed_fits(params, X, folder, expected, n_kills, duration, rng) -> np.ndarray:
-    """Kill fits so many times; return kills, resumes, fits compared, equal ones and corrupt files."""
+    """Kill fits at random moments; return the numbers of kills, resumes, fits, equal fits and corrupt files."""
     kills = resumes = fits = equal = corrupt = 0
     while kills < n_kills:
         path = folder / f"fit {fits}"
@@ -122,7 +120,7 @@ def killed_fits(params, X, folder, expected, n_kills, duration, rng) -> np.ndarr
             resumes += path.exists()
             finished = not run_and_kill(params, X, path, rng.uniform(0, duration))
             kills += not finished
-            corrupt += n_corrupt(path)
+            corrupt += is_corrupt(path)
         resumes += path.exists()
         equal += bits(estimator(params, checkpoint=path, resume=True).fit(X), X) == expected
         fits += 1

@@ -29,7 +29,7 @@ KINDS = {
     "gathering batches": ("aten::index", "aten::randperm", "aten::split"),
     "loss and output": (
         *("aten::sub", "aten::mse_loss", "aten::linalg_vector_norm", "aten::square", "aten::mul_", "aten::mean"),
-        *("aten::clamp", "aten::lerp", "aten::where", "aten::eq", "aten::mul", "aten::pow", "MeanSquare", "LeakyClip"),
+        *("aten::clamp", "aten::lerp", "aten::where", "aten::eq", "aten::mul", "aten::pow", "LeakyClip"),
     ),
     "sums of biases": ("aten::sum",),
     "additions": ("aten::add",),
@@ -53,7 +53,7 @@ def traffic(batch: int) -> dict[str, int]:
     rows, weights = 4 * batch * N_FEATURES, 4 * (2 * N_FEATURES * N_UNITS + N_FEATURES + N_UNITS)
     return {
         "gathering batches": 2 * rows,
-        "loss and its gradient": 5 * rows,  # output and target in, difference out, scaled where it lies
+        "loss and its gradient": 5 * rows,  # output and target in twice, the gradient out
         "sums of biases": rows,
         "optimizer": 7 * weights,  # weights, gradients, two moments in; all but gradients out
     }

@@ -1,4 +1,4 @@
-"""The data sets that the measurements share."""
+"""The data sets that the measurements and the tests share."""
 
 import numpy as np
 from sklearn import datasets
@@ -10,12 +10,12 @@ from sklearn_ae.datasets import fetch_mnist
 #: Training images of MNIST on which choices are made; test images are for the final figures alone.
 N_CHOICE = 10_000
 
-#: How the measurements train on MNIST, but for rate, epochs and network.
+#: How the measurements train on MNIST, except for learning rate, epochs and network.
 MNIST_TRAINING = {"batch_size": 256, "lr_schedule": "linear", "early_stopping": False}
 
 
 def small_data_sets() -> dict[str, np.ndarray]:
-    """Return seven small data sets, standardised but for digits."""
+    """Return seven small data sets, standardised except for digits."""
     standardised = {
         "wine": datasets.load_wine().data,
         "cancer": datasets.load_breast_cancer().data,
@@ -35,9 +35,9 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
 
 
 def mnist_split(choose: bool) -> Bunch:
-    """Return images and labels as X, y, X_test, y_test, and as `judged_on` what the latter are.
+    """Return images and labels as X, y, X_test, y_test, and as ``judged_on`` the name of the test set.
 
-    To choose by, these are 10,000 of the training images and X, y the other 50,000.
+    To make choices, the test set is 10,000 of the training images, and X, y are the other 50,000.
     """
     bunch = fetch_mnist()
     X, y = bunch.data, bunch.target

@@ -1,4 +1,4 @@
-"""What a bug report needs to say about the machine: ``python -m sklearn_ae``."""
+"""Versions, devices and threads for bug reports: ``python -m sklearn_ae``."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -7,7 +7,7 @@ from sklearn import show_versions
 
 from sklearn_ae._version import __version__
 
-#: What the package or its extras use and ``sklearn.show_versions`` leaves out.
+#: Dependencies of the package and its extras that ``sklearn.show_versions`` leaves out.
 OTHERS = (
     "torch",
     "skorch",

@@ -1,4 +1,4 @@
-"""What the four axes share: the base class of their members, and the training step that members are given."""
+"""Base classes of codes, losses, penalties and corruptions, and the training step that they are called with."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ __all__ = ["CheckContext", "DataBounds", "Member", "Step"]
 
 
 class Step(NamedTuple):
-    """What one training step computed, in the network's coordinates; d features, k units of code.
+    """The results of one training step, in the network's coordinates, for d features and k components.
 
     Examples
     --------
-    A term of the objective is a function of it, such as the mean square of the code:
+    A term of the objective is a function of a step, such as the mean square of the code:
 
     >>> def mean_square(step):
     ...     return step.code.square().mean()
@@ -23,34 +23,34 @@ class Step(NamedTuple):
 
     target: Tensor  # (n, d), clean
     input: Tensor  # (n, d), corrupted
-    preactivation: Tensor  # (n, m), what the encoder gave; m = k for most codes
-    code: Tensor  # (n, k), with noise and dropout, as it was decoded
+    preactivation: Tensor  # (n, m), the encoder's output; m = k for most codes
+    code: Tensor  # (n, k), with noise and dropout, as the decoder receives it
     linear_output: Tensor  # (n, d), before the output activation
     output: Tensor  # (n, d)
     encode: Callable[[Tensor], Tensor]  # (n, d) -> (n, k), without noise
     decode: Callable[[Tensor], Tensor]  # (n, k) -> (n, d), before the output activation
     activate: Callable[[Tensor], Tensor]  # (n, m) -> (n, k), the code of a pre-activation, without noise
-    encoder_matrix: Tensor | None  # (k, d), where the pre-activation is affine in the input
-    decoder_matrix: Tensor | None  # (d, k), the affine part of the decoder, where it has one
-    progress: float = 1.0  # share of training done, in [0, 1]; 1 where nothing is annealed any more
-    generator: Generator | None = None  # for noise; None where there is to be none
+    encoder_matrix: Tensor | None  # (k, d), if the pre-activation is affine in the input
+    decoder_matrix: Tensor | None  # (d, k), the affine part of the decoder, if any
+    progress: float = 1.0  # fraction of training done, in [0, 1]; 1 once annealing is over
+    generator: Generator | None = None  # for noise; None for no noise
     observed: Tensor | None = None  # (n, d), which entries of the target are known; None for all
 
 
 class DataBounds(NamedTuple):
-    """Landmarks of the data in the network's coordinates, which a corruption is called with.
+    """Zero, bounds and spread of the data in the network's coordinates, an argument of corruptions.
 
     Parameters
     ----------
     zero : torch.Tensor of shape (n_features,)
-        The data's zero.
+        The zero of the data.
     low : torch.Tensor of shape (n_features,)
-        The least entry of each column of the training data.
+        Minimum of each column of the training data.
     high : torch.Tensor of shape (n_features,)
-        The greatest.
+        Maximum of each column of the training data.
     spread : float
-        Root mean square of all entries about their columns' means, 1 unless all columns stay as they are. Where only
-        some do, it is that of the others.
+        Root mean square of all entries about their columns' means, 1 unless all columns are unscaled. If only some are,
+        it is that of the others.
 
     Examples
     --------
@@ -63,14 +63,14 @@ class DataBounds(NamedTuple):
     tensor([-1.,  1.])
     """
 
-    zero: Tensor  # (d,), the data's zero
-    low: Tensor  # (d,), the least entry of each column
-    high: Tensor  # (d,), the greatest
-    spread: float  # root mean square of all entries about their columns' means
+    zero: Tensor
+    low: Tensor
+    high: Tensor
+    spread: float
 
 
 class CheckContext(NamedTuple):
-    """What a member may check itself against before training.
+    """The setting that a component is checked against before training.
 
     Examples
     --------
@@ -87,9 +87,9 @@ class CheckContext(NamedTuple):
 
 
 class Member(BaseEstimator):
-    """Base class of the members of all axes: plain parameters, equal where those are.
+    """Base class of codes, losses, penalties and corruptions: equal if their parameters are.
 
-    Members hold no state: one instance may serve several fits at a time.
+    Instances hold no state: one may serve several fits at a time.
 
     Examples
     --------
@@ -98,37 +98,42 @@ class Member(BaseEstimator):
     (True, False)
     """
 
-    #: Share of training, in [0, 1), after which the member's part of the objective changes no more.
+    #: Fraction of training, in [0, 1), after which this part of the objective no longer changes.
     annealed_until = 0.0
 
     def check(self, context: CheckContext) -> None:
-        """Raise a ValueError where the member's parameters are out of range or do not fit the setting."""
+        """Raise a ValueError if parameters are out of range or do not fit the setting."""
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and same(sorted(vars(self).items()), sorted(vars(other).items()))
+        return type(self) is type(other) and equal(sorted(vars(self).items()), sorted(vars(other).items()))
 
     def __hash__(self) -> int:
         return hash((type(self), *sorted(vars(self))))
 
     def _require(self, name: str, fits: bool, allowed: str) -> None:
-        """Raise a ValueError naming a parameter, its value and what is allowed, unless it fits."""
+        """Raise a ValueError with a parameter's name, its value and the allowed values, unless it fits."""
         if not fits:
             raise ValueError(f"{type(self).__name__}({name}={getattr(self, name)!r}): {name} must be {allowed}.")
 
 
-def same(a: Any, b: Any) -> bool:
-    """Return whether two parameters are equal, arrays within lists entry by entry."""
+def equal(a: Any, b: Any) -> bool:
+    """Return whether two parameters are equal, comparing arrays within lists entry by entry."""
     if isinstance(a, (list, tuple)):
-        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+        return type(a) is type(b) and len(a) == len(b) and all(map(equal, a, b))
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return type(a) is type(b) and np.array_equal(a, b)
     return bool(a == b)
 
 
-def member(value: Any, registry: dict[str, Any]) -> Any:
-    """Return the member of an axis for its short name, or the member itself."""
-    if not isinstance(value, str):
+def member(value: Any, registry: dict[str, Any], base: type = object, where: str = "Unknown short name ") -> Any:
+    """Return the instance that a short name denotes, with its defaults, or an instance of `base` unchanged.
+
+    The ValueError for anything else begins with `where` and the value.
+    """
+    if isinstance(value, str):
+        if value in registry:
+            return registry[value]()
+    elif isinstance(value, base):
         return value
-    if value not in registry:
-        raise ValueError(f"{value!r} is not a short name; choose one of {sorted(registry)}.")
-    return registry[value]()
+    other = "" if base is object else f" or an instance of {base.__name__}"
+    raise ValueError(f"{where}{value!r}; choose one of {sorted(registry)}{other}.")

@@ -1,6 +1,6 @@
-"""The codes: what is made of the encoder's output, in training and afterwards.
+"""Codes: activations, and noise in training, applied to the encoder's output.
 
-A member is a scikit-learn estimator with plain parameters, called with the pre-activation. A new one is one class here
+A code is a scikit-learn estimator with plain parameters, called with the pre-activation. A new one takes one class here
 and one line in ``CODES``.
 """
 
@@ -21,36 +21,37 @@ __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "
 class Code(Member):
     """Base class of the codes.
 
-    A subclass maps what the encoder gives, the pre-activation, to the code: ``__call__`` for transforming, and
-    `in_training` where a training step uses another one. Class attributes say what the rest may take for granted: the
-    range of its values, whether it is linear or taken unit by unit, and the start that suits it. It may also add terms
-    to the objective. ``docs/extending.md`` lists all of these and has a code of one's own.
+    A subclass maps the encoder's output, the pre-activation, to the code: ``__call__`` for transforming, and
+    ``in_training`` if a training step uses another map. Class attributes declare the range of its values, whether it is
+    linear or elementwise, and the initialization that suits it. It may also add terms to the objective.
+    ``docs/extending.md`` lists all of these and shows a custom code.
     """
 
-    #: Whether the code is linear, so that rotating its units changes nothing that a linear decoder cannot undo.
+    #: Whether the code is linear, so that a linear decoder can undo any rotation of its components.
     linear = False
-    #: Whether each unit depends on its own pre-activation alone, but for a choice among units that is locally constant.
+    #: Whether each component depends only on its own pre-activation, except for a locally constant selection.
     elementwise = False
     #: The closed interval that holds all values of the code.
     value_range = (-torch.inf, torch.inf)
-    #: The start that suits the code, one of the estimator's ``init``.
+    #: The initialization that suits the code, one of the estimator's ``init``.
     init = "transpose"
-    #: Whether data may decide that ``output_activation="auto"`` limits the output to its range. Where it is, units
-    #: that overshoot the range cost nothing, and learn less of the shapes in the data.
+    #: Whether ``output_activation="auto"`` may choose ``"clip"``, depending on the data. With clipping, components that
+    #: overshoot the range cost nothing, and learn less of the shapes in the data.
     allows_auto_clip = True
-    #: Whether training codes a row as transforming does.
+    #: Whether training and transforming give a sample the same code.
     deterministic = True
-    #: Terms of its own that the code adds to the loss of a row, each called with a step.
+    #: Terms that the code adds to the loss of a sample, each called with a step.
     terms: tuple[Callable[[Step], Tensor], ...] = ()
 
     def n_preactivations(self, n_components: int) -> int:
-        """Return how many numbers the encoder has to give."""
+        """Return the number of outputs that the encoder must have."""
         return n_components
 
     def initialize_(self, affine: torch.nn.Linear, columns: Tensor | None, variances: Callable[[], Tensor]) -> None:
-        """Adapt, in place, a start whose first pre-activations have the given variances (n_components,).
+        """Adapt an initialization in place, given the variances (n_components,) of its first pre-activations.
 
-        `affine` is the encoder's, `columns` the decoder's (n_features, n_components), None where it is the encoder's.
+        `affine` is the encoder's affine layer, `columns` the decoder's matrix (n_features, n_components), or None with
+        tied weights.
         """
 
     def __call__(self, a: Tensor) -> Tensor:
@@ -58,24 +59,24 @@ class Code(Member):
         raise NotImplementedError
 
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
-        """Return the code that a training step uses, after a share of the training in [0, 1]."""
+        """Return the code of a training step; `progress` is the fraction of training done, in [0, 1]."""
         return self(a)
 
     def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
-        """Add to a graph what ``__call__`` computes for the pre-activation named a, and return its result's name."""
+        """Add ``__call__`` on the pre-activation named `a` to an ONNX graph, and return the name of the code."""
         raise NotImplementedError
 
 
 class Identity(Code):
-    """The code of PCA: the encoder's output as it is, h = a.
+    """The code of PCA: the unchanged output of the encoder, h = a.
 
-    Its start is PCA.
+    With ``init="auto"`` the initialization is PCA.
 
     Notes
     -----
-    After training the units are rotated so that they are uncorrelated on the rows of ``fit``, in order of explained
-    variance, with rows of ``components_`` orthonormal. With dropout or a penalty that depends on the axes of the code
-    they are ordered only.
+    After training the components are rotated so that they are uncorrelated on the training data, in order of explained
+    variance, with orthonormal rows of ``components_``. With dropout or a penalty that depends on the axes of the code
+    they are only ordered.
 
     Examples
     --------
@@ -103,7 +104,7 @@ class Identity(Code):
 class ReLU(Code):
     """Codes in [0, inf), many of them zero: h = max(0, a).
 
-    With ``init="auto"`` the start is ``"transpose"``, not PCA.
+    With ``init="auto"`` the initialization is ``"transpose"``, not PCA.
 
     Examples
     --------
@@ -129,7 +130,7 @@ class ReLU(Code):
 class Sigmoid(Code):
     """Codes in (0, 1): h = 1 / (1 + exp(-a)).
 
-    With ``init="auto"`` the start is ``"transpose"``, not PCA. It is the code for
+    With ``init="auto"`` the initialization is ``"transpose"``, not PCA. Use it with
     :class:`~sklearn_ae.penalties.KLSparsity`.
 
     Examples
@@ -156,7 +157,7 @@ class Sigmoid(Code):
 class Tanh(Code):
     """Codes in (-1, 1): h = tanh(a).
 
-    With ``init="auto"`` the start is ``"transpose"``, not PCA.
+    With ``init="auto"`` the initialization is ``"transpose"``, not PCA.
 
     Examples
     --------
@@ -180,32 +181,35 @@ class Tanh(Code):
 
 
 class TopK(Code):
-    """Codes that keep the k largest positive pre-activations of each row and set the others to zero.
+    """Codes that keep the k largest positive pre-activations of each sample and set the others to zero.
 
-    The k-sparse autoencoder [1]_: h_j = max(0, a_j) for the k largest a_j of a row, and 0 for the others. Training
-    begins with 4 k units and narrows down to k. Where units stay dead, never kept for any row, raise the learning rate
-    first.
+    The k-sparse autoencoder [1]_: h_j = max(0, a_j) for the k largest a_j of a sample, and 0 for the others. Training
+    begins with 4 k components and narrows down to k. If units stay dead, never active for any sample, raise the
+    learning rate first.
 
     Parameters
     ----------
     k : int or float, default=0.1
-        Units kept in training, from 1 to `n_components`; a float in (0, 1) is a share of them, rounded up.
+        Number of components kept in training, from 1 to `n_components`; a float in (0, 1) is a fraction of them,
+        rounded up.
     k_transform : int, float or None, default=None
-        Units kept afterwards, likewise; None for k. More than k make better features for a classifier [1]_, but worse
-        reconstructions; `n_components` keeps every positive one.
+        Number or fraction of components kept when transforming; None for `k`. More than `k` make better features for a
+        classifier [1]_, but worse reconstructions; `n_components` keeps all positive ones.
     anneal : float, default=0.5
-        Share of training, in [0, 1), over which k is narrowed down. Epochs before that are not kept as the best.
+        Fraction of training, in [0, 1), over which the number of components kept falls to `k`. Epochs before that are
+        not kept as the best.
     aux : float, default=0.0
-        Weight, at least 0, beside the loss of a row, of the squared error that is left when the units unused in a
-        batch reconstruct what is missing from it; 1/32 in [2]_.
+        Weight, at least 0, of the auxiliary loss [2]_ relative to the loss of a sample: the squared error left after
+        the components unused in a batch have reconstructed its residual; 1/32 in [2]_.
 
     Notes
     -----
-    With ``init="auto"`` the start is ``"transpose"``, as in [2]_, and ``output_activation="auto"`` does not clip.
+    With ``init="auto"`` the initialization is ``"transpose"``, as in [2]_, and ``output_activation="auto"`` does not
+    clip.
 
-    In [1]_ kept units may be negative; here negative ones are set to zero, so that a row may have fewer than k. For
-    `aux`, [2]_ counts a unit as dead after many rows without use; here it is one that no row of the batch uses. Of
-    these 2 k are kept.
+    In [1]_ kept values may be negative; here negative ones are set to zero, so that a sample may have fewer than k. For
+    `aux`, [2]_ counts a unit as dead after many samples without use; here it is one that no sample of the batch uses.
+    Of these 2 k are kept.
 
     References
     ----------
@@ -242,12 +246,12 @@ class TopK(Code):
 
     @property
     def annealed_until(self) -> float:  # type: ignore[override]
-        """Share of training after which k is reached."""
+        """Fraction of training after which k is reached."""
         return self.anneal
 
     @property
     def terms(self) -> tuple[Callable[[Step], Tensor], ...]:  # type: ignore[override]
-        """The loss of unused units."""
+        """The auxiliary loss, unless its weight is 0."""
         return (self.unused_units,) if self.aux else ()
 
     def check(self, context: CheckContext) -> None:
@@ -260,50 +264,50 @@ class TopK(Code):
         self._require("aux", self.aux >= 0, "at least 0")
 
     def __call__(self, a: Tensor) -> Tensor:
-        return largest(a, count(self.k if self.k_transform is None else self.k_transform, a.shape[-1]))
+        return keep_largest(a, count(self.k if self.k_transform is None else self.k_transform, a.shape[-1]))
 
     def to_onnx(self, graph: Graph, a: str, n_components: int) -> str:
         k = count(self.k if self.k_transform is None else self.k_transform, n_components)
-        # onnxruntime, as in 1.24, divides by the number of rows: one more keeps an empty batch from ending the process
+        # onnxruntime (1.24) divides by the number of samples: an extra one keeps an empty batch from ending the process
         a = graph.add("Concat", a, np.zeros((1, n_components)), axis=0)
-        values, units = graph.add_several(2, "TopK", a, [k], axis=1)
-        codes = graph.add("ScatterElements", graph.add("Mul", a, 0.0), units, graph.add("Relu", values), axis=1)
+        values, indices = graph.add_several(2, "TopK", a, [k], axis=1)
+        codes = graph.add("ScatterElements", graph.add("Mul", a, 0.0), indices, graph.add("Relu", values), axis=1)
         return graph.add("Slice", codes, [0], [-1], [0])
 
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
         k = count(self.k, a.shape[-1])
         widening = 1 + 3 * (1 - progress / self.anneal) if progress < self.anneal else 1.0
-        return largest(a, min(round(widening * k), a.shape[-1]))
+        return keep_largest(a, min(round(widening * k), a.shape[-1]))
 
     def unused_units(self, step: Step) -> Tensor:
-        """Return the squared error that is left when units unused in the batch reconstruct the residual."""
-        # NOTE[DIFF]: Gao et al. count a unit as dead after 10 million rows without firing, which needs a memory; here
-        # a batch decides. benchmarks/bench_dead_units.py measures what it does, hence the default of 0: a memory of
-        # 2,000 rows did no better on MNIST (14 % dead with it, 11 % without; 1,000 units, k = 10, four epochs).
+        """Return the weighted squared error left after units unused in the batch have reconstructed the residual."""
+        # NOTE[DIFF]: Gao et al. count a unit as dead after 10 million samples without firing, which needs a memory;
+        # here a batch decides. benchmarks/bench_dead_units.py measures its effect, hence the default of 0: a memory of
+        # 2,000 samples did no better on MNIST (14 % dead with it, 11 % without; 1,000 units, k = 10, four epochs).
         used = (step.code > 0).any(0)
-        missing = (step.target - step.output).detach()
+        residual = (step.target - step.output).detach()
         if not used.all():
             k = min(2 * count(self.k, len(used)), int((~used).sum()))
-            spare = largest(step.preactivation[:, : len(used)].masked_fill(used, -torch.inf), k)
-            missing = missing - (step.decode(spare) - step.decode(torch.zeros_like(spare[:1])))
-        return self.aux * missing.square().sum(1).mean()
+            spare = keep_largest(step.preactivation[:, : len(used)].masked_fill(used, -torch.inf), k)
+            residual = residual - (step.decode(spare) - step.decode(torch.zeros_like(spare[:1])))
+        return self.aux * residual.square().sum(1).mean()
 
 
 class WinnerTakeAll(Code):
-    """Positive codes of which each unit keeps, in a batch, only its largest: lifetime sparsity [1]_.
+    """Nonnegative codes in which each component keeps only its largest values in a batch: lifetime sparsity [1]_.
 
-    In training h_ij = max(0, a_ij) where row i is among the largest of unit j in the batch, and 0 elsewhere.
-    Transforming keeps every positive one, h = max(0, a), so that the code of a row does not depend on other rows.
+    In training h_ij = max(0, a_ij) if sample i is among the largest of component j in the batch, and 0 otherwise.
+    Transforming keeps all positive values, h = max(0, a), so that the code of a sample does not depend on the others.
 
     Parameters
     ----------
     rate : float, default=0.05
-        Share of the rows of a batch that a unit keeps, in (0, 1], rounded up to whole rows.
+        Fraction of the samples of a batch that a component keeps, in (0, 1], rounded up to whole samples.
 
     Notes
     -----
-    With ``init="auto"`` the start is ``"transpose"``, not PCA, and ``output_activation="auto"`` does not clip. The
-    least that a unit keeps is one row of a batch: `batch_size` should be well above 1 / `rate`.
+    With ``init="auto"`` the initialization is ``"transpose"``, not PCA, and ``output_activation="auto"`` does not clip.
+    A component keeps at least one sample of a batch: `batch_size` should be well above 1 / `rate`.
 
     References
     ----------
@@ -339,32 +343,32 @@ class WinnerTakeAll(Code):
         return graph.add("Relu", a)
 
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
-        return largest(a.T, count(float(self.rate), len(a))).T
+        return keep_largest(a.T, count(float(self.rate), len(a))).T
 
 
 class Gaussian(Code):
-    """Codes drawn from a normal distribution for each row: the variational autoencoder [1]_.
+    """Codes drawn from a normal distribution for each sample: the variational autoencoder [1]_.
 
-    The encoder gives mean m_j and log-variance log s_j² of each unit. Training draws a code from them and adds their
-    divergence from the standard normal distribution to the loss of a row, sum_j (m_j² + s_j² - 1 - log s_j²) / 2 in
-    nats. Transforming gives the mean. The estimator has ``elbo`` and ``sample``.
+    The encoder outputs the mean m_j and the log-variance log s_j² of each component. Training draws a code from them
+    and adds their divergence from the standard normal distribution, sum_j (m_j² + s_j² - 1 - log s_j²) / 2 in nats, to
+    the loss of a sample. Transforming returns the mean. The estimator has the methods ``elbo`` and ``sample``.
 
     Parameters
     ----------
     weight : float, default=1.0
-        Weight of the divergence, above 0; 1 maximises the bound that ``elbo`` gives, beta-VAEs have others [2]_.
+        Weight of the divergence, above 0; 1 maximises the bound that ``elbo`` returns, beta-VAEs use others [2]_.
     warm_up : float, default=0.1
-        Share of training, in [0, 1), over which the weight rises from 0 [3]_. Epochs before that are not kept as the
+        Fraction of training, in [0, 1), over which the weight rises from 0 [3]_. Epochs before that are not kept as the
         best.
 
     Notes
     -----
-    The loss of a row is taken as a negative log-likelihood: for the squared error that of a normal distribution with
-    half the mean variance of the data's entries. ``elbo`` needs a loss that says which one it stands for; those of this
-    package do.
+    The loss of a sample is taken as a negative log-likelihood: for the squared error that of a normal distribution with
+    half the mean variance of the data's entries. ``elbo`` needs a loss with a ``log_partition``; all losses of this
+    package have one.
 
-    The start is PCA. Unless weights are tied it is whitened: the means have variance 1. Units are ordered after
-    training, not rotated.
+    With ``init="auto"`` the initialization is PCA, whitened unless weights are tied: the means have variance 1.
+    Components are ordered after training, not rotated.
 
     References
     ----------
@@ -396,7 +400,7 @@ class Gaussian(Code):
 
     @property
     def annealed_until(self) -> float:  # type: ignore[override]
-        """Share of training after which the weight is reached."""
+        """Fraction of training after which the weight is reached."""
         return self.warm_up
 
     @property
@@ -433,12 +437,12 @@ class Gaussian(Code):
         return mean + torch.exp(log_variance / 2) * noise
 
     def divergence(self, a: Tensor, n_units: int | None = None) -> Tensor:
-        """Return the Kullback-Leibler divergence of each row's code, or of its first units, from the prior, in nats."""
+        """Return the divergence (n_samples,), in nats, of codes, or of their first units, from the prior."""
         mean, log_variance = (half[..., :n_units] for half in a.chunk(2, dim=-1))
         return (mean.square() + torch.expm1(log_variance) - log_variance).sum(-1) / 2
 
     def weighted_divergence(self, step: Step) -> Tensor:
-        """Return the mean divergence of the rows with its weight at the step."""
+        """Return the mean divergence of the samples with its weight at the step."""
         ramp = min(1.0, step.progress / self.warm_up) if self.warm_up else 1.0
         return self.weight * ramp * self.divergence(step.preactivation).mean()
 
@@ -449,15 +453,15 @@ class Gaussian(Code):
         return random_state.standard_normal((n_samples, n_components))
 
 
-def largest(a: Tensor, k: int) -> Tensor:
-    """Return a with the k largest entries of each row kept where they are positive, and zeros elsewhere."""
-    values, units = a.topk(k, dim=1)
-    return torch.zeros_like(a).scatter(1, units, values.relu())
+def keep_largest(a: Tensor, k: int) -> Tensor:
+    """Return a copy of `a` (n, m) with zeros except for the k largest entries of each row, if positive."""
+    values, indices = a.topk(k, dim=1)
+    return torch.zeros_like(a).scatter(1, indices, values.relu())
 
 
-def count(value: int | float, n_units: int) -> int:
-    """Return a number of units given as such or as a share of all."""
-    return max(1, ceil(round(value * n_units, 9))) if isinstance(value, float) else int(value)  # 0.07 of 100 is 7
+def count(value: int | float, total: int) -> int:
+    """Return a number of components or samples that is given as such or as a fraction of `total`."""
+    return max(1, ceil(round(value * total, 9))) if isinstance(value, float) else int(value)  # 0.07 of 100 is 7
 
 
 def _is_count(value: Any, context: CheckContext) -> bool:

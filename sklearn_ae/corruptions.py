@@ -1,7 +1,8 @@
-"""The corruptions: what training does to its input before it asks for the clean row back (Vincent et al., 2010).
+"""Input noise for denoising autoencoders.
 
-A member is a scikit-learn estimator with plain parameters, called with a batch, the :class:`DataBounds` of the data and
-a generator to draw from. A new one is one class here and one line in ``CORRUPTIONS``. Never used when transforming.
+A corruption is a scikit-learn estimator with plain parameters, called with a batch, the
+:class:`~sklearn_ae.base.DataBounds` of the data and a random generator. A new one takes one class here and one line in
+``CORRUPTIONS``. Transforming never uses it.
 """
 
 from typing import Any
@@ -11,16 +12,21 @@ from torch import Generator, Tensor
 
 from sklearn_ae.base import CheckContext, DataBounds, Member, member
 
-__all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper", "corruption_of"]
+__all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper"]
 
 
 class Corruption(Member):
-    """Base class of the corruptions.
+    """Base class of the corruptions of denoising autoencoders [1]_.
 
-    A subclass is called with a batch of rows in the network's coordinates, the :class:`DataBounds` of the data and a
-    generator to draw from, and returns a corrupted copy. Training steps have it as their input and the clean rows as
-    their target, and so has the objective that is watched on the validation rows. ``transform``, ``score`` and
-    ``validation_scores_`` are without it. ``docs/extending.md`` has a corruption of one's own.
+    A subclass is called with a batch of samples in the network's coordinates, the
+    :class:`~sklearn_ae.base.DataBounds` of the data and a random generator, and returns a corrupted copy. It is the
+    input of training steps, with the clean samples as their target, and of the validation loss. ``transform``,
+    ``score`` and ``validation_scores_`` do not use it. ``docs/extending.md`` shows a custom corruption.
+
+    References
+    ----------
+    .. [1] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
+       with a local denoising criterion. JMLR 11.
     """
 
     def __call__(self, x: Tensor, bounds: DataBounds, generator: Generator) -> Tensor:
@@ -29,12 +35,12 @@ class Corruption(Member):
 
 
 class Replacing(Corruption):
-    """A corruption that replaces entries, chosen independently.
+    """A corruption that replaces independently chosen entries.
 
     Parameters
     ----------
     rate : float
-        Share of the entries, in (0, 1).
+        Probability that an entry is replaced, in (0, 1).
     """
 
     def __init__(self, rate: float):
@@ -45,9 +51,9 @@ class Replacing(Corruption):
 
 
 class Masking(Replacing):
-    """Set entries, chosen independently, to the data's zero: masking noise [1]_.
+    """Masking noise: set independently chosen entries to zero.
 
-    The estimator takes a number for it: ``corruption=0.2`` is ``Masking(0.2)``.
+    ``corruption=0.2`` is short for ``Masking(0.2)``.
 
     Parameters
     ----------
@@ -56,13 +62,9 @@ class Masking(Replacing):
 
     Notes
     -----
-    Zero is that of the data, not its mean; for standardised data they are the same. In [1]_ the same number of entries
-    is masked in each row. Entries that stay are not scaled up, as dropout does.
-
-    References
-    ----------
-    .. [1] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
-       with a local denoising criterion. JMLR 11.
+    Zero is that of the data, not its mean; for standardised data they are the same. Vincent et al. (2010), see
+    :class:`Corruption`, mask the same number of entries in each sample. Unlike dropout, the other entries are not
+    scaled up.
 
     Examples
     --------
@@ -86,7 +88,7 @@ class Masking(Replacing):
 
 
 class GaussianNoise(Corruption):
-    """Add independent Gaussian noise to all entries [1]_.
+    """Add independent Gaussian noise to all entries.
 
     Parameters
     ----------
@@ -96,13 +98,8 @@ class GaussianNoise(Corruption):
 
     Notes
     -----
-    With :class:`~sklearn_ae.losses.Mixed` noise on the columns that are scaled is in units of their root mean square,
-    and on the columns that stay as they are in their own. Corrupted entries may leave the range of the data.
-
-    References
-    ----------
-    .. [1] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
-       with a local denoising criterion. JMLR 11.
+    With :class:`~sklearn_ae.losses.Mixed`, noise on scaled columns is in units of their root mean square, and noise on
+    unscaled columns in their own units. Corrupted entries may leave the range of the data.
 
     Examples
     --------
@@ -129,22 +126,18 @@ class GaussianNoise(Corruption):
 
 
 class SaltAndPepper(Replacing):
-    """Set entries, chosen independently, to the least or the greatest value of their column, as a fair coin falls [1]_.
+    """Set independently chosen entries to the minimum or the maximum of their column, with equal probability.
 
     Parameters
     ----------
     rate : float, default=0.1
-        Probability that an entry is set to one of the two, in (0, 1).
+        Probability that an entry is replaced, in (0, 1).
 
     Notes
     -----
-    The values are those of each column of the training data; in [1]_ they are the same for all entries. It suits data
-    with natural bounds, such as images: elsewhere the extremes are outliers.
-
-    References
-    ----------
-    .. [1] Vincent, P. et al. (2010). Stacked denoising autoencoders: learning useful representations in a deep network
-       with a local denoising criterion. JMLR 11.
+    The bounds are those of each column of the training data; Vincent et al. (2010), see :class:`Corruption`, use the
+    same ones for all entries. It suits data with natural bounds, such as images; in other data the extremes are
+    outliers.
 
     Examples
     --------
@@ -171,7 +164,7 @@ class SaltAndPepper(Replacing):
 
 
 def uniform_like(x: Tensor, generator: Generator) -> Tensor:
-    """Return a tensor like x of independent entries, uniform in [0, 1)."""
+    """Return a tensor like `x` with independent entries, uniform in [0, 1)."""
     return torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
@@ -183,24 +176,7 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
 
 
 def corruption_of(value: Any) -> Corruption | None:
-    """Return the corruption that a parameter's value stands for: a number is the rate of masking, 0 is none.
-
-    Parameters
-    ----------
-    value : Any
-        What the parameter `corruption` of the estimator may be.
-
-    Returns
-    -------
-    corruption : Corruption or None
-        The member.
-
-    Examples
-    --------
-    >>> from sklearn_ae.corruptions import corruption_of
-    >>> corruption_of(0.3)
-    Masking(rate=0.3)
-    """
+    """Return the corruption for a value of the estimator's parameter: a number is the rate of masking, 0 for none."""
     if value is None or isinstance(value, (str, Corruption)):
         return member(value, CORRUPTIONS)
     return Masking(float(value)) if value else None

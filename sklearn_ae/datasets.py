@@ -1,6 +1,4 @@
-"""MNIST, found on disk or downloaded, and verified before it is used."""
-
-from __future__ import annotations
+"""MNIST, read from disk or downloaded, and verified before it is used."""
 
 import gzip
 import hashlib
@@ -25,20 +23,19 @@ _IMAGE_SHAPE = (28, 28)
 
 
 class _IdxFile(NamedTuple):
-    """A gzipped array of bytes in idx format; `md5` is that of the unpacked file."""
+    """A gzipped array of bytes in idx format; ``size`` and ``md5`` are those of the unpacked file."""
 
     name: str
     shape: tuple[int, ...]
     md5: str
 
     @property
-    def header(self) -> bytes:
-        """Two zeros, the type code of unsigned bytes (8), the dimensions, big-endian sizes."""
-        return bytes([0, 0, 8, len(self.shape)]) + np.array(self.shape, ">u4").tobytes()
+    def header_size(self) -> int:
+        return 4 + 4 * len(self.shape)
 
     @property
     def size(self) -> int:
-        return len(self.header) + int(np.prod(self.shape))
+        return self.header_size + int(np.prod(self.shape))
 
 
 _FILES = {
@@ -53,17 +50,17 @@ MNIST handwritten digits
 ------------------------
 
 60,000 training and 10,000 test images of the digits 0 to 9, 28 x 28 pixels of
-256 grey levels, black (0) behind white (255) ink, each digit centred by its
-mass. LeCun, Cortes and Burges derived them from two collections of NIST; the
-writers of the test images wrote none of the training images.
+256 grey levels, white (255) ink on black (0), each digit centred by its centre
+of mass. LeCun, Cortes and Burges derived them from two NIST collections. No
+writer of test images wrote any of the training images.
 
     Classes                       10
-    Training rows             60,000
-    Test rows                 10,000
+    Training samples          60,000
+    Test samples              10,000
     Features                     784 (pixels, row by row)
 
-Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied
-to document recognition", Proceedings of the IEEE 86 (11), 2278-2324, 1998.
+LeCun, Y., Bottou, L., Bengio, Y. and Haffner, P. (1998). Gradient-based learning
+applied to document recognition. Proceedings of the IEEE 86, 2278-2324.
 """
 
 
@@ -74,43 +71,37 @@ def fetch_mnist(
     download_if_missing: bool = True,
     return_X_y: bool = False,
 ) -> Bunch | tuple[np.ndarray, np.ndarray]:
-    """Load the MNIST handwritten digits, 60,000 to train on and 10,000 to test on.
+    """Load the MNIST handwritten digits: 60,000 training and 10,000 test images.
 
-    Each of the four gzipped idx files (`train-images-idx3-ubyte.gz`,
-    `train-labels-idx1-ubyte.gz`, `t10k-images-idx3-ubyte.gz`,
-    `t10k-labels-idx1-ubyte.gz`) is taken from the first of these folders that has it:
+    Each of the four gzipped idx files (``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz``,
+    ``t10k-images-idx3-ubyte.gz``, ``t10k-labels-idx1-ubyte.gz``) is read from the first of these folders that has it:
 
     1. `data_home`,
-    2. the one named by the environment variable `SKLEARN_AE_DATA`,
-    3. `../shared/data/mnist` beside the checkout of this package,
-    4. `mnist` in scikit-learn's cache (:func:`sklearn.datasets.get_data_home`).
+    2. the folder named by the environment variable ``SKLEARN_AE_DATA``,
+    3. ``mnist`` in scikit-learn's cache (:func:`sklearn.datasets.get_data_home`).
 
-    If none has it, it is downloaded into `data_home` or, without one, into the
-    cache. Wherever a file comes from, its content is verified at every call.
+    A file found in none of them is downloaded to `data_home` or, by default, to the cache. Every call verifies the
+    checksums of all files that it reads.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds the files, or that should hold them after a download.
-
+        Folder that contains the files, or to download them to.
     dtype : {"float32", "uint8"}, default="float32"
-        Type of the pixels: `float32` scales them to [0, 1], `uint8` leaves them as
-        they are stored, 0 to 255.
-
+        Type of the pixels: ``"float32"`` scales them to [0, 1], ``"uint8"`` keeps the stored values, 0 to 255.
     download_if_missing : bool, default=True
-        If False, a file found nowhere is an error and nothing is downloaded.
-
+        If False, raise an error instead of downloading a missing file.
     return_X_y : bool, default=False
-        If True, return `(data, target)` instead of a Bunch: the 60,000 training rows
-        and their labels. The test rows are only in the Bunch.
+        If True, return ``(data, target)`` instead of a Bunch: the 60,000 training images and their labels. The test
+        images are only in the Bunch.
 
     Returns
     -------
     mnist : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+        Dictionary-like object with the following attributes.
 
         data : ndarray of shape (60000, 784) and type `dtype`
-            Training images, one a row, pixels row by row.
+            Training images, one per row, pixels row by row.
         target : ndarray of shape (60000,), int64
             The digit on each training image, 0 to 9.
         data_test : ndarray of shape (10000, 784) and type `dtype`
@@ -118,24 +109,23 @@ def fetch_mnist(
         target_test : ndarray of shape (10000,), int64
             The digit on each test image.
         feature_names : list of 784 str
-            `pixel_{row}_{column}`.
+            ``pixel_{row}_{column}``.
         target_names : ndarray of shape (10,), int64
             The classes, 0 to 9.
         image_shape : (28, 28)
-            Height and width: `data[0].reshape(mnist.image_shape)` is an image.
+            Height and width: ``data[0].reshape(mnist.image_shape)`` is an image.
         DESCR : str
             Description of the data.
 
-    (data, target) : tuple if `return_X_y=True`
-        The training part of the above.
+    (data, target) : tuple if ``return_X_y=True``
+        The training data and labels.
 
     Raises
     ------
     ValueError
-        If a file is truncated, altered or another one than its name says, or if
-        `dtype` is neither of the two.
+        If a file is truncated, altered or not the one that its name says, or `dtype` is neither of the two.
     OSError
-        If a file is found nowhere and cannot be downloaded.
+        If a file is missing and cannot be downloaded.
 
     Examples
     --------
@@ -145,13 +135,10 @@ def fetch_mnist(
     ((60000, 784), (10000, 784))
     """
     dtype = _check_dtype(dtype)
-    home = None if data_home is None else Path(data_home).expanduser()
-    wanted = ["data", "target"] if return_X_y else list(_FILES)
-    arrays = {}
-    for key in wanted:
-        path = _find(_FILES[key], home, download_if_missing)
-        array = _load(path, _FILES[key])
-        arrays[key] = _pixels(array, dtype) if key.startswith("data") else array.astype(np.int64)
+    names = ["data", "target"] if return_X_y else list(_FILES)
+    arrays = {name: _load(_FILES[name], data_home, download_if_missing) for name in names}
+    for name, array in arrays.items():
+        arrays[name] = _pixels(array, dtype) if name.startswith("data") else array.astype(np.int64)
     if return_X_y:
         return arrays["data"], arrays["target"]
     height, width = _IMAGE_SHAPE
@@ -179,80 +166,65 @@ def _pixels(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return rows.copy() if dtype == np.uint8 else np.divide(rows, 255, dtype=np.float32)
 
 
-def _cache() -> Path:
-    return Path(get_data_home()) / "mnist"
-
-
-def _folders(data_home: Path | None) -> Iterator[Path]:
-    if data_home is not None:
-        yield data_home
-    if os.environ.get("SKLEARN_AE_DATA"):
-        yield Path(os.environ["SKLEARN_AE_DATA"]).expanduser()
-    yield Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
-    yield _cache()
-
-
-def _find(file: _IdxFile, data_home: Path | None, download_if_missing: bool) -> Path:
+def _load(file: _IdxFile, data_home: str | os.PathLike[str] | None, download_if_missing: bool) -> np.ndarray:
     searched = []
-    for folder in _folders(data_home):  # lazily: asking for the cache creates it
-        if (folder / file.name).is_file():
-            return folder / file.name
-        searched.append(str(folder))
-    absent = f"{file.name} of MNIST is in none of {', '.join(searched)}"
+    for folder in _folders(data_home):
+        path = folder / file.name
+        if path.is_file():
+            try:
+                return _read_idx(path, file)
+            except ValueError as error:
+                raise ValueError(
+                    f"{path} cannot be used: {error}. It is truncated, altered or not a file of MNIST: replace it, or "
+                    "delete it to have it downloaded."
+                ) from error
+        searched.append(folder)
+    absent = f"{file.name} of MNIST is in none of {', '.join(map(str, searched))}"
     remedy = (
-        "Put the four gzipped MNIST files into one folder and pass it as data_home or "
-        "set the environment variable SKLEARN_AE_DATA to it."
+        "Put the four gzipped MNIST files into one folder and pass it as data_home, or set the environment variable "
+        "SKLEARN_AE_DATA to it."
     )
     if not download_if_missing:
         raise FileNotFoundError(f"{absent}, and download_if_missing=False. {remedy}")
     try:
-        return _download(file, _cache() if data_home is None else data_home)
+        return _download(file, searched[-1 if data_home is None else 0])
     except (OSError, HTTPException) as error:
         raise OSError(f"{absent}, and downloading it failed: {error}. {remedy}") from error
 
 
-def _download(file: _IdxFile, folder: Path) -> Path:
-    """Fetch `file` into `folder`, where it appears complete and verified or not at all."""
+def _folders(data_home: str | os.PathLike[str] | None) -> Iterator[Path]:
+    for folder in (data_home, os.environ.get("SKLEARN_AE_DATA") or None):
+        if folder is not None:
+            yield Path(folder).expanduser()
+    yield Path(get_data_home()) / "mnist"  # last: get_data_home creates the cache
+
+
+def _download(file: _IdxFile, folder: Path) -> np.ndarray:
+    """Download a file to a folder, where it appears once it is complete and verified, and return its array."""
     folder.mkdir(parents=True, exist_ok=True)
-    url = _MIRROR + file.name
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / file.name
-        with urlopen(url, timeout=_TIMEOUT) as response:
+        with urlopen(_MIRROR + file.name, timeout=_TIMEOUT) as response:
             path.write_bytes(response.read(file.size + 2**16))  # gzip adds less than that
         try:
-            _read_idx(path, file)
+            array = _read_idx(path, file)
         except ValueError as error:
-            raise OSError(f"what {url} sent is refused: {error}") from error
-        return path.replace(folder / file.name)
-
-
-def _load(path: Path, file: _IdxFile) -> np.ndarray:
-    try:
-        return _read_idx(path, file)
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is refused: {error}. It is truncated, altered or of another data set "
-            "than MNIST: replace it, or delete it to have it downloaded."
-        ) from error
+            raise OSError(f"{_MIRROR}{file.name} sent another file: {error}") from error
+        path.replace(folder / file.name)
+    return array
 
 
 def _read_idx(path: Path, file: _IdxFile) -> np.ndarray:
-    """Unpack and verify; never more than one byte beyond the size that is right."""
+    """Unpack and verify a file, reading at most one byte more than it should have."""
     try:
         with gzip.open(path) as stream:
             content = stream.read(file.size + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"not a complete gzip file ({error})") from error
-    header = content[: len(file.header)]
-    if header != file.header:
-        raise ValueError(
-            f"its idx header is '{header.hex(' ', 4)}', expected '{file.header.hex(' ', 4)}', "
-            f"unsigned bytes of shape {file.shape}"
-        )
+        raise ValueError(f"it is not a complete gzip file ({error})") from error
     if len(content) != file.size:
         found = f"{len(content)}" if len(content) < file.size else "more"
         raise ValueError(f"it unpacks to {found} bytes, expected {file.size}")
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 != file.md5:
-        raise ValueError(f"the md5 of its content is {md5}, expected {file.md5}")
-    return np.frombuffer(content, np.uint8, offset=len(file.header)).reshape(file.shape)
+        raise ValueError(f"the md5 checksum of its content is {md5}, expected {file.md5}")
+    return np.frombuffer(content, np.uint8, offset=file.header_size).reshape(file.shape)

@@ -1,7 +1,7 @@
-"""The losses: what training minimises, and what follows from it for the data and for the decoder's output.
+"""Losses: reconstruction errors that training minimises, with the data and the output activations that they admit.
 
-A member is a scikit-learn estimator with plain parameters that gives the loss of each entry of a
-:class:`~sklearn_ae.base.Step`. A new one is one class here and one line in ``LOSSES``.
+A loss is a scikit-learn estimator with plain parameters that computes the loss of each entry of a
+:class:`~sklearn_ae.base.Step`. A new one takes one class here and one line in ``LOSSES``.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae._utils.autograd import mean_square
 from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.outputs import OUTPUTS, ByColumns, Output
 
@@ -33,20 +32,20 @@ __all__ = [
 class Loss(Member):
     """Base class of the losses.
 
-    A subclass gives the loss of each entry of a training step, and says which output activations it admits, which
-    log-likelihood it stands for, and how many entries a row has. ``docs/extending.md`` lists what it may override and
-    has a loss of one's own.
+    A subclass computes the loss of each entry of a training step, and declares the output activations that it admits,
+    its log-likelihood, and the number of entries of a sample. ``docs/extending.md`` lists what it may override and
+    shows a custom loss.
 
-    A loss sees the network's coordinates: data centred and divided by the root mean square of all entries about their
-    columns' means, or as it is where a sigmoid, a softplus or a softmax makes the output. It changes what training
-    minimises; ``score`` and ``reconstruction_error`` remain those of the squared error.
+    A loss works in the network's coordinates: data centred and divided by the root mean square of all entries about
+    their columns' means, or unscaled if the output is a sigmoid, a softplus or a softmax. It changes the training
+    objective; ``score`` and ``reconstruction_error`` always use the squared error.
     """
 
-    #: The output activations that the loss admits; ``"auto"`` takes the first, unless data decides.
+    #: The output activations that the loss admits; ``"auto"`` takes the first, unless the data suggest ``"clip"``.
     output_activations: tuple[str, ...] = ("identity",)
-    #: Whether data may decide that ``"auto"`` limits the output to its range.
+    #: Whether ``"auto"`` may choose ``"clip"``, depending on the data.
     allows_auto_clip = False
-    #: Whether data must not be negative, which scikit-learn's tags tell.
+    #: Whether data must not be negative, as reported by scikit-learn's tags.
     positive_only = False
 
     def entries(self, step: Step) -> Tensor:
@@ -54,32 +53,32 @@ class Loss(Member):
         raise NotImplementedError
 
     def __call__(self, step: Step) -> Tensor:
-        """Return the mean loss per entry, a scalar, where all entries are observed."""
+        """Return the mean loss per entry, a scalar, if all entries are observed."""
         return self.entries(step).mean()
 
     def observed_mean(self, step: Step) -> Tensor:
-        """Return the mean loss per observed entry, a scalar, where some are not."""
+        """Return the mean loss per observed entry, a scalar, if some are missing."""
         known = self.observed_mask(step.observed)  # type: ignore[arg-type]
         return torch.where(known, self.entries(step), 0.0).sum() / known.sum().clamp_min(1)
 
     def observed_mask(self, observed: Tensor) -> Tensor:
-        """Return which losses of :meth:`entries` are known where only some entries (n, n_features) are observed."""
+        """Return which losses of :meth:`entries` are known if only some entries (n, n_features) are observed."""
         return observed
 
     def log_partition(self, target: Tensor) -> Tensor:
-        """Return what makes the loss of each entry a negative log-likelihood in nats when added to it."""
-        raise NotImplementedError(f"{type(self).__name__} does not say which log-likelihood it stands for")
+        """Return the term that turns the loss of each entry into a negative log-likelihood, in nats, when added."""
+        raise NotImplementedError(f"{type(self).__name__} does not define a log-likelihood: override log_partition")
 
     def for_columns(self, n_features: int, names: np.ndarray | None) -> "Loss":
-        """Return the loss for data with so many columns, whose names are given where they have any."""
+        """Return the loss for data with `n_features` columns; `names` is None if they have none."""
         return self
 
     def n_entries(self, n_features: int) -> int:
-        """Return how many entries a row has."""
+        """Return the number of entries of a sample."""
         return n_features
 
     def output(self, name: str, n_features: int) -> Output:
-        """Return the output activation of that name."""
+        """Return the output activation with the given name."""
         return OUTPUTS[name](n_features)
 
 
@@ -88,9 +87,9 @@ class SquaredError(Loss):
 
     Notes
     -----
-    Training minimises it in units of the mean variance of the data's columns: 1 is the loss of their means. With a
-    sigmoid output it is in squared units of the data. As a negative log-likelihood it is that of a normal distribution
-    with a variance of one half of these units.
+    Training minimises it in units of the mean variance of the data's columns: predicting their means has a loss of 1.
+    With a sigmoid output it is in squared units of the data. It is the negative log-likelihood of a normal distribution
+    with a variance of one half in these units.
 
     Examples
     --------
@@ -111,20 +110,20 @@ class SquaredError(Loss):
         return (step.output - step.target).square()
 
     def __call__(self, step: Step) -> Tensor:
-        return mean_square(step.output, step.target)
+        return F.mse_loss(step.output, step.target)
 
     def log_partition(self, target: Tensor) -> Tensor:
         return torch.full_like(target, log(pi) / 2)
 
 
 class AbsoluteError(Loss):
-    """Absolute error, ``|x - x_hat|``, which outliers move less than the squared one.
+    """Absolute error, ``|x - x_hat|``, less sensitive to outliers than the squared error.
 
     Notes
     -----
-    It is in units of the root mean square of all entries of the data about their columns' means, unless a sigmoid makes
-    the output: then in those of the data. As a negative log-likelihood it is that of a Laplace distribution with a
-    scale of 1 in these units. The start is still PCA, the best for the squared error.
+    It is in units of the root mean square of all entries of the data about their columns' means, or in units of the
+    data with a sigmoid output. It is the negative log-likelihood of a Laplace distribution with a scale of 1 in these
+    units. The initialization is still PCA, which is optimal for the squared error.
 
     Examples
     --------
@@ -149,15 +148,15 @@ class AbsoluteError(Loss):
 
 
 class Huber(Loss):
-    """Half the squared error where that is small, the absolute error, shifted and times delta, beyond [1]_.
+    """Huber loss: quadratic for small errors, linear for large ones [1]_.
 
-    For an error e = x - x_hat it is e² / 2 where ``|e| <= delta``, and ``delta (|e| - delta / 2)`` elsewhere.
+    For an error e = x - x_hat it is e² / 2 if ``|e| <= delta``, and ``delta (|e| - delta / 2)`` otherwise.
 
     Parameters
     ----------
     delta : float, default=1.0
-        Error above which the loss grows linearly, above 0, in units of the root mean square of all entries of the data
-        about their columns' means, unless a sigmoid makes the output: then in those of the data.
+        Error beyond which the loss grows linearly, above 0, in units of the root mean square of all entries of the data
+        about their columns' means, or in units of the data with a sigmoid output.
 
     References
     ----------
@@ -199,10 +198,10 @@ class LogLoss(Loss):
 
     Notes
     -----
-    The network works on the data as it is, neither centred nor scaled. Data outside [0, 1] is refused.
+    The network works on the unscaled data, neither centred nor divided. Data outside [0, 1] raises a ValueError.
 
-    For entries of 0 and 1 it is a negative log-likelihood, and ``elbo`` bounds the log-probability of a row. For
-    entries in between its minimum is above 0, at p = x, and it is no likelihood.
+    For entries of 0 and 1 it is a negative log-likelihood, and ``elbo`` bounds the log-probability of a sample. For
+    entries in between its minimum is above 0, at p = x, and it is not a likelihood.
 
     Examples
     --------
@@ -230,15 +229,15 @@ class LogLoss(Loss):
 
 
 class Poisson(Loss):
-    """Half the Poisson deviance [1]_, x log(x / x_hat) - x + x_hat, for counts and other entries from 0 up.
+    """Half the Poisson deviance [1]_, x log(x / x_hat) - x + x_hat, for counts and other nonnegative data.
 
     The output is a softplus: rates above 0.
 
     Notes
     -----
-    The network works on the data as it is, neither centred nor scaled. Negative data is refused; entries need not be
-    whole numbers, but only for those does ``elbo`` bound a log-probability. Where x is 0 the first term is 0, so that
-    the loss is least, 0, where the rate is x.
+    The network works on the unscaled data, neither centred nor divided. Negative data raises a ValueError; entries need
+    not be whole numbers, but ``elbo`` bounds a log-probability only if they are. The first term is 0 for x = 0, so that
+    the minimum of the loss is 0, at a rate of x.
 
     References
     ----------
@@ -259,8 +258,8 @@ class Poisson(Loss):
     positive_only = True
 
     def entries(self, step: Step) -> Tensor:
-        x, u, rate = step.target.clamp_min(0), step.linear_output, step.output  # rounding may have led below 0
-        log_rate = torch.where(u < -30, u, torch.log(F.softplus(u.clamp_min(-30))))  # where the rate vanishes too
+        x, u, rate = step.target.clamp_min(0), step.linear_output, step.output  # rounding may give less than 0
+        log_rate = torch.where(u < -30, u, torch.log(F.softplus(u.clamp_min(-30))))  # also if the rate underflows
         return torch.xlogy(x, x) - x * log_rate - x + rate
 
     def log_partition(self, target: Tensor) -> Tensor:
@@ -269,16 +268,16 @@ class Poisson(Loss):
 
 
 class CrossEntropy(Loss):
-    """Cross-entropy, in nats, of rows that sum to 1: all columns are one group, one-hot or shares.
+    """Cross-entropy, in nats, of samples that sum to 1: all columns are one group, one-hot or fractions.
 
-    For a row x with the output p it is -sum_j x_j log p_j, one number a row. The output is a softmax. For several
-    groups, or other columns beside one, use :class:`Mixed`.
+    For a sample x with the output p it is -sum_j x_j log p_j, one number per sample. The output is a softmax. For
+    several groups, or a group together with other columns, use :class:`Mixed`.
 
     Notes
     -----
-    The network works on the data as it is, neither centred nor scaled. Data outside [0, 1] is refused; that rows sum to
-    1 is not checked. For one-hot rows it is a negative log-likelihood, and ``elbo`` bounds the log-probability of a
-    row. For shares its minimum is above 0, at p = x, and it is no likelihood.
+    The network works on the unscaled data, neither centred nor divided. Data outside [0, 1] raises a ValueError; that
+    samples sum to 1 is not checked. For one-hot samples it is a negative log-likelihood, and ``elbo`` bounds the
+    log-probability of a sample. For fractions its minimum is above 0, at p = x, and it is not a likelihood.
 
     Examples
     --------
@@ -287,9 +286,9 @@ class CrossEntropy(Loss):
     >>> from sklearn_ae import AutoencoderTransformer
     >>> from sklearn_ae.losses import CrossEntropy
     >>> X = load_digits().data[:300]
-    >>> shares = X / X.sum(axis=1, keepdims=True)  # of each pixel in the ink
-    >>> model = AutoencoderTransformer(8, loss=CrossEntropy(), max_epochs=5, random_state=0).fit(shares)
-    >>> np.allclose(model.inverse_transform(model.transform(shares)).sum(axis=1), 1)
+    >>> fractions = X / X.sum(axis=1, keepdims=True)  # of the ink, in each pixel
+    >>> model = AutoencoderTransformer(8, loss=CrossEntropy(), max_epochs=5, random_state=0).fit(fractions)
+    >>> np.allclose(model.inverse_transform(model.transform(fractions)).sum(axis=1), 1)
     True
     """
 
@@ -312,23 +311,23 @@ class CrossEntropy(Loss):
 class Mixed(Loss):
     """Different losses for different columns, for tables of numbers, binaries and categories.
 
-    Each column counts as one entry, each group of a ``"cross_entropy"`` as one together. Training minimises the mean
-    over entries, each in the units of its own loss.
+    Each column counts as one entry, each ``"cross_entropy"`` group as one altogether. Training minimises the mean over
+    entries, each in the units of its own loss.
 
     Parameters
     ----------
     losses : sequence of (loss, columns)
         `loss` is a :class:`Loss` or a short name: ``"squared_error"`` for numbers, ``"log_loss"`` for binaries,
         ``"cross_entropy"`` for the columns of one one-hot encoded category, ... `columns` is a column's name or index,
-        a list of these, or a slice of indices. A column belongs to one loss at most.
+        a list of these, or a slice of indices. A column may have only one loss.
     remainder : str or Loss, default="squared_error"
-        The loss of the columns that are not named.
+        The loss of all other columns.
 
     Notes
     -----
-    The output of each loss is the first that it admits: identity, never clip, for squared, absolute and Huber's error.
-    Columns of these are centred and divided by one number, the root mean square of their entries about their means;
-    numbers in different units should be standardised first. The other columns stay as they are.
+    Each loss has the first output activation that it admits: identity, never clip, for squared error, absolute error
+    and Huber. Their columns are centred and divided by one number, the root mean square of their entries about their
+    means; numbers in different units should be standardised first. The other columns are not scaled.
 
     Examples
     --------
@@ -349,7 +348,7 @@ class Mixed(Loss):
 
     @property
     def annealed_until(self) -> float:  # type: ignore[override]
-        """Share of training after which all losses are settled."""
+        """Fraction of training after which no loss changes any more."""
         return max((loss.annealed_until for loss, _ in self._parts()), default=0.0)
 
     def check(self, context: CheckContext) -> None:
@@ -361,14 +360,14 @@ class Mixed(Loss):
         pairs = isinstance(self.losses, (list, tuple)) and all(
             isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in self.losses
         )
-        self._require("losses", pairs, "a list of pairs of a loss and its columns")
+        self._require("losses", pairs, "a list of pairs (loss, columns)")
         for loss, columns in self.losses:
             indices = _indices(columns, n_features, names)
             np.add.at(taken, indices, 1)
             parts.append((_part(loss), indices))
         if (taken > 1).any():
             twice = [int(i) for i in np.flatnonzero(taken > 1)]
-            raise ValueError(f"Mixed names columns {twice} more than once; each may have one loss.")
+            raise ValueError(f"Mixed names columns {twice} more than once; each may have only one loss.")
         rest = [int(i) for i in np.flatnonzero(taken == 0)]
         parts.append((_part(self.remainder), rest))
         return Mixed([(loss, indices) for loss, indices in parts if indices])
@@ -407,11 +406,11 @@ class Mixed(Loss):
 
 
 def _part(loss: Any) -> Loss:
-    """Return the loss of some columns, given as a member or by its short name."""
-    plain = isinstance(loss, Loss) and not isinstance(loss, Mixed)
-    if not plain and not (isinstance(loss, str) and loss in LOSSES):
-        raise ValueError(f"Mixed has the loss {loss!r}; choose one of {sorted(LOSSES)} or another plain Loss.")
-    return member(loss, LOSSES)
+    """Return the loss of some columns of a Mixed for an instance or a short name."""
+    if isinstance(loss, Mixed):
+        raise ValueError(f"Mixed contains the loss {loss!r}; list the losses of both in one Mixed.")
+    part: Loss = member(loss, LOSSES, Loss, "Mixed contains the loss ")
+    return part
 
 
 def _indices(columns: Any, n_features: int, names: np.ndarray | None) -> list[int]:

@@ -1,8 +1,8 @@
-"""The networks: an encoder to the pre-activation of a code, and a decoder from the code.
+"""Networks: encoders from data to the pre-activation of a code, and decoders from the code.
 
-They work in the coordinates that the estimator gives them, know nothing of code or output activation, and never draw
-from torch's global generator: :mod:`sklearn_ae.initializers` gives them their weights. Each is affine plus nonlinear in
-both halves, so that PCA is one setting of its weights::
+They work in the coordinates that the estimator passes, do not depend on code and output activation, and never draw from
+torch's global generator: the estimator's `init` sets their weights. Each half is the sum of an affine and a nonlinear
+part, so that PCA is one setting of the weights::
 
     encode(x) = A x + a + f(x)          decode(h) = W h + b + g(h)
 """
@@ -29,20 +29,20 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Linear(nn.Linear):
-    """A linear layer that starts at zero instead of drawing from torch's global generator.
+    """A linear layer initialized to zero instead of drawing from torch's global generator.
 
-    For subclasses of :class:`AffineNetwork`, to which the estimator's `init` gives weights of its own.
+    For subclasses of :class:`AffineNetwork`, whose weights are then set by the estimator's `init`.
 
     Parameters
     ----------
     in_features, out_features : int
-        Widths of input and output.
+        Numbers of inputs and outputs.
     bias : bool, default=True
         Whether to add a bias.
     device : torch.device or str or None, default=None
-        Where the weights are; None for torch's default.
+        Device of the weights; None for torch's default.
     dtype : torch.dtype or None, default=None
-        Their precision; None for torch's default.
+        Precision of the weights; None for torch's default.
 
     Examples
     --------
@@ -54,18 +54,18 @@ class Linear(nn.Linear):
 
     def reset_parameters(self) -> None:
         """Set weight and bias to zero."""
-        start_at_zero_(self)
+        set_to_zero_(self)
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution that starts at zero instead of drawing from torch's global generator."""
+    """A convolution initialized to zero instead of drawing from torch's global generator."""
 
     def reset_parameters(self) -> None:
         """Set weight and bias to zero."""
-        start_at_zero_(self)
+        set_to_zero_(self)
 
 
-def start_at_zero_(layer: nn.Linear | nn.Conv2d) -> None:
+def set_to_zero_(layer: nn.Linear | nn.Conv2d) -> None:
     """Set weight and bias of a layer to zero."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
@@ -73,23 +73,23 @@ def start_at_zero_(layer: nn.Linear | nn.Conv2d) -> None:
 
 
 class AffineNetwork(nn.Module):
-    """The affine path of both halves, to which a subclass adds f and g; the base of all networks here.
+    """Base class of all networks here: the affine path of both halves, to which a subclass adds f and g.
 
-    encode(x) = A x + a + f(x) and decode(h) = W h + b + g(h). Derive a network of your own from it where it is to start
-    as PCA, take any `init`, and suit the penalties that look at the decoder's columns; any other module with ``encode``
-    and ``decode`` starts with the weights that it comes with. ``docs/extending.md`` shows both.
+    encode(x) = A x + a + f(x) and decode(h) = W h + b + g(h). Derive a custom network from it to initialize it as PCA,
+    or by any other `init`, and to use the penalties on the decoder's columns; any other module with ``encode`` and
+    ``decode`` keeps its own initial weights. ``docs/extending.md`` shows both.
 
     Parameters
     ----------
     n_features : int
-        Width of the data, d in the comments.
+        Number of features, d in the comments.
     n_components : int
-        Width of the code, k.
+        Number of components of the code, k.
     n_preactivations : int
-        Width of what the encoder gives, m; k for most codes.
+        Number of outputs of the encoder, m; k for most codes.
     f, g : torch.nn.Sequential or None, default=None
         The nonlinear parts, from d to m and from k to d; None for none. The last linear layer or convolution of each
-        is among its own items and has no bias: it starts at zero, but for ``init="random"``.
+        must be one of its direct children and have no bias: it is initialized to zero, except for ``init="random"``.
     """
 
     def __init__(
@@ -122,25 +122,25 @@ class AffineNetwork(nn.Module):
 
     @property
     def decoder_parameter(self) -> Tensor | None:
-        """W where it is a parameter of its own, None where it is part of the encoder."""
+        """W if it is a separate parameter, None if it is part of the encoder."""
         return self.decoder_affine.weight
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the pre-activation (n, m) of x (n, d)."""
+        """Return the pre-activation (n, m) of `x` (n, d)."""
         a = self.encoder_affine(x)
         return a if self.encoder_hidden is None else a + self.encoder_hidden(x)
 
     def decode(self, h: Tensor) -> Tensor:
-        """Return the output (n, d), before its activation, of a code h (n, k)."""
+        """Return the output (n, d), before its activation, for a code `h` (n, k)."""
         u = F.linear(h, self.decoder_weight, self.decoder_bias)
         return u if self.decoder_hidden is None else u + self.decoder_hidden(h)
 
 
 @contextmanager
 def skip_zero_branches(network: nn.Module) -> Iterator[None]:
-    """Leave out f and g where they are the zero function, as they start: results are the same, without their products.
+    """Skip f and g while they are the zero function, as after initialization: same results without their products.
 
-    Networks that encode or decode in a way of their own stay as they are.
+    Networks that override ``encode`` or ``decode`` are not changed.
     """
     names = ("encoder_hidden", "decoder_hidden") if _halves_are_sums(network) else ()
     parts = {name: part for name in names if _ends_in_zero(part := getattr(network, name))}
@@ -165,9 +165,9 @@ def _ends_in_zero(part: nn.Module | None) -> bool:
 
 
 class DenseAutoencoder(AffineNetwork):
-    """Multilayer perceptrons beside the affine path, or none: the network of ``hidden_layer_sizes``.
+    """Multilayer perceptrons, if any, parallel to the affine path: the network of ``hidden_layer_sizes``.
 
-    The estimator builds it where it is given neither a `module` nor tied weights.
+    The estimator builds it by default, with neither a `module` nor tied weights.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ class DenseAutoencoder(AffineNetwork):
 
 
 def perceptron(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    """Return linear layers with an activation between each two; the last has no bias: the affine path has it."""
+    """Return linear layers with activations in between; the last has no bias, as the affine path has one."""
     layers: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         last = i == len(sizes) - 2
@@ -219,9 +219,9 @@ def perceptron(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequenti
 
 
 class TiedAutoencoder(AffineNetwork):
-    """The affine path alone, its decoder the encoder's transpose: W = A'.
+    """The affine path alone, with the transpose of the encoder as decoder: W = A'.
 
-    The estimator builds it for ``tied_weights=True``. Where the encoder gives more numbers than the code has units, W
+    The estimator builds it for ``tied_weights=True``. If the encoder has more outputs than the code has components, W
     is the transpose of the first rows of A.
 
     Parameters
@@ -229,7 +229,7 @@ class TiedAutoencoder(AffineNetwork):
     n_features, n_components, n_preactivations : int
         As in :class:`AffineNetwork`.
     f, g : None, default=None
-        Not for use: there are no nonlinear parts.
+        Not used: there are no nonlinear parts.
 
     Examples
     --------
@@ -257,15 +257,15 @@ class TiedAutoencoder(AffineNetwork):
 
     @property
     def decoder_parameter(self) -> None:
-        """None: W is part of the encoder."""
+        """None, as W is part of the encoder."""
         return None
 
 
 class ConvAutoencoder(AffineNetwork):
-    """A convolutional autoencoder for images beside the affine path, so that it too starts as PCA.
+    """A convolutional autoencoder for images, parallel to the affine path, so that it can be initialized as PCA.
 
     f has a convolution of stride 2 for each of `channels`, then a linear layer; g mirrors it, with nearest-neighbour
-    upsampling in place of strides [1]_. The estimator passes the sizes, so bind the rest with
+    upsampling instead of strides [1]_. The estimator passes the sizes, so bind the other parameters with
     :func:`functools.partial`.
 
     Parameters
@@ -273,13 +273,13 @@ class ConvAutoencoder(AffineNetwork):
     n_features : int
         Number of pixels.
     n_components : int
-        Number of units of the code.
+        Number of components of the code.
     n_preactivations : int or None, default=None
-        Width of what the encoder gives; None for `n_components`.
+        Number of outputs of the encoder; None for `n_components`.
     image_shape : tuple of (height, width) or None, default=None
         Shape of an image, with height times width equal to `n_features`; None for a square.
     channels : sequence of int, default=(16, 32)
-        Channels of each convolution, at least one.
+        Output channels of each convolution, at least one.
 
     References
     ----------
@@ -311,7 +311,7 @@ class ConvAutoencoder(AffineNetwork):
         if height * width != n_features:
             raise ValueError(
                 f"ConvAutoencoder was given {n_features} features, which are no {height} x {width} image: pass "
-                "image_shape=(height, width) with as many pixels."
+                f"image_shape=(height, width) with {n_features} pixels."
             )
         m = n_components if n_preactivations is None else n_preactivations
         sizes = [(height, width)]

@@ -1,4 +1,4 @@
-"""Fitted autoencoders as ONNX models, which run without torch and scikit-learn; needs the extra ``onnx``."""
+"""Export of fitted autoencoders to ONNX models, which run without torch and scikit-learn; needs the extra ``onnx``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._model.code_maps import PermutationMap, RotationMap, ScaleMap
 from sklearn_ae._model.fitted_model import FittedModel
-from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, translate, untranslatable_error
+from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, untranslatable_error
 from sklearn_ae._version import __version__
 from sklearn_ae.networks import AffineNetwork
 
@@ -23,26 +22,26 @@ if TYPE_CHECKING:
 
 __all__ = ["decoder_to_onnx", "encoder_to_onnx", "register_with_skl2onnx"]
 
-OPSET = 17  # all that the operators need; runtimes since 2022 know it
+OPSET = 17  # has all the operators; supported by runtimes since 2022
 
 
 def encoder_to_onnx(
     estimator: AutoencoderTransformer, path: str | os.PathLike[str] | None = None, *, dtype: Any = "float32"
 ) -> ModelProto:
-    """Return what ``transform`` computes as an ONNX model.
+    """Convert ``transform`` of a fitted autoencoder to an ONNX model.
 
-    Its input is ``X`` of shape (n_samples, n_features), dense, with any number of rows; its output is ``codes``. With
-    ``missing="mask"`` entries of X may be NaN. A model does not look at its input: where ``transform`` refuses what is
-    not finite, the codes are not finite either.
+    Its input is ``X`` of shape (n_samples, n_features), dense, with any number of samples; its output is ``codes``.
+    With ``missing="mask"`` entries of X may be NaN. A model does not check its input: for values that are not finite,
+    where ``transform`` raises an error, it returns codes that are not finite.
 
     Parameters
     ----------
     estimator : AutoencoderTransformer
-        A fitted one. The model does not change with it afterwards.
+        Fitted estimator. Later changes to it do not affect the model.
     path : str or path-like, default=None
-        File to write the model to. None for none.
+        File to write the model to, if any.
     dtype : {"float32", "float64"} or dtype, default="float32"
-        Precision of input, output and all between.
+        Precision of input, output and all computations.
 
     Returns
     -------
@@ -54,8 +53,8 @@ def encoder_to_onnx(
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If a part of the estimator has no translation, or if the scale of the data leaves the range of float32. Nothing
-        is written then.
+        If a part of the estimator cannot be exported, or if the scale of the data is outside the range of float32. No
+        file is written then.
 
     Examples
     --------
@@ -80,31 +79,20 @@ def encoder_to_onnx(
 def decoder_to_onnx(
     estimator: AutoencoderTransformer, path: str | os.PathLike[str] | None = None, *, dtype: Any = "float32"
 ) -> ModelProto:
-    """Return what ``inverse_transform`` computes as an ONNX model.
+    """Convert ``inverse_transform`` of a fitted autoencoder to an ONNX model.
 
-    Its input is ``codes`` of shape (n_samples, n_components), with any number of rows; its output is ``X``.
+    Its input is ``codes`` of shape (n_samples, n_components), with any number of samples; its output is ``X``.
+    Everything else, errors included, is as in :func:`encoder_to_onnx`.
 
     Parameters
     ----------
-    estimator : AutoencoderTransformer
-        A fitted one. The model does not change with it afterwards.
-    path : str or path-like, default=None
-        File to write the model to. None for none.
-    dtype : {"float32", "float64"} or dtype, default="float32"
-        Precision of input, output and all between.
+    estimator, path, dtype : see :func:`encoder_to_onnx`
+        Fitted estimator, file to write to, and precision.
 
     Returns
     -------
     model : onnx.ModelProto
         The model, of opset 17.
-
-    Raises
-    ------
-    NotFittedError
-        If the estimator is not fitted.
-    ValueError
-        If a part of the estimator has no translation, or if the scale of the data leaves the range of float32. Nothing
-        is written then.
 
     Examples
     --------
@@ -128,10 +116,10 @@ def decoder_to_onnx(
 
 
 def register_with_skl2onnx() -> None:
-    """Teach skl2onnx to convert an autoencoder, alone and as a step of a Pipeline or a ColumnTransformer.
+    """Register a converter of autoencoders with skl2onnx, alone and as steps of a Pipeline or a ColumnTransformer.
 
-    ``skl2onnx.to_onnx`` then makes one model of a whole Pipeline. As in ``transform``, float32
-    stays float32, and any other input is computed in float64. Calling it again changes nothing.
+    ``skl2onnx.to_onnx`` then converts a whole Pipeline to one model. As in ``transform``, float32 stays float32, and
+    any other input is computed in float64. Calling it again has no effect.
 
     Examples
     --------
@@ -159,20 +147,20 @@ def register_with_skl2onnx() -> None:
 
 
 def _set_shape(operator: Any) -> None:
-    """Tell skl2onnx the type and the shape of the codes."""
+    """Set the type and the shape of the codes for skl2onnx."""
     estimator, (X,) = operator.raw_operator, operator.inputs
     operator.outputs[0].type = _type_of_codes(X)([X.get_first_dimension(), estimator.n_components_])
 
 
 def _type_of_codes(X: Any) -> type:
-    """Return the type of skl2onnx for the codes of X: as in ``transform``, float32 stays, all else is float64."""
+    """Return skl2onnx's type of the codes of X: as in ``transform``, float32 for float32, otherwise float64."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     return FloatTensorType if isinstance(X.type, FloatTensorType) else DoubleTensorType
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add the encoder to the model that skl2onnx is making."""
+    """Add the encoder to the model that skl2onnx builds."""
     from onnx import numpy_helper
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -192,22 +180,22 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _model(graph: Graph, sizes: dict[str, int], result: str, path: str | os.PathLike[str] | None) -> ModelProto:
-    """Return the model of a graph from the first name in `sizes` to the second, which is to name the result."""
+    """Return the model of a graph from the first name in `sizes` to the second, a new name for `result`."""
     import onnx
     from onnx import helper, numpy_helper
 
     x, y = sizes
     graph.nodes.append(Node("Identity", [result], [y], {}))
     float_type = helper.np_dtype_to_tensor_dtype(graph.dtype)
-    given, made = (
+    model_input, model_output = (
         helper.make_tensor_value_info(name, float_type, ["n_samples", n_columns]) for name, n_columns in sizes.items()
     )
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node(n.operator, n.inputs, n.outputs, **n.attributes) for n in graph.nodes],
             f"{x} to {y}",
-            [given],
-            [made],
+            [model_input],
+            [model_output],
             [numpy_helper.from_array(values, name) for name, values in graph.constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -222,10 +210,10 @@ def _model(graph: Graph, sizes: dict[str, int], result: str, path: str | os.Path
 
 
 def _graph_for(estimator: Any, dtype: Any) -> Graph:
-    """Return an empty graph in a precision that suits the estimator, which is to be a fitted autoencoder."""
+    """Return an empty graph after checking that `estimator` is a fitted autoencoder and that `dtype` suits it."""
     if not isinstance(estimator, AutoencoderTransformer):
         raise TypeError(
-            f"estimator={estimator!r} is no AutoencoderTransformer. For a Pipeline that holds one call "
+            f"estimator={estimator!r} is not an AutoencoderTransformer. For a Pipeline that contains one, call "
             "register_with_skl2onnx() and then skl2onnx.to_onnx(pipeline, X)."
         )
     check_is_fitted(estimator)
@@ -234,85 +222,75 @@ def _graph_for(estimator: Any, dtype: Any) -> Graph:
     scale, greatest, limits = estimator._scaling.scale, np.abs(estimator.mean_).max(), np.finfo(dtype)
     if not (greatest < limits.max and limits.tiny < scale < limits.max):
         raise ValueError(
-            f"The data of fit has a scale of {scale:g} and means up to {greatest:g}, which leaves the range of "
-            f"{np.dtype(dtype)}: pass dtype='float64', to skl2onnx float64 data."
+            f"The training data has a scale of {scale:g} and means up to {greatest:g}, outside the range of "
+            f"{np.dtype(dtype)}: pass dtype='float64', or float64 data to skl2onnx."
         )
     return Graph(dtype)
 
 
-def _add_encoder(graph: Graph, X: str, inference: FittedModel) -> str:
-    """Return the name of the codes of X."""
-    module = inference.module64
-    z = _to_network(graph, X, inference.coordinates)
-    if inference.fill is not None:
-        z = graph.add("Where", graph.add("IsNaN", z), inference.fill, z)
+def _add_encoder(graph: Graph, X: str, model: FittedModel) -> str:
+    """Add the encoder and return the name of the codes of `X`."""
+    module = model.module64
+    z = _to_network(graph, X, model.scaling)
+    if model.scaling.fills_missing:
+        fill = model.scaling.transform_point(model.scaling.mean)
+        z = graph.add("Where", graph.add("IsNaN", z), fill, z)
     network = _known(module.network)
     a = _plus(graph, _layer(graph, network.encoder_affine, z), network.encoder_hidden, z)
-    h = translate(module.code, "__call__", graph, a, module.n_units)
-    if module.n_components < module.n_units:
+    h = graph.add_part(module.code, "__call__", a, module.code_width)
+    if module.n_components < module.code_width:
         h = graph.columns(h, 0, module.n_components)
-    code_map = module.code_map
-    if isinstance(code_map, RotationMap):
-        return graph.add("Gemm", graph.add("Sub", h, code_map.centre), code_map.matrix, transB=1)
-    if isinstance(code_map, PermutationMap):
-        return graph.add("Gather", h, code_map.order, axis=1)
-    return graph.add("Mul", h, code_map.scale)
+    return module.code_map.to_onnx(graph, h)
 
 
-def _add_decoder(graph: Graph, codes: str, inference: FittedModel) -> str:
-    """Return the name of what is made of codes."""
-    module, bounds = inference.module64, inference.bounds
-    h = _undo_code_map(graph, codes, module.code_map)
-    if module.n_components < module.n_units:
-        h = graph.add("Pad", h, [0, 0, 0, module.n_units - module.n_components])
+def _add_decoder(graph: Graph, codes: str, model: FittedModel) -> str:
+    """Add the decoder and return the name of the reconstruction from `codes`."""
+    module, output_range = model.module64, model.output_range
+    h = module.code_map.undo_to_onnx(graph, codes)
+    if module.n_components < module.code_width:
+        h = graph.add("Pad", h, [0, 0, 0, module.code_width - module.n_components])
     network = _known(module.network)
     u = graph.add("Gemm", h, network.decoder_weight, network.decoder_bias, transB=1)
     u = _plus(graph, u, network.decoder_hidden, h)
-    X = _to_data(graph, translate(module.output, "forward", graph, u), inference.coordinates)
-    return X if bounds is None else graph.add("Min", graph.add("Max", X, bounds[0]), bounds[1])
+    X = _to_data(graph, graph.add_part(module.output, "forward", u), model.scaling)
+    return X if output_range is None else graph.add("Min", graph.add("Max", X, output_range.low), output_range.high)
 
 
-def _undo_code_map(graph: Graph, codes: str, code_map: RotationMap | PermutationMap | ScaleMap) -> str:
-    if isinstance(code_map, RotationMap):
-        return graph.add("Gemm", codes, code_map.inverse, code_map.centre, transB=1)
-    if isinstance(code_map, PermutationMap):
-        return graph.add("Gather", codes, code_map.position, axis=1)
-    return graph.add("Div", codes, code_map.scale)
-
-
-def _to_network(graph: Graph, X: str, coordinates: Scaling) -> str:
-    """Return the name of X in the network's coordinates; float32 is centred in two steps, as it is in ``transform``."""
-    offset = coordinates.offset
+def _to_network(graph: Graph, X: str, scaling: Scaling) -> str:
+    """Return the name of X in the network's coordinates; float32 is centred in two steps, as in ``transform``."""
+    offset = scaling.offset
     high = offset.astype(graph.dtype)
     z = graph.add("Sub", graph.add("Sub", X, high), offset - high)
-    return graph.add("Div", z, coordinates.column_scale)
+    return graph.add("Div", z, scaling.column_scale)
 
 
-def _to_data(graph: Graph, z: str, coordinates: Scaling) -> str:
-    return graph.add("Add", graph.add("Mul", z, coordinates.column_scale), coordinates.offset)
+def _to_data(graph: Graph, z: str, scaling: Scaling) -> str:
+    return graph.add("Add", graph.add("Mul", z, scaling.column_scale), scaling.offset)
 
 
 def _known(network: nn.Module) -> AffineNetwork:
-    """Return a network whose halves are those of the package: an affine path with layers beside it."""
-    own = any(getattr(type(network), half, None) is not getattr(AffineNetwork, half) for half in ("encode", "decode"))
-    if own or not isinstance(network, AffineNetwork):
+    """Return a network after checking that it computes its halves as AffineNetwork does."""
+    custom = any(
+        getattr(type(network), half, None) is not getattr(AffineNetwork, half) for half in ("encode", "decode")
+    )
+    if custom or not isinstance(network, AffineNetwork):
         raise untranslatable_error(network)
     return network
 
 
 def _plus(graph: Graph, affine: str, hidden: nn.Module | None, x: str) -> str:
-    """Return the name of the sum of an affine path and what layers make of x."""
+    """Add `hidden` layers of `x`, if any, to an affine path, and return the name of the sum."""
     return affine if hidden is None else graph.add("Add", affine, _layer(graph, hidden, x))
 
 
 def _layer(graph: Graph, layer: nn.Module, x: str) -> str:
-    """Return the name of what a layer makes of x."""
+    """Add a layer and return the name of its output."""
     computing = next(cls for cls in type(layer).__mro__ if "forward" in vars(cls))
     translation = LAYERS.get(computing)
-    made = None if translation is None else translation(graph, layer, x)
-    if made is None:
+    output = None if translation is None else translation(graph, layer, x)
+    if output is None:
         raise untranslatable_error(layer)
-    return made
+    return output
 
 
 def _sequential(graph: Graph, layers: Any, x: str) -> str:
@@ -329,14 +307,14 @@ def _affine(graph: Graph, layer: Any, x: str) -> str:
 def _gelu(graph: Graph, layer: Any, x: str) -> str | None:
     if layer.approximate != "none":
         return None
-    share = graph.add("Add", graph.add_in_float32("Erf", graph.add("Mul", x, np.sqrt(0.5))), 1.0)
-    return graph.add("Mul", graph.add("Mul", x, share), 0.5)
+    gate = graph.add("Add", graph.add_in_float32("Erf", graph.add("Mul", x, np.sqrt(0.5))), 1.0)
+    return graph.add("Mul", graph.add("Mul", x, gate), 0.5)
 
 
 def _silu(graph: Graph, layer: Any, x: str) -> str:
     if graph.dtype == np.float32:
         return graph.add("Mul", x, graph.add("Sigmoid", x))
-    # onnxruntime, as in 1.24, fuses that to an operator that it does not have in float64
+    # onnxruntime (1.24) would fuse Mul and Sigmoid into an operator that it lacks in float64
     return graph.add("Div", x, graph.add("Add", graph.add("Exp", graph.add("Neg", x)), 1.0))
 
 
@@ -368,7 +346,7 @@ def _unchanged(graph: Graph, layer: Any, x: str) -> str:
     return x
 
 
-#: What a layer of torch is in ONNX, None for settings that have no translation.
+#: Functions that add a torch layer to a graph; they return None for unsupported settings.
 LAYERS: dict[type, Callable[[Graph, Any, str], str | None]] = {
     nn.Sequential: _sequential,
     nn.Linear: _affine,

@@ -1,4 +1,4 @@
-"""Output activations: what they do to the decoder's output, the data they suit, and where they start."""
+"""Output activations: maps from the decoder's output to the reconstruction, the data they suit, and their inverses."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ae._utils.autograd import leaky_clip
-from sklearn_ae._utils.onnx_graph import Graph, translate
+from sklearn_ae._utils.onnx_graph import Graph
 
 __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Softmax", "Softplus"]
 
@@ -14,9 +14,9 @@ __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "Sigmoid", "Sof
 class Output(nn.Module):
     """Base class of the output activations: modules from the decoder's output u to the reconstruction.
 
-    The estimator builds one by the name in `output_activation`; a loss says which names it admits, as
-    ``docs/extending.md`` shows, or makes one itself in its method ``output``. It says which data it suits, whether the
-    network works on that data as it is, and where a start near the mean of the data lies.
+    The estimator builds one by the name in `output_activation`; a loss declares the names that it admits, as
+    ``docs/extending.md`` shows, or builds one in its method ``output``. The class declares the range of the data,
+    whether the network works on unscaled data, and how to initialize the decoder near the mean of the data.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Output(nn.Module):
 
     #: The closed interval that data must lie in.
     data_range: tuple[float | Tensor, float | Tensor] = (-torch.inf, torch.inf)
-    #: Whether the network works in the data's own coordinates, or which columns do; else they are centred and scaled.
+    #: Whether the network works on unscaled data, or which columns are unscaled; others are centred and scaled.
     unscaled: bool | Tensor = False
     #: Whether outputs are limited to the range of the training data.
     bounded = False
@@ -36,23 +36,23 @@ class Output(nn.Module):
         self.n_features = n_features
 
     def inverse(self, mean: Tensor) -> Tensor:
-        """Return what the activation maps to, or near, a mean (n_features,) of data."""
+        """Return the input (n_features,) that the activation maps to, or near, a mean of data."""
         return mean
 
     def slope(self, mean: Tensor) -> Tensor:
-        """Return the slope (n_features,) by which a start near a mean of data is scaled."""
+        """Return the slope (n_features,) that an initialization near a mean of data is divided by."""
         return torch.ones_like(mean)
 
     def set_range(self, low: Tensor, high: Tensor) -> None:
-        """Take note of the least and the greatest value of each feature, both (n_features,)."""
+        """Set the minimum and the maximum of each feature, both (n_features,)."""
 
     def to_onnx(self, graph: Graph, u: str) -> str:
-        """Add to a graph what ``forward`` computes for the output named u, and return the name of the result."""
+        """Add ``forward`` of the value named `u` to an ONNX graph, and return the name of the result."""
         raise NotImplementedError
 
 
 class Identity(Output):
-    """The decoder's output as it is: ``output_activation="identity"``.
+    """The unchanged output of the decoder: ``output_activation="identity"``.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Identity(Output):
     """
 
     def forward(self, u: Tensor) -> Tensor:
-        """Return u."""
+        """Return `u`."""
         return u
 
     def to_onnx(self, graph: Graph, u: str) -> str:
@@ -78,7 +78,7 @@ class Identity(Output):
 class Clip(Output):
     """Limit outputs to each column's range in the training data: ``output_activation="clip"``.
 
-    Outside the range training keeps a slope of `leak`, so that gradients return outputs to it.
+    In training the slope outside the range is ``leak`` instead of 0, so that gradients pull outputs back.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Clip(Output):
         self.high.copy_(high)
 
     def forward(self, u: Tensor) -> Tensor:
-        """Return u within the range, softly while training."""
+        """Return `u` limited to the range; in training a fraction ``leak`` of the excess remains."""
         if self.training:
             return leaky_clip(u, self.low, self.high, self.leak)
         return torch.clamp(u, self.low, self.high)
@@ -121,7 +121,7 @@ class Clip(Output):
 
 
 class Probabilities(Output):
-    """Base class of the outputs in (0, 1), for data in [0, 1] as it is."""
+    """Base class of the outputs in (0, 1), for unscaled data in [0, 1]."""
 
     data_range = (0.0, 1.0)
     unscaled = True
@@ -133,7 +133,7 @@ class Probabilities(Output):
 class Sigmoid(Probabilities):
     """Outputs in (0, 1), 1 / (1 + exp(-u)), for data in [0, 1]: ``output_activation="sigmoid"``.
 
-    The network works on the data as it is, neither centred nor scaled.
+    The network works on the unscaled data, neither centred nor divided.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class Sigmoid(Probabilities):
         return torch.logit(mean, eps=0.01)
 
     def forward(self, u: Tensor) -> Tensor:
-        """Return the sigmoid of u."""
+        """Return the sigmoid of `u`."""
         return torch.sigmoid(u)
 
     def to_onnx(self, graph: Graph, u: str) -> str:
@@ -160,10 +160,10 @@ class Sigmoid(Probabilities):
 
 
 class Softplus(Output):
-    """Outputs in (0, inf), log(1 + exp(u)), for data from 0 up: ``output_activation="softplus"``.
+    """Outputs in (0, inf), log(1 + exp(u)), for nonnegative data: ``output_activation="softplus"``.
 
-    It grows like an exponential below 0 and like u above. The network works on the data as it is, neither centred nor
-    scaled.
+    It grows exponentially for u below 0 and linearly above. The network works on the unscaled data, neither centred nor
+    divided.
 
     Parameters
     ----------
@@ -199,8 +199,8 @@ class Softplus(Output):
 class Softmax(Probabilities):
     """Outputs in (0, 1) that sum to 1 in each row, exp(u_j) / sum_i exp(u_i): ``output_activation="softmax"``.
 
-    They are the probabilities of one group of columns. The network works on the data as it is, neither centred nor
-    scaled.
+    They are the probabilities of one group of columns. The network works on the unscaled data, neither centred nor
+    divided.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class Softmax(Probabilities):
         return torch.log(mean.clamp_min(0.01))
 
     def forward(self, u: Tensor) -> Tensor:
-        """Return the softmax of u over its last axis."""
+        """Return the softmax of `u` over its last axis."""
         return torch.softmax(u, dim=-1)
 
     def to_onnx(self, graph: Graph, u: str) -> str:
@@ -227,17 +227,16 @@ class Softmax(Probabilities):
 
 
 class ByColumns(Output):
-    """An output activation for each of several disjoint sets of columns that together are all.
+    """Different output activations for disjoint sets of columns, which together are all columns.
 
-    The output of :class:`~sklearn_ae.losses.Mixed`. The network works on the columns of some as they are, and on the
-    others in centred and scaled coordinates.
+    The output of :class:`~sklearn_ae.losses.Mixed`. Each activation determines whether its columns are scaled.
 
     Parameters
     ----------
     outputs : sequence of Output
         One for each set of columns.
     columns : sequence of sequence of int
-        The indices of the columns of each.
+        Column indices of each set.
 
     Examples
     --------
@@ -270,12 +269,12 @@ class ByColumns(Output):
         return self._gather([output.slope(mean[part]) for output, part in self._parts()])
 
     def forward(self, u: Tensor) -> Tensor:
-        """Return each activation of its columns of u."""
+        """Return the activations of `u`, each of its own columns."""
         return self._gather([output(u[..., part]) for output, part in self._parts()])
 
     def to_onnx(self, graph: Graph, u: str) -> str:
         parts = [
-            translate(output, "forward", graph, graph.add("Gather", u, part, axis=1)) for output, part in self._parts()
+            graph.add_part(output, "forward", graph.add("Gather", u, part, axis=1)) for output, part in self._parts()
         ]
         return graph.add("Gather", graph.add("Concat", *parts, axis=1), self.position, axis=1)
 

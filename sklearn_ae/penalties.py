@@ -1,8 +1,8 @@
-"""The penalties: what is added to the loss.
+"""Penalties: terms added to the loss.
 
-A member is a scikit-learn estimator with plain parameters, called with a :class:`~sklearn_ae.base.Step`. What it
-returns stands beside the loss of a row, summed over its entries, as in the papers; training divides both by the number
-of entries. A new one is one class here and one line in ``PENALTIES``.
+A penalty is a scikit-learn estimator with plain parameters, called with a :class:`~sklearn_ae.base.Step`. It is added
+to the loss of a sample, summed over its entries, as in the papers; training divides both by the number of entries. A
+new one takes one class here and one line in ``PENALTIES``.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from torch import Tensor
 
 from sklearn_ae.base import CheckContext, Member, Step, member
 
-__all__ = ["L1", "PENALTIES", "Contractive", "KLSparsity", "Orthogonal", "Penalty", "penalties_of"]
+__all__ = ["L1", "PENALTIES", "Contractive", "KLSparsity", "Orthogonal", "Penalty"]
 
 
 class Penalty(Member):
     """Base class of the penalties.
 
-    A subclass is called with a training step and returns a scalar. It stands beside the loss of one row, summed over
-    its entries, as in the papers: training divides both by the number of entries. All is in the network's coordinates,
-    where data is centred and divided by the root mean square of all entries about their columns' means, so that a row
-    replaced by the columns' means has a squared error of 1 an entry on average. Columns whose output is a sigmoid, a
-    softplus or a softmax stay as they are. ``docs/extending.md`` lists what a subclass may override and has a penalty
-    of one's own.
+    A subclass is called with a training step and returns a scalar. It is added to the loss of one sample, summed over
+    its entries, as in the papers: training divides both by the number of entries. The step is in the network's
+    coordinates, where data is centred and divided by the root mean square of all entries about their columns' means, so
+    that predicting the columns' means has a squared error of 1 per entry on average. Columns whose output is a sigmoid,
+    a softplus or a softmax are not scaled. ``docs/extending.md`` lists what a subclass may override and shows a custom
+    penalty.
     """
 
-    #: Whether a rotation of a linear code leaves the penalty as it is, so that training leaves the axes open.
+    #: Whether rotating a linear code leaves the penalty unchanged, so that training does not determine the axes.
     rotation_invariant = False
 
     def __call__(self, step: Step) -> Tensor:
-        """Return the penalty, a scalar, beside the summed loss of a row."""
+        """Return the penalty, a scalar, to be added to the summed loss of a sample."""
         raise NotImplementedError
 
 
@@ -52,20 +52,21 @@ class Weighted(Penalty):
 
 
 class L1(Weighted):
-    """Sparse codes: alpha times the mean over rows of ``sum_k |h_k| ||w_k||``, with w_k the decoder's k-th column.
+    """Sparse codes: alpha times the mean over samples of ``sum_k |h_k| ||w_k||``, with w_k the decoder's k-th column.
 
-    The length of the column makes it independent of how a unit's size is shared between encoder and decoder [1]_. It
-    is that of the decoder's affine part, or 1 where a network of the user's own has none.
+    Multiplying by the norm of the column makes the penalty independent of how a component's scale is split between
+    encoder and decoder [1]_. The columns are those of the decoder's affine part; for a custom network without one the
+    norms are taken as 1.
 
     Parameters
     ----------
     alpha : float, default=0.1
-        Weight, above 0, beside the loss of a row summed over its entries.
+        Weight, above 0, relative to the loss of a sample summed over its entries.
 
     Notes
     -----
-    Zeros are exact only for codes that have them, such as :class:`~sklearn_ae.codes.ReLU`. The penalty fixes the axes
-    of the identity code: its units are ordered after training, not rotated.
+    Codes are exactly zero only if their activation allows it, as :class:`~sklearn_ae.codes.ReLU` does. The penalty
+    determines the axes of the identity code: its components are ordered after training, not rotated.
 
     References
     ----------
@@ -87,29 +88,29 @@ class L1(Weighted):
         super().__init__(alpha)
 
     def __call__(self, step: Step) -> Tensor:
-        sizes = step.code.abs().mean(0)
+        magnitudes = step.code.abs().mean(0)
         if step.decoder_matrix is not None:
-            sizes = sizes * torch.linalg.vector_norm(step.decoder_matrix, dim=0)
-        return self.alpha * sizes.sum()
+            magnitudes = magnitudes * torch.linalg.vector_norm(step.decoder_matrix, dim=0)
+        return self.alpha * magnitudes.sum()
 
 
 class KLSparsity(Weighted):
-    """Units that are on at a given rate: alpha times ``sum_k KL(rho || mean over rows of h_k)`` [1]_.
+    """Components with a given mean activation: alpha times ``sum_k KL(rho || mean over samples of h_k)`` [1]_.
 
-    ``KL(rho || r)`` is rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)), in nats. Needs a code in [0, 1], such as
-    :class:`~sklearn_ae.codes.Sigmoid`; others are refused.
+    ``KL(rho || r)`` is rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)), in nats. It needs a code in [0, 1], such
+    as :class:`~sklearn_ae.codes.Sigmoid`; others raise a ValueError.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Weight, above 0, beside the loss of a row summed over its entries.
+        Weight, above 0, relative to the loss of a sample summed over its entries.
     rho : float, default=0.05
-        Mean activation that each unit should have, in (0, 1).
+        Target for the mean activation of each component, in (0, 1).
 
     Notes
     -----
-    The mean is over the rows of a batch; in [1]_ it is over all training rows. Means nearer than 1e-6 to 0 or 1 count
-    as that far away.
+    The mean is over the samples of a batch; in [1]_ it is over all training samples. Means are clipped to
+    [1e-6, 1 - 1e-6].
 
     References
     ----------
@@ -123,7 +124,7 @@ class KLSparsity(Weighted):
     >>> X = load_digits().data[:300]
     >>> penalty = KLSparsity(10.0, rho=0.1)
     >>> model = AutoencoderTransformer(16, code="sigmoid", penalty=penalty, max_epochs=5, random_state=0).fit(X)
-    >>> bool(model.transform(X).mean() < 0.3)  # a half at the start
+    >>> bool(model.transform(X).mean() < 0.3)  # 0.5 before training
     True
     """
 
@@ -137,8 +138,8 @@ class KLSparsity(Weighted):
         low, high = context.code_range
         if low < 0 or high > 1:
             raise ValueError(
-                f"penalty={self!r} compares mean activations with a rate and needs a code in (0, 1), but the code lies "
-                f"in ({low:g}, {high:g}): choose code='sigmoid', or the penalty L1."
+                f"penalty={self!r} compares mean activations with rho and needs a code in (0, 1), but the code lies in "
+                f"({low:g}, {high:g}): choose code='sigmoid', or the penalty L1."
             )
 
     def __call__(self, step: Step) -> Tensor:
@@ -149,29 +150,29 @@ class KLSparsity(Weighted):
 
 
 class Contractive(Weighted):
-    """Codes that change little with the input: alpha times the mean over rows of ``||dh/dx||_F²`` [1]_.
+    """Codes that change little with the input: alpha times the mean over samples of ``||dh/dx||_F²`` [1]_.
 
-    For a code taken unit by unit from an affine map a = A x + b, as with ``hidden_layer_sizes=()``, it is the closed
-    form ``sum_k (dh_k/da_k)² ||A_k||²``, with A_k the k-th row of A. For other encoders it is exact from one backward
-    pass a unit, or an unbiased estimate from a few random projections of the code.
+    For an elementwise code of an affine map a = A x + b, as with ``hidden_layer_sizes=()``, it has the closed form
+    ``sum_k (dh_k/da_k)² ||A_k||²``, with A_k the k-th row of A. For other encoders it is computed exactly with one
+    backward pass per component, or estimated without bias from a few random projections of the code.
 
     Parameters
     ----------
     alpha : float, default=0.1
-        Weight, above 0, beside the loss of a row summed over its entries.
+        Weight, above 0, relative to the loss of a sample summed over its entries.
     n_projections : int or None, default=1
-        Projections of the estimate, at least 1, each a backward pass; None for the exact norm, which takes
-        `n_components` of these. Without effect where the closed form holds.
+        Number of random projections for the estimate, at least 1, each a backward pass; None for the exact norm, which
+        takes `n_components` backward passes. Ignored if the closed form applies.
 
     Notes
     -----
     In [1]_ the encoder is one layer and weights are tied. The estimate, for deeper ones, is the mean of
-    ``||v' dh/dx||²`` over vectors v of independent random signs. Where weights are not tied and the code is not
-    bounded, an encoder that shrinks escapes the penalty while the decoder grows: set ``tied_weights=True`` or
+    ``||v' dh/dx||²`` over vectors v of independent random signs. If weights are not tied and the code is unbounded,
+    training can evade the penalty by shrinking the encoder while the decoder grows: set ``tied_weights=True`` or
     `weight_decay`.
 
-    The Jacobian is that of the code without noise and dropout, at the rows as they were corrupted. The identity code is
-    still rotated after training: the norm does not depend on its axes.
+    The Jacobian is that of the code without noise and dropout, at the corrupted samples. The identity code is still
+    rotated after training, as the norm does not depend on its axes.
 
     References
     ----------
@@ -211,47 +212,48 @@ class Contractive(Weighted):
 
     @staticmethod
     def _closed(step: Step) -> Tensor:
-        """Return the squared norm, summed over rows, where each unit depends on its own pre-activation alone."""
+        """Return the squared norm, summed over samples, for an elementwise code of an affine pre-activation."""
         a = step.preactivation if step.preactivation.requires_grad else step.preactivation.detach().requires_grad_()
-        (slopes,) = torch.autograd.grad(step.activate(a).sum(), a, create_graph=True)  # (n, k), or more columns
+        (slopes,) = torch.autograd.grad(step.activate(a).sum(), a, create_graph=True)  # (n, m), m >= k
         squares = step.encoder_matrix.square().sum(1)  # type: ignore[union-attr]
         return (slopes[:, : len(squares)].square() @ squares).sum()
 
     def _from_projections(self, step: Step) -> Tensor:
+        """Return the squared norm, summed over samples, exactly or estimated from random projections."""
         x = step.input.detach().requires_grad_()
         code = step.encode(x)
         if self.n_projections is None or step.generator is None:
             directions = torch.eye(code.shape[1], dtype=x.dtype, device=x.device)[:, None].expand(-1, *code.shape)
-            share = 1.0
+            weight = 1.0
         else:
             # NOTE[DIFF]: Rifai et al. have one layer. E||v'J||² = ||J||_F² for v of independent signs.
             shape = (self.n_projections, *code.shape)
             u = torch.rand(shape, generator=step.generator, dtype=x.dtype, device=x.device)
             directions = torch.where(u < 0.5, -1.0, 1.0).to(x.dtype)
-            share = 1 / self.n_projections
+            weight = 1 / self.n_projections
         total = x.new_zeros(())
         for direction in directions:
             (gradient,) = torch.autograd.grad(code, x, direction, create_graph=True)
             total = total + gradient.square().sum()
-        return total * share
+        return total * weight
 
 
 class Orthogonal(Weighted):
     """Components that point in different directions: alpha times sum_{i<j} cos²(w_i, w_j) over the decoder's columns.
 
-    The columns are those of the decoder's affine part. A network of the user's own that has none is refused.
+    The columns are those of the decoder's affine part. A custom network without one raises a ValueError.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Weight, above 0, beside the loss of a row summed over its entries.
+        Weight, above 0, relative to the loss of a sample summed over its entries.
 
     Notes
     -----
-    Soft orthogonality [1]_ penalises the distance of W'W from the identity matrix, lengths of columns included; here
-    those are free, as the size of a unit is shared between encoder and decoder. With hidden layers ``components_``
-    holds their part too, and need not be orthogonal. The identity code without penalty has orthonormal components
-    anyway; with this one its units are ordered after training, not rotated.
+    Soft orthogonality [1]_ penalises the distance of W'W from the identity matrix, including the norms of the columns;
+    here the norms are free, as encoder and decoder can split the scale of a component arbitrarily. With hidden layers
+    ``components_`` includes their contribution and need not be orthogonal. The identity code has orthonormal components
+    without any penalty; with this one its components are ordered after training, not rotated.
 
     References
     ----------
@@ -281,8 +283,8 @@ class Orthogonal(Weighted):
         super().check(context)
         if not context.affine_path:
             raise ValueError(
-                f"penalty={self!r} needs the columns of a decoder with an affine path, but module= has none: leave the "
-                "penalty or the module out, or derive the module from sklearn_ae.networks.AffineNetwork."
+                f"penalty={self!r} needs the columns of a decoder with an affine path, but the network passed as "
+                "module has none: omit one of them, or derive the network from sklearn_ae.networks.AffineNetwork."
             )
 
     def __call__(self, step: Step) -> Tensor:
@@ -300,33 +302,6 @@ PENALTIES: dict[str, type[Penalty]] = {
 
 
 def penalties_of(value: Any) -> tuple[Penalty, ...]:
-    """Return the penalties that a parameter's value stands for: None, a member, its short name, or a list of these.
-
-    Parameters
-    ----------
-    value : Any
-        What the parameter `penalty` of the estimator may be.
-
-    Returns
-    -------
-    penalties : tuple of Penalty
-        The members.
-
-    Raises
-    ------
-    ValueError
-        If it is, or holds, something else.
-
-    Examples
-    --------
-    >>> from sklearn_ae.penalties import L1, penalties_of
-    >>> penalties_of(["orthogonal", L1(0.5)])
-    (Orthogonal(), L1(alpha=0.5))
-    """
-    if value is None:
-        return ()
-    several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
-    for one in several:
-        if not isinstance(one, Penalty) and not (isinstance(one, str) and one in PENALTIES):
-            raise ValueError(f"penalty={value!r} has {one!r}; choose a Penalty or one of {sorted(PENALTIES)}.")
-    return tuple(member(one, PENALTIES) for one in several)
+    """Return the penalties for a value of the estimator's parameter: None, a penalty, a short name or a list."""
+    several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+    return tuple(member(one, PENALTIES, Penalty, f"penalty={value!r} contains ") for one in several)

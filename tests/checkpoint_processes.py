@@ -1,8 +1,9 @@
-"""Run by tests/training/test_checkpoints.py in a process of its own, which forks fits, kills them and fills their disk.
+"""Script of tests/training/test_checkpoints.py, in a separate process: forks fits, kills them and fills their disk.
 
 python checkpoint_processes.py WHAT FOLDER
 """
 
+import itertools
 import os
 import signal
 import sys
@@ -41,7 +42,7 @@ def estimator(name, **params):
 
 
 def bits(model, X):
-    """Return all that a fit ends with, but for times."""
+    """Return the results of a fit as bytes, except for times."""
     scores = [] if model.validation_scores_ is None else model.validation_scores_
     losses = [[epoch.get(key, 0) for epoch in model.net_.history] for key in ("train_loss", "valid_loss")]
     weights = [value.numpy() for value in model.module_.state_dict().values()]
@@ -50,7 +51,7 @@ def bits(model, X):
 
 
 def in_child(work):
-    """Start a function in a forked process and return the id of that."""
+    """Call a function in a forked process and return the process id."""
     child = os.fork()
     if child:
         return child
@@ -65,7 +66,7 @@ def in_child(work):
 
 
 def killed_after(child, seconds):
-    """Kill a process after some seconds; return whether it was still running."""
+    """Kill a process after some seconds and return whether it was still running."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -78,9 +79,9 @@ def killed_after(child, seconds):
 
 
 def kill(folder):
-    """Kill a fit of each variant once at a random moment, and compare what it ends with."""
+    """Kill a fit of each variant once at a random moment, resume it, and compare the results."""
     rng = np.random.default_rng()
-    estimator("defaults").fit(data("defaults"))  # imports what a first fit does: its time is not that of others
+    estimator("defaults").fit(data("defaults"))  # imports what a first fit imports, which takes time
     for name in VARIANTS:
         X, path = data(name), folder / name
         start = time.perf_counter()
@@ -97,8 +98,32 @@ def kill(folder):
         assert bits(resumed, X) == expected, name
 
 
+def kill_in_write(folder):
+    """Kill fits just before a call that writes the file, resume them, and compare the results."""
+    X = data("defaults")
+    expected = bits(estimator("defaults").fit(X), X)
+    for name, n_calls in [("fsync", 1), ("link", 1), ("fsync", 4), ("replace", 1), ("replace", 5)]:
+        path = folder / f"{name} {n_calls}"
+
+        def fit(name=name, n_calls=n_calls, path=path):
+            call, calls = getattr(os, name), itertools.count(1)
+
+            def kill_or_call(*args):
+                if next(calls) == n_calls:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return call(*args)
+
+            setattr(os, name, kill_or_call)
+            estimator("defaults", checkpoint=path).fit(X)
+
+        assert os.WTERMSIG(os.waitpid(in_child(fit), 0)[1]) == signal.SIGKILL
+        assert len([*folder.glob(f"{path.name}.*.tmp")]) == 1
+        assert path.exists() == (n_calls > 1 or name == "replace")
+        assert bits(estimator("defaults", checkpoint=path, resume=True).fit(X), X) == expected, path.name
+
+
 class FillDisk(Callback):
-    """Lets no file grow beyond a few bytes from an epoch on."""
+    """Limits files to a few bytes from the fourth epoch on."""
 
     def on_epoch_begin(self, net, **kwargs):
         import resource
@@ -108,7 +133,7 @@ class FillDisk(Callback):
 
 
 def fill(folder):
-    """Fill the disk in the fourth epoch, then make room and go on."""
+    """Fill the disk in the fourth epoch, then make room and resume."""
     import resource
 
     X, path = data("defaults"), folder / "full"
@@ -120,13 +145,13 @@ def fill(folder):
     assert (model.n_iter_, len(model.validation_scores_)) == (4, 5)
     three = estimator("defaults", max_epochs=4).fit(X)
     assert bits(model, X) == bits(three, X)
-    assert sorted(file.name for file in folder.iterdir()) == ["full", "full.previous"]
+    assert os.listdir(folder) == ["full"]
     resumed = estimator("defaults", checkpoint=path, resume=True).fit(X)
     assert bits(resumed, X) == bits(estimator("defaults").fit(X), X)
 
 
 def race(folder):
-    """Start two fits of different data at one path at the same time: one of them is refused, whichever it is."""
+    """Start two fits to different data at one path at the same time: one of them raises an error, whichever it is."""
     for attempt in range(2):
         X, path = data("defaults"), folder / f"shared {attempt}"
         begin = time.time() + 0.2
@@ -141,4 +166,4 @@ def race(folder):
 
 
 if __name__ == "__main__":
-    {"kill": kill, "fill": fill, "race": race}[sys.argv[1]](Path(sys.argv[2]))
+    {"kill": kill, "kill_in_write": kill_in_write, "fill": fill, "race": race}[sys.argv[1]](Path(sys.argv[2]))

@@ -2,17 +2,20 @@
 
 import os
 import sys
+from pathlib import Path
 
 # NumPy and torch read these when they are first imported, which is below.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+_MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+if _MNIST.is_dir():
+    os.environ.setdefault("SKLEARN_AE_DATA", str(_MNIST))
 
 import numpy as np
 import pytest
 import torch
 from sklearn import datasets
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 
@@ -62,18 +65,11 @@ def small() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def seven_data_sets(digits) -> dict[str, np.ndarray]:
-    """Return the data sets on which promises about quality are tested, all standardised except digits."""
-    raw = {
-        "wine": datasets.load_wine().data,
-        "cancer": datasets.load_breast_cancer().data,
-        "diabetes": datasets.load_diabetes().data,
-        "iris": datasets.load_iris().data,
-        "swiss roll": datasets.make_swiss_roll(1000, noise=0.1, random_state=0)[0],
-        "S curve": datasets.make_s_curve(1000, noise=0.1, random_state=0)[0],
-    }
-    standardised = {name: _read_only(StandardScaler().fit_transform(X)) for name, X in raw.items()}
-    return {"digits": digits} | standardised
+def seven_data_sets() -> dict[str, np.ndarray]:
+    """Return the data sets on which promises about quality are tested, standardised except for digits."""
+    from benchmarks.data import small_data_sets
+
+    return {name: _read_only(X) for name, X in small_data_sets().items()}
 
 
 @pytest.fixture(scope="session")

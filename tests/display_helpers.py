@@ -1,4 +1,4 @@
-"""What the tests of displays look for in a picture: images, labels, and that all of it is on the page."""
+"""Read images and labels from the picture of a display, and check that all of it is inside the figure."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ from matplotlib.transforms import Bbox
 
 
 def tiles(display, shape, n_columns):
-    """Cut the mosaic into its images, and check that there is nothing between them."""
+    """Cut the mosaic into its images, and check that nothing is drawn in the gaps."""
     pixels = np.ma.filled(display.im_.get_array(), np.nan)
     height, width = shape
     n_rows = len(display.ax_.get_yticks())
@@ -27,14 +27,14 @@ def texts(axis):
 
 
 def assert_fits(figure):
-    """Check that one drawing, as savefig does it, leaves nothing outside the figure."""
+    """Check that nothing is outside the figure after it is drawn once, as by savefig."""
     figure.canvas.draw()
     drawn = figure.get_tightbbox(figure.canvas.get_renderer())
-    page = Bbox.from_extents(0, 0, *figure.get_size_inches()).padded(0.02)
-    assert page.containsx(drawn.x0)
-    assert page.containsx(drawn.x1)
-    assert page.containsy(drawn.y0)
-    assert page.containsy(drawn.y1)
+    bounds = Bbox.from_extents(0, 0, *figure.get_size_inches()).padded(0.02)
+    assert bounds.containsx(drawn.x0)
+    assert bounds.containsx(drawn.x1)
+    assert bounds.containsy(drawn.y0)
+    assert bounds.containsy(drawn.y1)
 
 
 def assert_labels_are_apart(axis):

@@ -67,7 +67,7 @@ def covering(cases: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def reseal(content, version=FORMAT, payload=None) -> bytes:
-    """Return a checkpoint with another version or payload and the digest that is right for it."""
+    """Return a checkpoint with another format number or payload and the digest that matches it."""
     head = version.to_bytes(VERSION_BYTES, "big")
     payload = content[len(MAGIC) + VERSION_BYTES + DIGEST_BYTES :] if payload is None else payload
     return MAGIC + head + hashlib.sha256(head + payload).digest() + payload

@@ -1,4 +1,4 @@
-"""The checkpoint of a fit, and whether a file belongs to that fit."""
+"""The checkpoint of a fit, and the check that a file belongs to that fit."""
 
 import hashlib
 import os
@@ -11,17 +11,17 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from sklearn_ae._checkpoints.files import _remove_stale, create, load, replace
+from sklearn_ae._checkpoints.files import load, remove_stale, write
 from sklearn_ae._checkpoints.format import CheckpointState, encode_state
 
 __all__ = ["Checkpoint", "checkpoint_of", "stable_repr"]
 
-#: Parameters that do not bear on what a fit ends with.
+#: Parameters that do not affect the result of a fit.
 IGNORED_PARAMETERS = {"callbacks", "checkpoint", "device", "distributed", "resume", "verbose", "warm_start"}
 
 
 def stable_repr(value: Any) -> str:
-    """Return a text that is the same for parameters that mean the same, in another process too."""
+    """Return a text that is the same for equal parameters, also in another process."""
     if isinstance(value, BaseEstimator):
         params = value.get_params(deep=False)
         return (
@@ -42,7 +42,7 @@ def stable_repr(value: Any) -> str:
 
 
 def parameters_of(estimator: BaseEstimator) -> dict[str, str]:
-    """Return the parameters that bear on what a fit ends with, as texts."""
+    """Return the parameters that affect the result of a fit, as texts."""
     params = estimator.get_params(deep=False)
     if not isinstance(params["random_state"], Integral):
         params["random_state"] = "not an int"
@@ -50,7 +50,7 @@ def parameters_of(estimator: BaseEstimator) -> dict[str, str]:
 
 
 def digest_of(arrays: Iterable[np.ndarray]) -> str:
-    """Return a hash of the bytes of arrays, however they are cut."""
+    """Return a hash of the concatenated bytes of arrays."""
     digest = hashlib.blake2b(digest_size=32)
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
@@ -58,35 +58,36 @@ def digest_of(arrays: Iterable[np.ndarray]) -> str:
 
 
 def data_fingerprint(shape: Sequence[int], arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-    """Return what tells data of some shape from others, for the arrays that make it up."""
+    """Return a fingerprint of the data: shape and hash."""
     return {"shape": list(shape), "digest": digest_of(arrays)}
 
 
 class Checkpoint:
-    """The file of one fit.
+    """The checkpoint file of one fit.
 
     Parameters
     ----------
     path : Path
-        Where it is; a temporary file lies beside it for moments.
+        The file; temporary files in the same folder exist while it is written.
     parameters : dict of str
-        Those of the fit, as texts.
+        The parameters of the fit, as texts.
     resume : bool
-        Whether to go on from what the file holds.
+        Whether to continue from the state that the file stores.
     """
 
     def __init__(self, path: Path, parameters: dict[str, str], resume: bool):
         self.path = path
         self.plain: dict[str, Any] = {"parameters": parameters}
         self.arrays: dict[str, np.ndarray] = {}
-        _remove_stale(path)
-        self._found, self._intact = load(path)
+        remove_stale(path)
+        self._found = load(path)
+        self._is_new = self._found is None
         self.saved = self._found if resume else None
         self.failure: OSError | None = None
         self._check("parameters")
 
     def restore_split(self, seed: int, valid: np.ndarray | None) -> tuple[int, np.ndarray | None]:
-        """Return the seed and the validation rows of the fit: those of the file where it goes on from there."""
+        """Return the seed and the indices of the validation samples: the saved ones if the fit is resumed."""
         if self.saved is not None:
             seed, valid = self.saved.plain["seed"], self.saved.arrays.get("validation_rows")
         self.plain["seed"] = seed
@@ -95,88 +96,87 @@ class Checkpoint:
         return seed, valid
 
     def check_data(self, shape: Sequence[int], arrays: Iterable[np.ndarray]) -> None:
-        """Refuse a file of other data."""
+        """Raise a ValueError if the file belongs to a fit to other data."""
         self.plain["data"] = data_fingerprint(shape, arrays)
         self._check("data")
 
-    def begin(self, state: CheckpointState) -> None:
-        """Write the file at the start of training, unless another fit has come first."""
-        self._attempt(self._begin, state)
-
     def write(self, state: CheckpointState) -> None:
-        """Write the file anew; what cannot be written is noted as the failure."""
-        self._attempt(self._replace, state)
+        """Write the state of training to the file; if that fails, set the failure.
 
-    def _attempt(self, write: Any, state: CheckpointState) -> None:
+        Raises ValueError if a different fit has just created the file.
+        """
         content = encode_state(CheckpointState(self.plain | state.plain, self.arrays | state.arrays))
         try:
-            write(content)
+            self._write(content)
         except OSError as error:
             self.failure = OSError(
                 error.errno,
                 f"The checkpoint could not be written ({error.strerror or error}), which ended training. The estimator "
-                "is fitted, with the best weights so far. Make room or choose another path; where the file exists, "
-                "resume=True goes on from it",
+                "is fitted, with the best weights so far. Free some space or choose another path; if the file exists, "
+                "resume=True continues from it",
                 str(self.path),
             )
             self.failure.__cause__ = error
 
-    def _begin(self, content: bytes) -> None:
-        if self._found is None:
-            try:
-                create(self.path, content)
-                return
-            except FileExistsError:
-                self._found, self._intact = load(self.path)
-                self._check("parameters")
-                self._check("data")
-        self._replace(content)
-
-    def _replace(self, content: bytes) -> None:
-        replace(self.path, content, keep=self._intact)
-        self._intact = True
+    def _write(self, content: bytes) -> None:
+        try:
+            write(self.path, content, new=self._is_new)
+        except FileExistsError:
+            self._found = load(self.path)
+            self._check("parameters")
+            self._check("data")
+            write(self.path, content, new=False)
+        self._is_new = False
 
     def _check(self, what: str) -> None:
-        """Refuse a file whose parameters or data are not those of the fit."""
+        """Raise a ValueError if the parameters or the data in the file are not those of the fit."""
         if self._found is None or self._found.plain[what] == self.plain[what]:
             return
         there, here = self._found.plain[what], self.plain[what]
         differing = [
-            f"{name} is {there.get(name, 'absent')[:80]} there and {here.get(name, 'absent')[:80]} here"
+            f"{name} is {there.get(name, 'absent')[:80]} in the file and {here.get(name, 'absent')[:80]} in this fit"
             for name in sorted(there.keys() | here.keys())
             if there.get(name) != here.get(name)
         ]
         if what == "data":
-            differing = [f"shape {there['shape']} there and {here['shape']} here"]
+            differing = [f"shape {there['shape']} in the file and {here['shape']} in this fit"]
             if there["shape"] == here["shape"]:
                 differing = ["other values in the same shape"]
         raise ValueError(
-            f"checkpoint={str(self.path)!r} is of a fit with other {what}: {'; '.join(differing)}. Give each fit a "
-            "path of its own (clones in a search or a cross-validation cannot share one), or delete the file to start "
+            f"checkpoint={str(self.path)!r} belongs to a fit with other {what}: {'; '.join(differing)}. Give each fit "
+            "its own path (clones in a search or a cross-validation cannot share one), or delete the file to start "
             "afresh."
         )
 
 
 def checkpoint_of(estimator: Any, *, warm: bool, alone: bool) -> Checkpoint | None:
-    """Return the checkpoint that an estimator asks for, after an earlier fit to go on from or not, alone or not."""
+    """Return the checkpoint of an estimator, or None if it has none.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+        The estimator.
+    warm : bool
+        Whether the fit starts from the weights of an earlier fit.
+    alone : bool
+        Whether the fit runs in one process.
+    """
     if estimator.checkpoint is None:
         if estimator.resume:
-            raise ValueError(
-                "resume=True goes on from a file, but checkpoint=None: name the file, or set resume=False."
-            )
+            raise ValueError("resume=True requires checkpoint=<path>: set checkpoint, or set resume=False.")
         return None
     if not alone:
         raise ValueError(
-            "checkpoint is for fits in one process, and distributed=True found several: set checkpoint=None."
+            "checkpoint requires a fit in a single process, but distributed=True found several: set checkpoint=None."
         )
     if warm:
         raise ValueError(
-            "warm_start=True goes on from the weights of an earlier fit, which no checkpoint brings back: set "
+            "warm_start=True continues from the weights of an earlier fit, which no checkpoint stores: set "
             "checkpoint=None and resume=False, or warm_start=False."
         )
     path = Path(os.path.abspath(os.fsdecode(estimator.checkpoint)))  # a callback may change the folder
     if "\0" in str(path):
-        raise ValueError(f"checkpoint={str(path)!r} is no path: it has a null character.")
+        raise ValueError(f"checkpoint={str(path)!r} is not a path: it contains a null character.")
     if not path.parent.is_dir():
-        raise ValueError(f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}; make it first.")
+        raise ValueError(f"checkpoint={str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first.")
     return Checkpoint(path, parameters_of(estimator), bool(estimator.resume))

@@ -1,4 +1,4 @@
-"""Arrays and tensors, their chunks, and missing entries."""
+"""Arrays as tensors, and slices of rows that stay in the cache."""
 
 from collections.abc import Iterator
 
@@ -6,39 +6,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["as_tensor", "fill_missing", "row_slices", "to_float_tensor"]
+__all__ = ["as_tensor", "row_slices", "to_float_tensor"]
 
-#: A chunk's entries, and its rows: hidden layers are wider than narrow data.
+#: Greatest numbers of entries and of rows in a chunk: hidden layers may be wider than the data.
 CHUNK_ENTRIES, CHUNK_ROWS = 2**19, 2**13
 
 
 def row_slices(n_rows: int, width: int) -> Iterator[slice]:
-    """Yield slices over rows, few enough of them that a chunk stays in the cache."""
+    """Yield slices of rows, small enough for a chunk to stay in the cache."""
     step = max(1, min(CHUNK_ENTRIES // width, CHUNK_ROWS))
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
 
-def fill_missing(z: Tensor, fill: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Return rows with missing entries filled, and which are observed; the rows and None where `fill` is None.
-
-    Missing entries are NaN; `fill` (n_features,) stands for them.
-    """
-    if fill is None:
-        return z, None
-    observed = ~z.isnan()
-    return torch.where(observed, z, fill.to(z)), observed
-
-
 def as_tensor(X: np.ndarray) -> Tensor:
-    """Return X as a tensor that shares its memory where torch can and may write there."""
+    """Return X as a tensor, which shares the memory of X if torch can and may write to it."""
     return torch.from_numpy(X if X.flags.c_contiguous and X.flags.writeable else X.copy(order="C"))
 
 
 def to_float_tensor(X: np.ndarray | Tensor) -> Tensor:
-    """Return numbers of any type as a tensor, in float32 where they are that, otherwise in float64.
+    """Return X as a tensor, in float32 if X is, otherwise in float64; a tensor is returned unchanged.
 
-    It shares the memory of X where it can; a tensor, which is in one of these, stays.
+    It shares the memory of X if possible.
     """
     if isinstance(X, Tensor):
         return X

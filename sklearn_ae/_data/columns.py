@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 __all__ = [
+    "ColumnRange",
     "ColumnStats",
     "ColumnVariation",
     "check_range",
@@ -16,17 +17,16 @@ __all__ = [
     "warn_about_ranges",
 ]
 
-#: Share of a range by which data may exceed it.
+#: Fraction of a range by which data may exceed it.
 ROUNDING = 1e-6
-#: Least scale of data, and the inverse of the greatest: far enough within the square roots of float64's range.
+#: Least scale of data, and the inverse of the greatest: well within the square roots of float64's range.
 LEAST_SCALE = 1e-130
-
-#: Ratio of the ranges of two columns from which on the narrow one hardly counts.
+#: Least ratio of the ranges of two columns to warn about.
 UNEQUAL_RANGES = 1e3
 
 
 class ColumnStats(NamedTuple):
-    """What the observed entries of each column are, all (n_features,); zeros where there is none."""
+    """Statistics of the observed entries of each column, all (n_features,); zeros without one."""
 
     mean: np.ndarray  # in float64
     low: np.ndarray
@@ -40,35 +40,54 @@ class ColumnStats(NamedTuple):
         return bool(self.n_observed.min() < self.n_rows)
 
     @property
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+    def range(self) -> "ColumnRange":
         """The least and the greatest entry of each column."""
-        return self.low, self.high
+        return ColumnRange(self.low, self.high, self.n_observed > 0)
+
+
+class ColumnRange(NamedTuple):
+    """The least and the greatest observed entry of each column, all (n_features,); zeros without one."""
+
+    low: np.ndarray
+    high: np.ndarray
+    is_observed: np.ndarray  # bool, whether the column has an observed entry
+
+    def union(self, other: "ColumnRange") -> "ColumnRange":
+        """Return the range of the data of both."""
+        both = self.is_observed & other.is_observed
+        low, high = (
+            np.where(both, widest(new, old), np.where(other.is_observed, new, old))
+            for widest, new, old in ((np.minimum, other.low, self.low), (np.maximum, other.high, self.high))
+        )
+        return ColumnRange(low, high, self.is_observed | other.is_observed)
 
 
 class ColumnVariation(NamedTuple):
-    """How the observed entries of each column lie between its bounds."""
+    """The variation of the observed entries of each column, all but the first (n_features,)."""
 
-    unit: float
-    squares: np.ndarray  # (n_features,), summed about the mean, in squares of the unit
-    n_observed: np.ndarray  # (n_features,)
-    n_on_bounds: np.ndarray  # (n_features,), entries that are the least or the greatest
+    overflow_guard: float  # a unit in which no deviation from the mean exceeds 1
+    squares: np.ndarray  # summed about the mean, in squares of the unit
+    n_observed: np.ndarray
+    n_on_bounds: np.ndarray  # entries that are the least or the greatest
 
     def root_mean_square(self, columns: Any = slice(None)) -> float:
-        """Return the root mean square of the entries of some columns, or all, about their columns' means."""
-        return self.unit * float(np.sqrt(self.squares[columns].sum() / max(self.n_observed[columns].sum(), 1)))
+        """Return the root mean square of the entries of some columns about their columns' means."""
+        return self.overflow_guard * float(
+            np.sqrt(self.squares[columns].sum() / max(self.n_observed[columns].sum(), 1))
+        )
 
 
-def fraction_on_bounds(columns: ColumnStats, spread: ColumnVariation) -> float:
-    """Return the share of entries that repeat their column's least or greatest entry; constant columns do not count."""
+def fraction_on_bounds(columns: ColumnStats, variation: ColumnVariation) -> float:
+    """Return the fraction of entries that repeat their column's least or greatest one, constant columns left out."""
     varying = columns.low < columns.high
     if not varying.any():
         return 0.0
-    repeats = spread.n_on_bounds[varying].sum() - 2 * varying.sum()
+    repeats = variation.n_on_bounds[varying].sum() - 2 * varying.sum()
     return float(repeats / columns.n_observed[varying].sum())
 
 
 def check_scale(scale: float) -> None:
-    """Raise a ValueError where squares of data of such a scale, or their sums, leave the range of float64."""
+    """Raise a ValueError if squares of data of this scale, or their sums, leave the range of float64."""
     if not LEAST_SCALE <= scale <= 1 / LEAST_SCALE:
         raise ValueError(
             f"X varies on a scale of {scale:.3g}, and its squares leave the range of float64: the scale must be from "
@@ -77,32 +96,31 @@ def check_scale(scale: float) -> None:
 
 
 def warn_about_ranges(columns: ColumnStats, unscaled: Any, names: np.ndarray | None) -> None:
-    """Warn where columns that are measured by one scale have very different ranges; constant ones do not count."""
+    """Warn if the ranges of two scaled columns differ by a factor of 1,000 or more; constant ones do not count."""
     ranges = columns.high - columns.low
-    measured = np.flatnonzero((ranges > 0) & ~np.broadcast_to(np.asarray(unscaled), ranges.shape))
-    if len(measured) == 0:
+    scaled = np.flatnonzero((ranges > 0) & ~np.broadcast_to(np.asarray(unscaled), ranges.shape))
+    if len(scaled) == 0:
         return
-    narrow, wide = measured[[ranges[measured].argmin(), ranges[measured].argmax()]]
+    narrow, wide = scaled[[ranges[scaled].argmin(), ranges[scaled].argmax()]]
     with np.errstate(over="ignore"):
         ratio = ranges[wide] / ranges[narrow]
     if ratio >= UNEQUAL_RANGES:
         warnings.warn(
             f"The columns' ranges differ by a factor of {ratio:.2g}: {ranges[narrow]:.2g} in "
-            f"{column_list([narrow], names)} and {ranges[wide]:.2g} in {column_list([wide], names)}. The narrow ones "
-            "hardly count in the error. Scale the columns, for example with sklearn.preprocessing.StandardScaler.",
+            f"{column_list([narrow], names)} and {ranges[wide]:.2g} in {column_list([wide], names)}. Columns with a "
+            "small range contribute almost nothing to the error. Scale the columns, for example with "
+            "sklearn.preprocessing.StandardScaler.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
-def check_range(
-    bounds: tuple[np.ndarray, np.ndarray], data_range: tuple[Any, Any], names: np.ndarray | None, what: str
-) -> None:
-    """Raise a ValueError where the bounds of columns exceed a closed interval, or one for each; `what` asked for it.
+def check_range(columns: ColumnRange, data_range: tuple[Any, Any], names: np.ndarray | None, what: str) -> None:
+    """Raise a ValueError if data exceeds a closed interval, or one for each column, that `what` requires.
 
-    They may by the rounding of float32, in which training takes them: scaling to [0, 1] may end beside it.
+    It may exceed it by the rounding of float32, the precision of training: data scaled to [0, 1] may end just outside.
     """
-    low, high = bounds
+    low, high = columns.low, columns.high
     least, greatest = (np.broadcast_to(np.asarray(end, dtype=float), low.shape) for end in data_range)
     slack = ROUNDING * np.maximum(1, np.where(np.isfinite(greatest), np.abs(greatest), 0))
     outside = np.flatnonzero((low < least - slack) | (high > greatest + slack))
@@ -118,7 +136,7 @@ def check_range(
 
 
 def column_list(indices: Sequence[int] | np.ndarray, names: np.ndarray | None) -> str:
-    """Return some columns in words, by name where they have names."""
+    """Return a list of columns for a message, by name if they have names."""
     shown = ", ".join(repr(str(names[i])) if names is not None else str(i) for i in indices[:10])
     more = f" and {len(indices) - 10} more" if len(indices) > 10 else ""
     return f"column{'s' if len(indices) > 1 else ''} {shown}{more}"

@@ -1,6 +1,6 @@
 """Blocks of dask collections, computed one at a time.
 
-Dask is imported where it is used: whoever passes one of its collections has it.
+Dask is imported when it is used: whoever passes one of its collections has it.
 """
 
 from typing import Any
@@ -20,15 +20,15 @@ __all__ = [
 
 
 def is_dask(X: Any) -> bool:
-    """Return whether X is a collection of dask's."""
+    """Return whether X is a dask collection."""
     return type(X).__module__.startswith("dask.")
 
 
 class DaskBlocks:
     """The blocks of rows of a dask array or data frame, computed one by one, by the active scheduler or client.
 
-    Where the numbers of rows are unknown, as in data frames, they are counted, which computes every block once:
-    ``X.persist()`` first keeps the blocks on the workers where these have the memory.
+    If the numbers of rows are unknown, as in data frames, they are counted, which computes every block once; call
+    ``X.persist()`` first to keep the blocks on the workers, if these have the memory.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class DaskBlocks:
     Attributes
     ----------
     header : ndarray or pandas.DataFrame of shape (0, n_features)
-        No rows, but the columns, with names where X has them.
+        The columns without rows, with names if X has them.
     dtype : numpy.dtype
         Of the entries.
     names : list or None
@@ -55,7 +55,7 @@ class DaskBlocks:
         self.dtype = np.asarray(self.header).dtype
         self.names = None if _is_array(X) else list(X.columns)
         self.n_features = X.shape[1]
-        self._X, self._blocks = X, _delayed_blocks(X)  # what workers keep of X, they keep as long as it is there
+        self._X, self._blocks = X, _delayed_blocks(X)  # workers keep persisted blocks as long as X exists
         known = _is_array(X) and not np.isnan(X.shape[0])
         self.lengths = list(X.chunks[0]) if known else self._counted()
 
@@ -77,7 +77,7 @@ def _framed(result: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
 
 
 def numbers(block: Any, dtype: Any = None) -> np.ndarray:
-    """Return a block as an array; missing values of a data frame's own kind are NaN."""
+    """Return a block as an array; missing values of a data frame become NaN."""
     if not hasattr(block, "iloc"):
         return np.asarray(block, dtype)
     kinds = {kind.kind for kind in block.dtypes}
@@ -88,7 +88,7 @@ def numbers(block: Any, dtype: Any = None) -> np.ndarray:
 
 
 def _example(X: Any) -> Any:
-    """Return one row of zeros with the columns and the type of the entries of a collection."""
+    """Return one row of zeros with the columns and the dtype of a collection."""
     empty = numbers(X._meta)
     zeros = np.zeros((1, X.shape[1]), empty.dtype)
     return zeros if _is_array(X) else _framed(zeros, list(X.columns), None)
@@ -103,7 +103,7 @@ def _delayed_blocks(X: Any) -> list[Any]:
 
 
 def _in_blocks_of_rows(X: Any) -> Any:
-    """Return a collection with all columns in each block, after checking that it has columns."""
+    """Return a collection with all columns in each block, after checking that the columns are known."""
     if getattr(X, "ndim", None) != 2 or not hasattr(X, "to_delayed"):
         raise ValueError(f"X is {X!r}, but a dask array or data frame with two dimensions is needed.")
     if _is_array(X) and np.isnan(X.shape[1]):

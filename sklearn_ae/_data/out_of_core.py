@@ -1,4 +1,4 @@
-"""Sources: tables that may be larger than memory, and are read block by block."""
+"""Out-of-core tables: data that may be larger than memory, read block by block."""
 
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,9 +25,9 @@ __all__ = [
     "out_of_core_table",
 ]
 
-#: Entries of a block of an array that is read by slices.
+#: Number of entries in a block of an array that is read by slices.
 BLOCK_ENTRIES = 2**19
-#: Entries of the validation rows of a source, at most: they stay in memory.
+#: Greatest number of entries of the validation samples, which stay in memory.
 HELD_OUT_ENTRIES = 2**26
 
 
@@ -37,9 +37,9 @@ class OutOfCoreTable(Table):
     Parameters
     ----------
     header : array-like of shape (0, n_features)
-        An empty array, or an empty frame where columns have names.
+        An empty array, or an empty frame if columns have names.
     dtype : numpy.dtype
-        Of the entries; blocks of others are converted.
+        Type of the entries; blocks of others are converted.
     lengths : list of int
         Numbers of rows of the blocks.
     """
@@ -59,12 +59,12 @@ class OutOfCoreTable(Table):
         raise NotImplementedError
 
     def blocks(self, order: Iterable[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the first row of each block and the block, in the given order of blocks or as they come."""
+        """Yield the first row of each block and the block, in the given order of blocks or in order."""
         for i in range(len(self.lengths)) if order is None else order:
             yield self.starts[i], self._checked(self.read(i), i)
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows and what they hold, in order."""
+        """Yield slices of rows and the samples, in order."""
         for start, block in self.blocks():
             for rows in row_slices(*block.shape):
                 yield slice(start + rows.start, start + rows.stop), block[rows]
@@ -91,7 +91,7 @@ class SlicedTable(OutOfCoreTable):
         self.X = X
         n_rows, n_features = X.shape
         step = max(1, BLOCK_ENTRIES // max(n_features, 1))
-        stored = getattr(X, "chunks", None)  # rows that HDF5 and Zarr keep, and read, together
+        stored = getattr(X, "chunks", None)  # HDF5 and Zarr store and read these rows together
         if isinstance(stored, tuple) and isinstance(stored[0], int):
             step = max(1, round(step / stored[0])) * stored[0]
         self._slices = list(gen_batches(n_rows, step))
@@ -99,16 +99,16 @@ class SlicedTable(OutOfCoreTable):
         super().__init__(np.empty((0, n_features)), X.dtype, lengths)
 
     def read(self, i: int) -> np.ndarray:
-        """Return a copy of block i; the pages of a memory map are given back to the system."""
+        """Return a copy of block i; the pages of a memory map are released."""
         block = np.array(self.X[self._slices[i]])
         mapped = getattr(self.X, "_mmap", None)
-        private = getattr(self.X, "mode", None) == "c"  # the pages may hold changes of the user's
+        private = getattr(self.X, "mode", None) == "c"  # the pages may hold changes by the user
         if isinstance(mapped, mmap.mmap) and not private and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
         return block
 
     def whole(self) -> np.ndarray:
-        """Return all rows as one array, a memory map as it is."""
+        """Return all rows as one array; a memory map is returned without reading it."""
         return np.asarray(self.X) if isinstance(self.X, np.ndarray) else super().whole()
 
 
@@ -139,7 +139,7 @@ class IterableTable(OutOfCoreTable):
         super().__init__(header, np.result_type(*dtypes), lengths)
 
     def blocks(self, order: Iterable[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the first row of each chunk and the chunk, always as they come."""
+        """Yield the first row of each chunk and the chunk, always in order."""
         n_parts = 0
         for i, part in enumerate(self._iterable):
             block, n_parts = self._checked(_entries(part, self.header, i), i), i + 1
@@ -160,7 +160,9 @@ class ParquetTable(OutOfCoreTable):
         kinds = {str(field.type) for field in dataset.schema}
         others = [field.name for field in dataset.schema if not _is_number(field.type)]
         if others:
-            raise ValueError(f"X has columns that are no numbers: {others[:10]}. Leave them out, or encode them first.")
+            raise ValueError(
+                f"X has columns that are not numeric: {others[:10]}. Leave them out, or encode them first."
+            )
         dtype = np.float32 if kinds <= {"float", "halffloat"} else np.float64
         super().__init__(dataset.schema.empty_table(), dtype, [_n_rows(group) for group in self._groups])
 
@@ -186,10 +188,10 @@ class DaskTable(OutOfCoreTable):
 
 
 def out_of_core_table(X: Any) -> OutOfCoreTable | None:
-    """Return X as a source; None where it is anything else, which scikit-learn's validation is to judge."""
+    """Return X as an out-of-core table; None for anything else, which is left to scikit-learn's validation."""
     if is_one_shot(X):
         raise ValueError(
-            f"X is a {type(X).__name__}, which yields its chunks once only: pass an iterable that can be iterated "
+            f"X is a {type(X).__name__}, which yields its chunks only once: pass an iterable that can be iterated "
             "again, such as a list, or give it to partial_fit."
         )
     if is_dask(X):
@@ -203,14 +205,14 @@ def out_of_core_table(X: Any) -> OutOfCoreTable | None:
     return IterableTable(X) if _is_iterable_of_chunks(X) else None
 
 
-def in_memory_where_small(source: OutOfCoreTable) -> Table:
-    """Return a table in memory where its float32 copy is within scikit-learn's ``working_memory``."""
-    n_bytes = 4 * source.shape[0] * source.shape[1]
-    return source if n_bytes > get_config()["working_memory"] * 2**20 else DenseTable(source.whole())
+def in_memory_where_small(table: OutOfCoreTable) -> Table:
+    """Return a table in memory if its float32 copy is within scikit-learn's ``working_memory``."""
+    n_bytes = 4 * table.shape[0] * table.shape[1]
+    return table if n_bytes > get_config()["working_memory"] * 2**20 else DenseTable(table.whole())
 
 
 def is_one_shot(X: Any) -> bool:
-    """Return whether X is an iterator, which yields its chunks once only."""
+    """Return whether X is an iterator, which yields its chunks only once."""
     return isinstance(X, Iterator)
 
 
@@ -231,9 +233,9 @@ def _is_iterable_of_chunks(X: Any) -> bool:
 
 
 def _header_of(part: Any) -> Any:
-    """Return a chunk without rows: a frame keeps its names."""
+    """Return a chunk without rows; a frame keeps its names."""
     if not _is_chunk(part):
-        raise ValueError(f"X yields {type(part).__name__} where dense chunks of shape (n_rows, n_features) are needed.")
+        raise ValueError(f"X yields {type(part).__name__} instead of dense chunks of shape (n_rows, n_features).")
     return part[:0]
 
 
@@ -243,7 +245,7 @@ def _dtype_of(part: Any) -> np.dtype:
 
 
 def _entries(part: Any, header: Any, i: int) -> np.ndarray:
-    """Return chunk i as an array, after checking that its columns have the names of the first one's."""
+    """Return chunk i as an array, after checking that its columns are those of the first chunk."""
     names, expected = _names_of(part), _names_of(header)
     if names and expected and names != expected:
         raise ValueError(
@@ -259,12 +261,12 @@ def _names_of(part: Any) -> list[Any]:
 
 
 def _row_groups(fragment: Any) -> list[Any]:
-    """Return the row groups of a fragment of a data set, or the fragment where its format has none."""
+    """Return the row groups of a fragment of a data set, or the fragment if its format has none."""
     return fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
 
 
 def _n_rows(group: Any) -> int:
-    """Return the number of rows of a row group, or of a fragment without any; ``count_rows`` is that of its file."""
+    """Return the number of rows of a row group, or of a fragment; ``count_rows`` counts those of the file."""
     parts = getattr(group, "row_groups", None)
     return group.count_rows() if parts is None else sum(part.num_rows for part in parts)
 

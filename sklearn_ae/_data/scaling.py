@@ -1,62 +1,81 @@
 """The centred and scaled coordinates that the network works in."""
 
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sklearn_ae._data.arrays import as_tensor, to_float_tensor
-from sklearn_ae._data.columns import ColumnVariation
+from sklearn_ae._data.columns import ColumnRange, ColumnStats, ColumnVariation
 from sklearn_ae.base import DataBounds
 
-__all__ = ["GREATEST_ENTRY", "Scaling", "weight_columns"]
+__all__ = ["GREATEST_ENTRY", "Scaling"]
 
 #: Greatest entry in the network's coordinates, or length of its weights: the squares of many fit into float32.
 GREATEST_ENTRY = 1e15
 
 
 class Scaling:
-    """Where the network's coordinates lie in the data's: x = offset + scale * z, or x = z in raw columns.
+    """The affine map between the data and the network's coordinates z, and errors measured there.
+
+    x = mean + scale * z in scaled columns, and x = z in unscaled ones. Errors are in units of `scale` in all columns.
 
     Parameters
     ----------
-    offset : ndarray of shape (n_features,), float64
-        Zero in raw columns.
-    scale : float
-        Of the other columns.
-    raw : ndarray of shape (n_features,), bool, or None
-        The raw columns where some are and some are not, else None.
-    spread : float
+    mean : ndarray of shape (n_features,), float64
+        Mean of each column of the training data, in the data's units.
+    scale : float, default=1.0
+        Number that scaled columns are divided by; 1 if no column is scaled.
+    unscaled : bool or ndarray of bool of shape (n_features,), default=False
+        Columns that the network works on without centring or scaling.
+    spread : float, default=1.0
         Root mean square of all entries about their columns' means, in the network's coordinates.
+    fills_missing : bool, default=False
+        Whether NaN is a missing entry, replaced by its column's mean.
     """
 
-    def __init__(self, offset: np.ndarray, scale: float, unscaled: np.ndarray | None = None, spread: float = 1.0):
-        self.offset = offset
+    def __init__(
+        self,
+        mean: np.ndarray,
+        scale: float = 1.0,
+        unscaled: Any = False,
+        spread: float = 1.0,
+        fills_missing: bool = False,
+    ):
+        self.mean = mean
         self.scale = scale
-        self.unscaled = unscaled
+        self.unscaled = np.broadcast_to(np.asarray(unscaled, dtype=bool), mean.shape)
         self.spread = spread
+        self.fills_missing = fills_missing
+        self.offset = np.where(self.unscaled, 0.0, mean)
+        self._is_mixed = bool(self.unscaled.any() and not self.unscaled.all())
         #: Width of the network's unit in each column of the data, and the same in units of `scale`.
-        self.column_scale: Any = scale if unscaled is None else np.where(unscaled, 1.0, scale)
-        self.column_weights: Any = 1.0 if unscaled is None else np.where(unscaled, 1 / scale, 1.0)
-        self._offset = as_tensor(offset)
-        self._widths = torch.as_tensor(self.column_scale, dtype=torch.float64)
+        self.column_scale: Any = np.where(self.unscaled, 1.0, scale) if self._is_mixed else scale
+        self.column_weights: Any = np.where(self.unscaled, 1 / scale, 1.0) if self._is_mixed else 1.0
+        self._offset = as_tensor(self.offset)
+        self._column_scale = torch.as_tensor(self.column_scale, dtype=torch.float64)
         self._high = self._offset.float()
         low = (self._offset - self._high).float()
         self._low = low if low.abs().max() > torch.finfo(torch.float32).eps / 4 * scale else None
 
     @classmethod
-    def of(cls, mean: np.ndarray, spread: ColumnVariation, unscaled: Any) -> "Scaling":
-        """Centre columns that are not raw at their means and divide them by their overall root mean square.
+    def of(
+        cls, columns: ColumnStats, variation: ColumnVariation, unscaled: Any = False, *, fills_missing: bool = False
+    ) -> Self:
+        """Return the scaling by the overall root mean square of the scaled columns, or by 1 if that is zero."""
+        scaled = ~np.broadcast_to(np.asarray(unscaled, dtype=bool), columns.mean.shape)
+        if not scaled.any():
+            return cls(columns.mean, 1.0, unscaled, variation.root_mean_square(), fills_missing)
+        scale = variation.root_mean_square(slice(None) if scaled.all() else scaled) or 1.0
+        return cls(columns.mean, scale, unscaled, fills_missing=fills_missing)
 
-        Where that is zero, by 1. `raw` is a bool for all columns, or an array of one for each.
-        """
-        unscaled = np.broadcast_to(np.asarray(unscaled), mean.shape)
-        if unscaled.all():
-            return cls(np.zeros_like(mean), 1.0, spread=spread.root_mean_square())
-        if not unscaled.any():
-            return cls(mean, spread.root_mean_square() or 1.0)
-        return cls(np.where(unscaled, 0.0, mean), spread.root_mean_square(~unscaled) or 1.0, unscaled)
+    def filling(self, fills_missing: bool) -> Self:
+        """Return the same scaling, which fills missing entries or not."""
+        other = copy(self)
+        other.fills_missing = fills_missing
+        return other
 
     def transform(self, X: np.ndarray | Tensor, dtype: torch.dtype) -> Tensor:
         """Return a new tensor; data other than float32 is centred in float64 before it is rounded."""
@@ -67,33 +86,47 @@ class Scaling:
                 Z -= self._low.to(x.device)
         else:
             Z = x - self._offset.to(x.device)
-        if self.unscaled is not None:
-            Z /= self._widths.to(x.device)
+        if self._is_mixed:
+            Z /= self._column_scale.to(x.device)
         elif self.scale != 1.0:
             Z /= self.scale
         return Z.to(dtype)
+
+    def inverse_transform(self, Z: Tensor) -> Tensor:
+        """Return a new tensor in the data's coordinates."""
+        if self._is_mixed:
+            return torch.addcmul(self._offset.to(Z), Z, self._column_scale.to(Z))
+        return torch.add(self._offset.to(Z), Z, alpha=self.scale)
 
     def transform_point(self, x: np.ndarray) -> np.ndarray:
         """Return the network's coordinates, in float64, of one point (n_features,)."""
         return (x - self.offset) / self.column_scale
 
-    def inverse_transform(self, Z: Tensor) -> Tensor:
-        """Return a new tensor in the data's coordinates."""
-        if self.unscaled is not None:
-            return torch.addcmul(self._offset.to(Z), Z, self._widths.to(Z))
-        return torch.add(self._offset.to(Z), Z, alpha=self.scale)
+    def mean_like(self, z: Tensor) -> Tensor:
+        """Return the mean in the network's coordinates, on the device and in the precision of z."""
+        return torch.from_numpy(self.transform_point(self.mean)).to(z)
 
-    def column_weights_like(self, Z: Tensor) -> Tensor | None:
-        """Return `column_weights` on the device and in the precision of Z; None where columns do not differ."""
-        return None if self.unscaled is None else torch.from_numpy(self.column_weights).to(Z)
+    def fill_missing(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return samples (n, d) with missing entries filled, and which are observed (n, d), or None for all."""
+        if not self.fills_missing:
+            return z, None
+        observed = ~z.isnan()
+        return torch.where(observed, z, self.mean_like(z)), observed
 
-    def data_bounds(self, bounds: tuple[np.ndarray, np.ndarray], device: torch.device) -> DataBounds:
-        """Return the landmarks of data with the given bounds of its columns."""
-        points = (np.zeros_like(self.offset), *bounds)
-        zero, low, high = (torch.from_numpy(self.transform_point(point)).to(device, torch.float32) for point in points)
-        return DataBounds(zero, low, high, self.spread)
+    def weight_columns(self, difference: Tensor) -> Tensor:
+        """Return differences of points in units of `scale`; the tensor itself if columns do not differ."""
+        return difference * torch.from_numpy(self.column_weights).to(difference) if self._is_mixed else difference
 
+    def distances(self, z: Tensor, other: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Return the Euclidean distance (n,) between two points of each sample, over its observed entries."""
+        difference = z - other
+        return torch.linalg.vector_norm(
+            self.weight_columns(difference if observed is None else difference * observed), dim=1
+        )
 
-def weight_columns(difference: Tensor, column_weights: Tensor | None) -> Tensor:
-    """Return differences of points in the network's coordinates in units of the scale; the tensor itself for None."""
-    return difference if column_weights is None else difference * column_weights
+    def data_bounds(self, columns: ColumnRange, device: torch.device) -> DataBounds:
+        """Return what a corruption may know of the data; masked entries look missing if those are filled."""
+        zero = self.mean if self.fills_missing else np.zeros_like(self.offset)
+        points = (torch.from_numpy(self.transform_point(point)) for point in (zero, columns.low, columns.high))
+        zero_z, low, high = (point.to(device, torch.float32) for point in points)
+        return DataBounds(zero_z, low, high, self.spread)

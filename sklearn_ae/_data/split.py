@@ -14,12 +14,12 @@ __all__ = ["Split", "held_out_rows"]
 def held_out_rows(
     n_samples: int, validation_fraction: float, random_state: Any, at_most: int | None = None
 ) -> np.ndarray:
-    """Return the sorted indices of validation rows, ceil(fraction * n_samples) unless that is too many."""
+    """Return the sorted indices of the validation samples: ceil(fraction * n_samples) of them, or `at_most`."""
     n_valid = ceil(validation_fraction * n_samples)
     if n_valid >= n_samples:
         raise ValueError(
-            f"validation_fraction={validation_fraction!r} leaves no training row of the {n_samples} given; "
-            "lower it, give more rows, or set early_stopping=False."
+            f"validation_fraction={validation_fraction!r} leaves no training sample of the {n_samples} given; "
+            "lower it, pass more samples, or set early_stopping=False."
         )
     if at_most is None:
         return np.sort(random_state.permutation(n_samples)[:n_valid])
@@ -27,13 +27,13 @@ def held_out_rows(
 
 
 class Split:
-    """A split that holds out the given validation rows, in the form of skorch's ``train_split``."""
+    """A split that holds out the given validation samples, as skorch's ``train_split``."""
 
     def __init__(self, valid: np.ndarray):
         self.valid = valid
         self._parts: tuple[TrainingRows, TrainingRows] | None = None
 
     def __call__(self, dataset: TrainingRows, y: Any = None) -> tuple[TrainingRows, TrainingRows]:
-        if self._parts is None:  # rows of a stream are read for it
+        if self._parts is None:  # reads the validation samples of a stream
             self._parts = dataset.without(self.valid), dataset.select(self.valid)
         return self._parts

@@ -1,4 +1,4 @@
-"""Tables: rows of numbers as the user has them, dense, sparse or on a device, and what their columns hold."""
+"""Tables: the user's data, dense, sparse or a tensor, and the statistics of its columns."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,38 +14,38 @@ __all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 
 
 class Table:
-    """Rows of numbers that can be read in order, in chunks that are small beside the whole.
+    """Samples that can be read in order, in small chunks.
 
-    A subclass has the attributes below and gives chunks.
+    A subclass has the attributes below and yields chunks.
 
     Parameters
     ----------
     shape : tuple of int
-        Numbers of rows and of columns.
+        Numbers of samples and features.
     dtype : numpy.dtype
-        Of the entries.
+        Type of the entries.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype
-    #: Number of rows that may be held out for validation, None for any.
+    #: Greatest number of samples that may be held out for validation, None for any.
     most_held_out: int | None = None
-    #: Where results are to be as tensors, None for arrays.
+    #: Device of results as tensors, None for arrays.
     device: torch.device | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows, and what they hold as a dense array."""
+        """Yield slices of rows, and the samples as a dense array."""
         raise NotImplementedError
 
     def parts(self) -> Iterator[tuple[slice, Any]]:
-        """Yield rows, and what they hold as a dense array or, where results are to be tensors, as one."""
+        """Yield slices of rows, and the samples as a dense array, or as a tensor if results should be tensors."""
         yield from self.chunks()
 
     def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> ColumnStats:
-        """Return mean and bounds of the columns, after checking that entries are finite, or NaN where allowed.
+        """Return mean and range of the columns, after checking that entries are finite, or NaN if allowed.
 
         Raises
         ------
@@ -60,19 +60,19 @@ class Table:
             for _, x in self.chunks():
                 observed = ~np.isnan(x) if allow_nan and np.isnan(x.sum()) else None
                 origin = _summation_origin(x, observed) if origin is None else origin
-                sums, least, greatest = _sums_and_bounds(x, origin, observed)
+                sums, least, greatest = _sums_and_range(x, origin, observed)
                 total += sums
                 n_observed += len(x) if observed is None else observed.sum(axis=0)
                 low, high = np.fmin(low, least), np.fmax(high, greatest)
             finite = np.isfinite(total) & np.isfinite(np.where(n_observed > 0, high - low, 0.0))
         if not finite.all():
-            self._refuse_nonfinite(~finite, names, allow_nan)
+            self._raise_nonfinite(~finite, names, allow_nan)
         mean = origin + total / np.maximum(n_observed, 1)
         return _observed_columns(mean, low, high, n_observed, len(self))
 
-    def spread(self, columns: ColumnStats) -> ColumnVariation:
-        """Return how entries lie between the bounds of the columns."""
-        unit, (low, high) = _overflow_guard(columns), map(as_tensor, columns.bounds)
+    def variation(self, columns: ColumnStats) -> ColumnVariation:
+        """Return the variation of the entries about the mean and between the ends of the range of their columns."""
+        unit, (low, high) = _overflow_guard(columns), map(as_tensor, (columns.low, columns.high))
         squares, between = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
         for _, x in self.chunks():
             t = to_float_tensor(x)
@@ -82,12 +82,12 @@ class Table:
             between += ((t > low.to(t)) & (t < high.to(t))).sum(0, dtype=torch.int32).numpy()
         return ColumnVariation(unit, squares, columns.n_observed, columns.n_observed - between)
 
-    def _refuse_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
+    def _raise_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
         nan, infinite = np.zeros(self.shape[1], dtype=bool), np.zeros(self.shape[1], dtype=bool)
         for _, x in self.chunks():
             nan |= np.isnan(x).any(axis=0)
             infinite |= np.isinf(x).any(axis=0)
-        _refuse(nan & (not allow_nan), infinite, suspects, names)
+        _raise_unusable(nan & (not allow_nan), infinite, suspects, names)
 
 
 class DenseTable(Table):
@@ -99,7 +99,7 @@ class DenseTable(Table):
         self.dtype = X.dtype
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows and views of them."""
+        """Yield slices of rows and views of the samples."""
         for rows in row_slices(*self.shape):
             yield rows, self.X[rows]
 
@@ -120,18 +120,18 @@ class TensorTable(Table):
         self.header = np.empty((0, X.shape[1]))
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows and what they hold, on the CPU."""
+        """Yield slices of rows and the samples on the CPU."""
         for rows, x in self.parts():
             yield rows, x.cpu().numpy()
 
     def parts(self) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Yield rows and views of them."""
+        """Yield slices of rows and views of the samples."""
         for rows in row_slices(*self.shape):
             yield rows, self.X[rows]
 
 
 class SparseTable(Table):
-    """A matrix in CSR format, whose chunks alone are made dense."""
+    """A matrix in CSR format; only its chunks are made dense."""
 
     def __init__(self, X: Any):
         self.X = X if X.has_canonical_format else _summed(X)
@@ -139,17 +139,17 @@ class SparseTable(Table):
         self.dtype = X.dtype
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows and dense copies of them."""
+        """Yield slices of rows and dense copies of the samples."""
         for rows in row_slices(*self.shape):
             yield rows, self.X[rows].toarray()
 
     def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> ColumnStats:
-        """Return mean and bounds of the columns from the stored entries alone; see :meth:`Table.columns`."""
+        """Return mean and range of the columns, from the stored entries; see :meth:`Table.columns`."""
         X = self.X.astype(np.float64)
         nan, infinite = np.isnan(X.data), np.isinf(X.data)
         if infinite.any() or (nan.any() and not allow_nan):
             flags = (np.bincount(X.indices[flag], minlength=self.shape[1]) > 0 for flag in (nan, infinite))
-            _refuse(next(flags) & (not allow_nan), next(flags), np.zeros(self.shape[1], dtype=bool), names)
+            _raise_unusable(next(flags) & (not allow_nan), next(flags), np.zeros(self.shape[1], dtype=bool), names)
         n_observed = len(self) - np.bincount(X.indices[nan], minlength=self.shape[1])
         unit = float(np.abs(X.data[~nan]).max(initial=0)) or 1.0
         with np.errstate(over="ignore", invalid="ignore"):
@@ -158,13 +158,13 @@ class SparseTable(Table):
             X.data /= unit
             mean = np.clip(mean_variance_axis(X, axis=0)[0] * unit, low, high)  # that of a constant is exact
         if too_large.any():
-            _refuse(infinite[:0], infinite[:0], too_large, names)
+            _raise_unusable(infinite[:0], infinite[:0], too_large, names)
         return _observed_columns(mean, low, high, n_observed, len(self))
 
-    def spread(self, columns: ColumnStats) -> ColumnVariation:
-        """Return how entries lie between the bounds of the columns; see :meth:`Table.spread`."""
+    def variation(self, columns: ColumnStats) -> ColumnVariation:
+        """Return the variation of the entries, from the stored ones; see :meth:`Table.variation`."""
         X, unit = self.X.astype(np.float64), _overflow_guard(columns)
-        low, high = (bound[X.indices] for bound in columns.bounds)
+        low, high = (bound[X.indices] for bound in (columns.low, columns.high))
         n_stored = np.bincount(X.indices, minlength=self.shape[1])
         on_bounds = np.bincount(X.indices[(X.data == low) | (X.data == high)], minlength=self.shape[1])
         on_bounds += np.where((columns.low == 0) | (columns.high == 0), len(self) - n_stored, 0)
@@ -174,20 +174,19 @@ class SparseTable(Table):
         return ColumnVariation(unit, variances * columns.n_observed, columns.n_observed, on_bounds)
 
 
-def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
-    """Raise the ValueError for columns with NaN, with infinity, or, without either, with sums that overflow."""
-    for kind, found in (("NaN", nan), ("infinity", infinite)):
-        if found.any():
-            advice = (
-                "drop or fill them first, for example with sklearn.impute.SimpleImputer"
-                if kind == "infinity"
-                else "set missing='mask' to leave missing values out, or drop or fill them first, for example with "
-                "sklearn.impute.SimpleImputer"
-            )
-            raise ValueError(
-                f"Input X contains {kind} in {column_list(np.flatnonzero(found), names)}. AutoencoderTransformer does "
-                f"not accept {'missing' if kind == 'NaN' else 'infinite'} values as it is set: {advice}."
-            )
+def _raise_unusable(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
+    """Raise the ValueError for columns with NaN, with infinity, or with sums that overflow."""
+    imputation = "drop or fill them first, for example with sklearn.impute.SimpleImputer"
+    if nan.any():
+        raise ValueError(
+            f"Input X contains NaN in {column_list(np.flatnonzero(nan), names)}. AutoencoderTransformer does not "
+            f"accept missing values with missing='error': set missing='mask' to leave them out, or {imputation}."
+        )
+    if infinite.any():
+        raise ValueError(
+            f"Input X contains infinity in {column_list(np.flatnonzero(infinite), names)}. AutoencoderTransformer does "
+            f"not accept infinite values: {imputation}."
+        )
     raise ValueError(
         f"Input X is too large for float64 arithmetic in {column_list(np.flatnonzero(suspects), names)}: the sum of a "
         "column overflows. Divide the data by a constant."
@@ -197,8 +196,7 @@ def _refuse(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: 
 def _summation_origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     """Return a point about which sums in float64 lose no digits, so that the mean of a constant is exact.
 
-    It is zero for float32, which has few digits, otherwise the first observed entry of each column, 0 where there is
-    none.
+    It is zero for float32, which has few digits, otherwise the first observed entry of each column, or 0 without one.
     """
     if x.dtype == np.float32:
         return np.zeros(x.shape[1])
@@ -207,8 +205,8 @@ def _summation_origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     return np.where(observed.any(axis=0), x[observed.argmax(axis=0), np.arange(x.shape[1])], 0).astype(np.float64)
 
 
-def _sums_and_bounds(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """Return the sum, about an origin, and the bounds of the observed entries of each column."""
+def _sums_and_range(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """Return the sum, about an origin, and the range of the observed entries of each column."""
     if observed is None:
         t = to_float_tensor(x)
         centred = t if t.dtype == torch.float32 else t - as_tensor(origin)

@@ -1,4 +1,4 @@
-"""Training rows in the network's coordinates: a tensor, a sparse matrix, or blocks read ahead of training."""
+"""Training samples in the network's coordinates: a tensor, a sparse matrix, or blocks prefetched from disk."""
 
 from collections.abc import Iterator
 from queue import SimpleQueue
@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from sklearn_ae._data.arrays import fill_missing, row_slices
+from sklearn_ae._data.arrays import row_slices
 from sklearn_ae._data.out_of_core import OutOfCoreTable
 from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.tables import SparseTable, Table
@@ -18,39 +18,44 @@ from sklearn_ae._utils.threads import one_thread
 
 __all__ = ["SparseRows", "StreamedRows", "TrainingRows", "prefetch", "to_training_rows"]
 
-#: Entries of the rows that a stream shuffles at a time.
+#: Number of entries that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
-#: A sparse matrix has many columns: chunks of it have so many times the entries of others.
+#: A sparse matrix has many columns: the factor by which its chunks have more entries than others.
 WIDER_CHUNKS = 4
 
 
 class TrainingRows(Dataset[Any]):
-    """Rows of a tensor, by index; each is its own target.
+    """Samples of a tensor, by index; each is its own target.
 
     Parameters
     ----------
     data : Tensor of shape (n_samples, n_features)
         NaN where an entry is missing.
     index : Tensor or None, default=None
-        The rows of `data` meant; None for all.
-    fill : Tensor of shape (n_features,) or None, default=None
-        What stands for missing entries; None where there are none.
+        Rows of `data` that belong to the samples; None for all.
+    scaling : Scaling or None, default=None
+        How missing entries are filled and errors measured; None for centred data without missing entries.
     """
 
-    def __init__(self, data: Any, index: Tensor | None = None, fill: Tensor | None = None):
+    def __init__(self, data: Any, index: Tensor | None = None, scaling: Scaling | None = None):
         self.data = data
         self.index = index
-        self.fill = fill
+        self.scaling = Scaling(np.zeros(data.shape[1])) if scaling is None else scaling
 
     @property
     def device(self) -> torch.device:
-        """Where batches are."""
+        """Device of the batches."""
         return self.data.device
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Numbers of rows and columns."""
+        """Numbers of samples and features."""
         return len(self), self.data.shape[1]
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether entries may be missing."""
+        return self.scaling.fills_missing
 
     def __len__(self) -> int:
         return self.data.shape[0] if self.index is None else len(self.index)
@@ -65,14 +70,14 @@ class TrainingRows(Dataset[Any]):
 
     def select(self, index: np.ndarray) -> "TrainingRows":
         """Return some of all rows of the data."""
-        return type(self)(self.data, torch.from_numpy(index).to(self.device), self.fill)
+        return type(self)(self.data, torch.from_numpy(index).to(self.device), self.scaling)
 
     def without(self, index: np.ndarray) -> "TrainingRows":
-        """Return all rows of the data but some."""
+        """Return all rows of the data except some."""
         return self.select(np.delete(np.arange(self.data.shape[0]), index))
 
     def batches(self, size: int, generator: Generator | None = None) -> Iterator[Tensor]:
-        """Yield batches, the last of which may be shorter; shuffled where a generator is given."""
+        """Yield batches, the last of which may be shorter; shuffled if a generator is given."""
         index = torch.arange(len(self), device=self.device) if self.index is None else self.index
         if generator is not None:
             index = index[torch.randperm(len(index), generator=generator, device=self.device)]
@@ -80,34 +85,34 @@ class TrainingRows(Dataset[Any]):
             yield self.take(batch)
 
     def chunks(self) -> Iterator[Tensor]:
-        """Yield the rows in order, in chunks that are small beside them."""
+        """Yield the samples in order, in small chunks."""
         for rows in row_slices(*self.shape):
             yield self.data[rows] if self.index is None else self.take(self.index[rows])
 
     def filled(self) -> Iterator[Tensor]:
-        """Yield the same chunks, with missing entries filled."""
+        """Yield the same chunks with missing entries filled."""
         for z in self.chunks():
-            yield fill_missing(z, self.fill)[0]
+            yield self.scaling.fill_missing(z)[0]
 
 
 class SparseRows(TrainingRows):
-    """Rows of a CSR matrix that holds the data divided by the coordinates' widths; each batch is made dense.
+    """Samples of a CSR matrix that holds the data divided by the scale of its column; each batch is made dense.
 
     Parameters
     ----------
     data : scipy.sparse matrix or array of shape (n_samples, n_features)
         In CSR format and float32.
     background : Tensor of shape (n_features,)
-        What to add in each row: where the data's zero lies in the network's coordinates.
+        The data's zero in the network's coordinates, added to each row.
     """
 
-    def __init__(self, data: Any, background: Tensor, index: Tensor | None = None, fill: Tensor | None = None):
-        super().__init__(data, index, fill)
+    def __init__(self, data: Any, background: Tensor, index: Tensor | None = None, scaling: Scaling | None = None):
+        super().__init__(data, index, scaling)
         self.background = background
 
     @property
     def device(self) -> torch.device:
-        """Where batches are."""
+        """Device of the batches."""
         return self.background.device
 
     def take(self, index: Tensor) -> Tensor:
@@ -120,59 +125,57 @@ class SparseRows(TrainingRows):
 
     def select(self, index: np.ndarray) -> "TrainingRows":
         """Return some of all rows of the data."""
-        return SparseRows(self.data, self.background, torch.from_numpy(index).to(self.device), self.fill)
+        return SparseRows(self.data, self.background, torch.from_numpy(index).to(self.device), self.scaling)
 
     def chunks(self) -> Iterator[Tensor]:
-        """Yield the rows in order, in dense chunks."""
+        """Yield the samples in order, in dense chunks."""
         index = torch.arange(len(self)) if self.index is None else self.index
         for rows in row_slices(len(self), -(-self.shape[1] // WIDER_CHUNKS)):
             yield self.take(index[rows])
 
     def matrix(self) -> Any:
-        """Return the rows of the matrix, without the background."""
+        """Return the sparse samples, without the background."""
         return self.data if self.index is None else self.data[self.index.cpu().numpy()]
 
 
 class StreamedRows(TrainingRows):
-    """Rows of a source, read block by block in a thread of their own, ahead of training.
+    """Samples of an out-of-core table, which a background thread reads block by block, ahead of training.
 
     A pass reads blocks in random order, as many at a time as fill a buffer, whose rows it shuffles.
 
     Parameters
     ----------
-    source : Source
-        The rows in the data's coordinates.
-    coordinates : Coordinates
-        Those of the network.
+    table : OutOfCoreTable
+        The samples in the data's coordinates.
+    scaling : Scaling
+        The map to the network's coordinates.
     device : torch.device
-        Where batches are to be.
+        Device of the batches.
     held_out : ndarray of int or None, default=None
         Sorted indices of rows to leave out.
     """
 
     def __init__(
         self,
-        source: OutOfCoreTable,
-        coordinates: Scaling,
+        table: OutOfCoreTable,
+        scaling: Scaling,
         device: torch.device,
         held_out: np.ndarray | None = None,
-        fill: Tensor | None = None,
     ):
-        super().__init__(source, fill=fill)
-        self.coordinates = coordinates
+        super().__init__(table, scaling=scaling)
         self.held_out = np.empty(0, dtype=np.int64) if held_out is None else held_out
         self._device = device
 
     @property
     def device(self) -> torch.device:
-        """Where batches are."""
+        """Device of the batches."""
         return self._device
 
     def __len__(self) -> int:
         return self.data.shape[0] - len(self.held_out)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        raise TypeError("Rows of a stream have no index: iterate over batches.")
+        raise TypeError("Samples of a stream have no index: iterate over batches.")
 
     def select(self, index: np.ndarray) -> TrainingRows:
         """Return some of all rows, in memory."""
@@ -181,14 +184,14 @@ class StreamedRows(TrainingRows):
             first, last = np.searchsorted(index, (rows.start, rows.stop))
             if first < last:
                 parts.append(self._to_network(x[index[first:last] - rows.start]))
-        return TrainingRows(torch.cat(parts).to(self.device), fill=self.fill)
+        return TrainingRows(torch.cat(parts).to(self.device), scaling=self.scaling)
 
     def without(self, index: np.ndarray) -> TrainingRows:
-        """Return all rows but some."""
-        return StreamedRows(self.data, self.coordinates, self.device, index, self.fill)
+        """Return all rows except some."""
+        return StreamedRows(self.data, self.scaling, self.device, index)
 
     def batches(self, size: int, generator: Generator | None = None) -> Iterator[Tensor]:
-        """Yield batches, the last of which may be shorter; shuffled by blocks where a generator is given."""
+        """Yield batches, the last of which may be shorter; shuffled by blocks if a generator is given."""
         order = seed = None
         if generator is not None:
             order = torch.randperm(len(self.data.lengths), generator=generator, device=generator.device).tolist()
@@ -197,13 +200,13 @@ class StreamedRows(TrainingRows):
             yield batch.to(self.device)
 
     def chunks(self) -> Iterator[Tensor]:
-        """Yield the rows in order, in chunks that are small beside them."""
+        """Yield the samples in order, in small chunks."""
         for buffer in prefetch(self._blocks(None)):
             for rows in row_slices(*buffer.shape):
                 yield buffer[rows].to(self.device)
 
     def _buffers(self, order: list[int] | None, seed: int | None) -> Iterator[Tensor]:
-        """Yield rows in buffers, those of each shuffled where a seed is given."""
+        """Yield samples in buffers, each shuffled if a seed is given."""
         generator = None if seed is None else Generator().manual_seed(seed)
         parts: list[Tensor] = []
         n_entries = 0
@@ -217,7 +220,7 @@ class StreamedRows(TrainingRows):
             yield _shuffled(parts, generator)
 
     def _blocks(self, order: list[int] | None) -> Iterator[Tensor]:
-        """Yield the blocks of the source in the network's coordinates, without the rows that are held out."""
+        """Yield the blocks of the table in the network's coordinates, without the rows that are held out."""
         for start, block in self.data.blocks(order):
             first, last = np.searchsorted(self.held_out, (start, start + len(block)))
             if first < last:
@@ -227,24 +230,24 @@ class StreamedRows(TrainingRows):
     def _to_network(self, x: np.ndarray) -> Tensor:
         z = torch.empty(x.shape)
         for rows in row_slices(*x.shape):
-            z[rows] = in_float32(self.coordinates, x[rows])
+            z[rows] = in_float32(self.scaling, x[rows])
         return z
 
 
-def in_float32(coordinates: Scaling, x: np.ndarray) -> Tensor:
+def in_float32(scaling: Scaling, x: np.ndarray) -> Tensor:
     """Return rows in the network's coordinates, after checking that float32 can hold their squares."""
-    z = coordinates.transform(x, torch.float32)
+    z = scaling.transform(x, torch.float32)
     least, greatest = z.aminmax()  # NaN where entries are missing
     if not max(greatest, -least) <= GREATEST_ENTRY and (z.abs() > GREATEST_ENTRY).any():
         raise ValueError(
             f"X has entries too large for training in float32: over {GREATEST_ENTRY:g} times the scale, "
-            f"{coordinates.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
+            f"{scaling.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
         )
     return z
 
 
 def _in_batches(buffers: Iterator[Tensor], size: int) -> Iterator[Tensor]:
-    """Yield the rows of buffers in batches, the last of which may be shorter."""
+    """Yield the samples of buffers in batches, the last of which may be shorter."""
     batch = torch.empty(0)
     for buffer in buffers:
         for part in buffer.tensor_split([*range(size - len(batch), len(buffer), size)]):
@@ -258,7 +261,7 @@ def _in_batches(buffers: Iterator[Tensor], size: int) -> Iterator[Tensor]:
 
 
 def _shuffled(parts: list[Tensor], generator: Generator | None) -> Tensor:
-    """Join parts, and shuffle their rows where a generator is given; the list is emptied, to free memory on the way."""
+    """Join parts, shuffled if a generator is given; the list is emptied to free memory on the way."""
     n_rows = sum(map(len, parts))
     places = torch.arange(n_rows) if generator is None else torch.randperm(n_rows, generator=generator)
     rows = torch.empty(n_rows, parts[0].shape[1])
@@ -270,7 +273,7 @@ def _shuffled(parts: list[Tensor], generator: Generator | None) -> Tensor:
 
 
 def prefetch(buffers: Iterator[Tensor]) -> Iterator[Tensor]:
-    """Yield what an iterator gives, which runs one item ahead in a thread of its own."""
+    """Yield the items of an iterator that runs one item ahead in a background thread."""
     queue: SimpleQueue[Any] = SimpleQueue()
     may_read = Semaphore(1)
     wanted = True
@@ -301,18 +304,16 @@ def prefetch(buffers: Iterator[Tensor]) -> Iterator[Tensor]:
         reader.join()
 
 
-def to_training_rows(
-    table: Table, coordinates: Scaling, device: torch.device, fill: Tensor | None = None
-) -> TrainingRows:
-    """Return the rows of a table in the network's coordinates; a dense one in memory becomes one float32 tensor."""
+def to_training_rows(table: Table, scaling: Scaling, device: torch.device) -> TrainingRows:
+    """Return the samples of a table in the network's coordinates; a dense table becomes one float32 tensor."""
     if isinstance(table, OutOfCoreTable):
-        return StreamedRows(table, coordinates, device, fill=fill)
+        return StreamedRows(table, scaling, device)
     if isinstance(table, SparseTable):
         X = table.X.astype(np.float64)
-        X.data /= np.broadcast_to(coordinates.column_scale, X.shape[1])[X.indices]
-        background = torch.from_numpy(coordinates.transform_point(np.zeros(X.shape[1]))).to(device, torch.float32)
-        return SparseRows(X.astype(np.float32), background, fill=fill)
+        X.data /= np.broadcast_to(scaling.column_scale, X.shape[1])[X.indices]
+        background = torch.from_numpy(scaling.transform_point(np.zeros(X.shape[1]))).to(device, torch.float32)
+        return SparseRows(X.astype(np.float32), background, scaling=scaling)
     Z = torch.empty(table.shape, dtype=torch.float32)
     for rows, x in table.chunks():
-        Z[rows] = in_float32(coordinates, x)
-    return TrainingRows(Z.to(device), fill=fill)
+        Z[rows] = in_float32(scaling, x)
+    return TrainingRows(Z.to(device), scaling=scaling)

@@ -1,7 +1,7 @@
-"""What the estimator's parameters mean for given data: names become members, and all must agree with each other."""
+"""Resolve the estimator's parameters for given data, and check that they are compatible."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import floor, log2
 from numbers import Integral, Real
 from typing import Any
@@ -9,29 +9,31 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import clone
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_ae._data.columns import ColumnStats, ColumnVariation, fraction_on_bounds
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
-from sklearn_ae._model.module import Architecture, Autoencoder, build
-from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES
+from sklearn_ae._model.module import Architecture, Autoencoder
+from sklearn_ae._training.net import AutoencoderNet, Objective
+from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES, optimizer_settings
 from sklearn_ae._utils.compat import Interval, StrOptions
-from sklearn_ae.base import CheckContext, Member, member
+from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.codes import CODES, Code
-from sklearn_ae.corruptions import CORRUPTIONS, Corruption
+from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
 from sklearn_ae.losses import LOSSES, Loss
 from sklearn_ae.networks import ACTIVATIONS
 from sklearn_ae.outputs import OUTPUTS
-from sklearn_ae.penalties import PENALTIES, Penalty
+from sklearn_ae.penalties import PENALTIES, Penalty, penalties_of
 
 __all__ = [
     "PARAMETER_CONSTRAINTS",
     "batch_size_for",
-    "check_members",
-    "checked_module",
+    "building_blocks",
+    "check_building_blocks",
     "choose_architecture",
     "find_device",
     "find_device_or_cpu",
+    "make_net",
     "sizes_of",
 ]
 
@@ -75,19 +77,14 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
-#: ``output_activation="auto"`` clips where at least this share of the entries repeats its column's bound.
-CLIP_SHARE = 0.3
+#: ``output_activation="auto"`` clips if at least this fraction of the entries repeats its column's bound.
+CLIP_FRACTION = 0.3
 
 
 def choose_architecture(
-    params: Any,
-    penalties: Sequence[Penalty],
-    shape: tuple[int, int],
-    columns: ColumnStats,
-    spread: ColumnVariation,
-    names: np.ndarray | None,
+    params: Any, shape: tuple[int, int], columns: ColumnStats, variation: ColumnVariation, names: np.ndarray | None
 ) -> Architecture:
-    """Return the architecture that the parameters of an estimator ask for, for data of some shape and such columns."""
+    """Return the architecture that the parameters of an estimator describe, for data with these columns."""
     hidden_layer_sizes = sizes_of(params.hidden_layer_sizes)
     if params.tied_weights and (hidden_layer_sizes or params.module is not None):
         raise ValueError(
@@ -110,30 +107,29 @@ def choose_architecture(
         activation=params.activation,
         code=code,
         loss=loss,
-        output_activation=choose_output(params, loss, loss.allows_auto_clip and code.allows_auto_clip, columns, spread),
+        output_activation=choose_output(params, code, loss, columns, variation),
         dropout=float(params.dropout),
         tied_weights=bool(params.tied_weights),
-        rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties),
+        rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
         ordered=ordered,
         module=params.module,
     )
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:
-    """Raise a TypeError where something is neither a callback of skorch's nor a pair of a name and one."""
+    """Raise a TypeError if an item is neither a skorch callback nor a pair of a name and one."""
     for given in callbacks or ():
         callback = given[1] if isinstance(given, tuple) and len(given) == 2 else given
         if not hasattr(callback, "on_train_begin"):
-            raise TypeError(f"callbacks holds {given!r}, which is no skorch callback nor a (name, callback) pair.")
+            raise TypeError(f"callbacks must contain skorch callbacks or (name, callback) pairs, got {given!r}.")
 
 
-def choose_output(
-    params: Any, loss: Loss, allows_auto_clip: bool, columns: ColumnStats, spread: ColumnVariation
-) -> str:
+def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats, variation: ColumnVariation) -> str:
     """Return the name of the output activation."""
     if params.output_activation == "auto":
-        clip = allows_auto_clip and fraction_on_bounds(columns, spread) >= CLIP_SHARE
-        return "clip" if clip else loss.output_activations[0]
+        allows_clip = loss.allows_auto_clip and code.allows_auto_clip
+        clips = allows_clip and fraction_on_bounds(columns, variation) >= CLIP_FRACTION
+        return "clip" if clips else loss.output_activations[0]
     if params.output_activation not in loss.output_activations:
         raise ValueError(
             f"output_activation={params.output_activation!r} does not fit loss={params.loss!r}; choose 'auto' or one "
@@ -142,15 +138,13 @@ def choose_output(
     return params.output_activation
 
 
-def checked_module(architecture: Architecture, members: Sequence[Member | None], seed: int) -> Autoencoder:
-    """Return a new module, after checking that code, loss and the other members fit it."""
-    module = build(architecture, seed)
-    check_members(architecture, module, members)
-    return module
+def building_blocks(params: Any) -> tuple[Member | None, ...]:
+    """Return the penalties and the corruption that the parameters name."""
+    return (*penalties_of(params.penalty), corruption_of(params.corruption))
 
 
-def check_members(architecture: Architecture, module: Autoencoder, members: Sequence[Member | None]) -> None:
-    """Raise a ValueError or TypeError where code, loss or the other members do not fit the module."""
+def check_building_blocks(architecture: Architecture, module: Autoencoder, others: Sequence[Member | None]) -> None:
+    """Raise a ValueError or TypeError if code, loss or other building blocks do not fit the module."""
     context = CheckContext(
         n_features=architecture.n_features,
         n_components=architecture.n_components,
@@ -158,16 +152,16 @@ def check_members(architecture: Architecture, module: Autoencoder, members: Sequ
         tied_weights=architecture.tied_weights,
         affine_path=module.has_affine_path,
     )
-    for one in (architecture.code, architecture.loss, *members):
-        if one is not None:
+    for block in (architecture.code, architecture.loss, *others):
+        if block is not None:
             try:
-                one.check(context)
-            except TypeError as error:  # of a comparison that the parameter's type does not know
-                raise TypeError(f"{one!r} has a parameter of a wrong type: {error}.") from error
+                block.check(context)
+            except TypeError as error:  # from a comparison that the parameter's type does not support
+                raise TypeError(f"{block!r} has a parameter of a wrong type: {error}.") from error
 
 
 def sizes_of(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:
-    """Return the widths of the hidden layers."""
+    """Return the widths of the hidden layers as a tuple."""
     sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))
     if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
@@ -175,13 +169,13 @@ def sizes_of(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """Return the device that a parameter names."""
+    """Return the device that the parameter names."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
         if found.type != "cuda":
-            torch.Generator(found)  # which a device without computation, such as "meta", does not have
+            torch.Generator(found)  # fails on a device that does not compute, such as "meta"
     except RuntimeError as error:
         raise ValueError(
             f"device={device!r} is not a torch device to compute on; choose 'cpu', 'cuda' or 'auto'."
@@ -192,13 +186,36 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 def find_device_or_cpu(device: str | torch.device) -> torch.device:
-    """Return the device that a loaded estimator goes to: the CPU where its own is missing."""
+    """Return the device of a loaded estimator: the one that the parameter names, or the CPU if it is missing."""
     try:
         return find_device(device)
     except ValueError:
         return torch.device("cpu")
 
 
-def batch_size_for(n_rows: int) -> int:
-    """Return the power of two next below a twentieth of the rows, from 16 to 256."""
-    return min(256, max(16, 2 ** floor(log2(max(n_rows / 20, 1)))))
+def batch_size_for(n_samples: int) -> int:
+    """Return the largest power of two up to a twentieth of the samples, from 16 to 256."""
+    return min(256, max(16, 2 ** floor(log2(max(n_samples / 20, 1)))))
+
+
+def make_net(
+    params: Any, architecture: Architecture, module: Autoencoder, n_samples: int, seed: int, **settings: Any
+) -> AutoencoderNet:
+    """Return an initialized net that trains a module on a number of samples."""
+    loss, code = architecture.loss, architecture.code
+    terms: list[Callable[[Step], Tensor]] = [*code.terms, *penalties_of(params.penalty)]
+    net = AutoencoderNet(
+        module,
+        criterion=Objective(loss, terms, loss.n_entries(architecture.n_features)),
+        lr=params.lr,
+        batch_size=batch_size_for(n_samples) if params.batch_size == "auto" else params.batch_size,
+        predict_nonlinearity=None,
+        verbose=params.verbose,
+        device=module.device,
+        seed=seed,
+        precision=params.precision,
+        corruption=corruption_of(params.corruption),
+        **optimizer_settings(params.optimizer, params.weight_decay),
+        **{"callbacks": list(params.callbacks or [])} | settings,
+    )
+    return net.initialize()

@@ -1,6 +1,6 @@
 """Lazy results of a fitted estimator for dask collections.
 
-Dask is imported where it is used: whoever passes one of its collections has it.
+Dask is imported when it is used: whoever passes one of its collections has it.
 """
 
 from collections.abc import Callable
@@ -22,16 +22,16 @@ from sklearn_ae._data.dask_blocks import (
 
 __all__ = ["on_dask_collections"]
 
-#: Methods that give a row, or a number, for each row.
+#: Methods that return one row, or one number, per sample.
 LAZY = ("transform", "inverse_transform", "score_samples", "reconstruction_error")
 
 Estimator = TypeVar("Estimator", bound=type)
 
 
 def on_dask_collections(cls: Estimator) -> Estimator:
-    """Let methods of a fitted estimator take dask arrays and data frames, and give lazy ones for them.
+    """Let methods of a fitted estimator accept dask arrays and data frames, and return lazy ones.
 
-    It decorates the class, not its methods, so as to come before scikit-learn's ``set_output``, which would compute.
+    It decorates the class, not its methods, to be applied before scikit-learn's ``set_output``, which would compute.
     """
     for name in LAZY:
         setattr(cls, name, _lazily(getattr(cls, name)))
@@ -40,14 +40,14 @@ def on_dask_collections(cls: Estimator) -> Estimator:
 
 
 def _lazily(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that gives a lazy collection of the same kind where it is given one of dask's."""
+    """Return a method that returns a lazy collection of the same kind for a dask collection."""
 
     @wraps(method)
     def of_any(self: Any, X: Any, **kwargs: Any) -> Any:
         if not is_dask(X):
             return method(self, X, **kwargs)
         X = _in_blocks_of_rows(X)
-        like = np.asarray(method(self, _example(X), **kwargs))[:0]  # raises where the columns do not fit
+        like = np.asarray(method(self, _example(X), **kwargs))[:0]  # raises an error if the columns do not match
         call = {"estimator": _frozen(self), "method": method.__name__, "like": like, "parameters": kwargs}
         if _is_array(X):
             chunks = (X.chunks[0], *((n,) for n in like.shape[1:]))
@@ -60,7 +60,7 @@ def _lazily(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _summed(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that adds up what it gives for each block where it is given a dask collection."""
+    """Return a method that sums its results over the blocks of a dask collection."""
 
     @wraps(method)
     def of_any(self: Any, X: Any) -> Any:
@@ -79,7 +79,7 @@ def _summed(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_block(block: Any, estimator: Any, method: str, like: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
-    """Return what a method gives for a block; filtered collections may have some without rows."""
+    """Return the result of a method for a block; blocks of filtered collections may be empty."""
     return np.asarray(getattr(estimator, method)(numbers(block), **parameters)) if len(block) else like
 
 
@@ -88,7 +88,7 @@ def _of_partition(partition: Any, *, columns: list[Any] | None, **call: Any) -> 
 
 
 def _columns(estimator: Any, name: str) -> list[Any]:
-    """Return the names of the columns that a method gives."""
+    """Return the names of the columns that a method returns."""
     if name == "transform":
         return list(estimator.get_feature_names_out())
     unnamed = (f"x{i}" for i in range(estimator.n_features_in_))
@@ -96,9 +96,9 @@ def _columns(estimator: Any, name: str) -> list[Any]:
 
 
 def _frozen(estimator: Any) -> Any:
-    """Return the estimator as it is now, for a graph that is computed later, once for all its tasks.
+    """Return a copy of the estimator for a graph that is computed later, once for all its tasks.
 
-    Names were checked beforehand: blocks come without.
+    It has no feature names: these are checked beforehand, and blocks have none.
     """
     from dask.delayed import delayed
 

@@ -1,6 +1,6 @@
-"""The state that pickle, joblib, deepcopy and skops see: plain values and numpy arrays, no torch storage.
+"""The state that pickle, joblib, deepcopy and skops store: plain values and numpy arrays, no torch storage.
 
-Members of the axes that the package defines are stored by name, so that a state asks for no class to be loaded.
+Building blocks of this package are stored by name, so that a state loads no class.
 """
 
 import warnings
@@ -11,7 +11,10 @@ import numpy as np
 import sklearn
 import torch
 
+from sklearn_ae._data.columns import ColumnRange
 from sklearn_ae._data.scaling import Scaling
+from sklearn_ae._estimator.configuration import find_device_or_cpu, make_net
+from sklearn_ae._estimator.fitted_state import FittedState
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments
 from sklearn_ae._model.weights import arrays_of, load_arrays_
@@ -20,18 +23,18 @@ from sklearn_ae.base import Member
 
 __all__ = ["FORMAT", "VERSIONS", "pack", "restored_modules", "unpack"]
 
-#: Number of the state's layout: raise it with every change that this file could not read before.
+#: Version of the state's layout: increment it with every change that earlier versions cannot read.
 FORMAT = 1
-#: What writes a state. torch's version is a class of its own, and a state holds nothing of torch.
+#: Versions of the packages that write a state; torch's is a class, which a state must not hold.
 VERSIONS = {
     "sklearn-ae": __version__,
     "torch": str(torch.__version__),
     "numpy": np.__version__,
     "scikit-learn": sklearn.__version__,
 }
-#: Attributes that are rebuilt on load instead of being stored.
+#: Attributes that are rebuilt on loading instead of being stored.
 REBUILT = ("module_", "net_", "_fitted_model")
-#: The key of a member's name, beside its parameters.
+#: Key of the class name of a building block, next to its parameters.
 MEMBER = "member of sklearn_ae"
 
 
@@ -41,10 +44,12 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
     state |= {"_format": FORMAT, "_versions": dict(VERSIONS)}
     if "module_" not in attributes:
         return state
-    network, coordinates, moments = attributes["module_"], attributes["_scaling"], attributes["_moments"]
+    network, scaling, moments = attributes["module_"], attributes["_scaling"], attributes["_moments"]
     return state | {
         "_architecture": {name: _named(value) for name, value in attributes["_architecture"]._asdict().items()},
-        "_scaling": {name: getattr(coordinates, name) for name in ("offset", "scale", "unscaled", "spread")},
+        "_scaling": {name: getattr(scaling, name) for name in ("mean", "scale", "spread", "fills_missing")}
+        | {"unscaled": scaling.unscaled.copy()},
+        "_column_range": tuple(attributes["_column_range"]),
         "_moments": dict(vars(moments)),
         "_weights": arrays_of(network),
         "_code_map": arrays_of(attributes["_fitted_model"].module64.code_map),
@@ -55,7 +60,7 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpack(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes for a state; ``_weights``, ``_code_map`` and ``_history`` await the rebuilding.
+    """Return the attributes for a state; ``_weights``, ``_code_map`` and ``_history`` are for :func:`restore`.
 
     Raises
     ------
@@ -65,10 +70,10 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
     Warns
     -----
     UserWarning
-        If another version of this package, or another major version of those it stands on, wrote the state.
+        If another version of this package, or another major version of its dependencies, wrote the state.
     """
     attributes = dict(state)
-    _check_origin(attributes.pop("_format", None), attributes.pop("_versions", {}))
+    _check_origin(attributes.pop("_format"), attributes.pop("_versions"))
     if "_weights" in state:
         moments = CodeMoments.__new__(CodeMoments)
         vars(moments).update(state["_moments"])
@@ -76,19 +81,15 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
         attributes |= {
             "_architecture": Architecture(**architecture),
             "_scaling": Scaling(**state["_scaling"]),
+            "_column_range": ColumnRange(*state["_column_range"]),
             "_moments": moments,
         }
     return {name: _restored(value) for name, value in attributes.items()}
 
 
-def _check_origin(number: int | None, versions: dict[str, str]) -> None:
-    wrote = versions.get("sklearn-ae", "older than 0.1.0")
+def _check_origin(number: int, versions: dict[str, str]) -> None:
+    wrote = versions["sklearn-ae"]
     remedy = f"Load it with sklearn-ae {wrote}, or fit again with this version and save that."
-    if number is None:
-        raise ValueError(
-            "This AutoencoderTransformer was saved without a format number, by a development version of sklearn-ae "
-            f"{wrote}; sklearn-ae {__version__} cannot read it. {remedy}"
-        )
     if number > FORMAT:
         raise ValueError(
             f"This AutoencoderTransformer was saved by sklearn-ae {wrote} in format {number}; the sklearn-ae "
@@ -100,8 +101,8 @@ def _check_origin(number: int | None, versions: dict[str, str]) -> None:
             f"its results may differ. {remedy}",
             stacklevel=4,
         )
-    # What is stored of these packages' is plain arrays: between their minor versions at most last digits change, and a
-    # warning at each upgrade would soon go unread.
+    # The state holds plain arrays: minor versions of these packages change last digits at most, and a warning at each
+    # upgrade would soon be ignored.
     for package, present in VERSIONS.items():
         before = versions.get(package, present)
         if package != "sklearn-ae" and before.split(".")[0] != present.split(".")[0]:
@@ -113,7 +114,7 @@ def _check_origin(number: int | None, versions: dict[str, str]) -> None:
 
 
 def _named(value: Any) -> Any:
-    """Return a value with the names of this package's members and their parameters in the members' places."""
+    """Return a value with building blocks of this package replaced by their names and parameters."""
     if isinstance(value, (list, tuple)):
         return type(value)(map(_named, value)) if type(value) in (list, tuple) else value
     if isinstance(value, Member) and type(value) in _own_members().values():
@@ -122,7 +123,7 @@ def _named(value: Any) -> Any:
 
 
 def _restored(value: Any) -> Any:
-    """Return a value with members in the places of their names."""
+    """Return a value with names replaced by building blocks."""
     if type(value) in (list, tuple):
         return type(value)(map(_restored, value))
     if isinstance(value, dict) and MEMBER in value:
@@ -136,7 +137,7 @@ def _restored(value: Any) -> Any:
 
 
 def _own_members() -> dict[str, type[Member]]:
-    """Return the classes of this package's members by name: all that a state may ask for."""
+    """Return the building blocks of this package by class name: all that a state may name."""
 
     def below(kind: type[Member]) -> Iterator[type[Member]]:
         yield kind
@@ -144,6 +145,18 @@ def _own_members() -> dict[str, type[Member]]:
             yield from below(subclass)
 
     return {kind.__name__: kind for kind in below(Member) if kind.__module__.split(".")[0] == "sklearn_ae"}
+
+
+def restore(estimator: Any) -> None:
+    """Rebuild the modules, the fitted model and the net of an estimator from its unpacked attributes."""
+    attributes = vars(estimator)
+    weights, code_map, history = (attributes.pop(name) for name in ("_weights", "_code_map", "_history"))
+    module, module64 = restored_modules(estimator._architecture, weights, code_map)
+    estimator.module_ = module.to(find_device_or_cpu(estimator.device))
+    estimator._fitted_model = FittedState.of(estimator, module64).fitted_model()
+    n_samples = estimator._moments.n_samples
+    estimator.net_ = make_net(estimator, estimator._architecture, module, n_samples, 0, max_epochs=1, train_split=None)
+    estimator.net_.history.extend({**epoch, "batches": []} for epoch in history)
 
 
 def restored_modules(

@@ -1,4 +1,4 @@
-"""How many units of an ordered code are enough: ``n_components`` as a share of the variance or ``"auto"``."""
+"""Selection of the number of components: ``n_components`` as a fraction of the variance or ``"auto"``."""
 
 import warnings
 from numbers import Integral
@@ -6,76 +6,65 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from sklearn_ae._data.arrays import fill_missing
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
-from sklearn_ae._model.statistics import row_errors
+from sklearn_ae._model.statistics import r_squared, squared_errors
 
-__all__ = ["is_selected_by_fit", "max_units", "smallest_sufficient", "standard_error"]
+__all__ = ["is_selected_by_fit", "max_units", "smallest_sufficient"]
 
-#: Units of the ordered code that a size is chosen from, at most.
+#: Greatest number of components of the ordered code that a size is selected from.
 MAX_UNITS = 128
 
 
 def is_selected_by_fit(n_components: Any) -> bool:
-    """Return whether the number of units is a share or "auto" and not the number itself."""
+    """Return whether ``fit`` selects the number of components, which is given as a fraction or "auto"."""
     return not isinstance(n_components, Integral)
 
 
 def max_units(n_components: Any, n_samples: int, n_features: int) -> int:
-    """Return the number of units to train, of which ``fit`` may keep fewer."""
+    """Return the number of components to train, of which ``fit`` may keep fewer."""
     return min(n_samples, n_features, MAX_UNITS) if is_selected_by_fit(n_components) else int(n_components)
 
 
-def smallest_sufficient(
-    n_components: float | str,
-    module: Autoencoder,
-    rows: TrainingRows,
-    what: str,
-    mean: Tensor,
-    column_weights: Tensor | None,
-) -> int:
-    """Return the fewest units of an ordered code that are enough on some rows, which `what` names in messages.
+def smallest_sufficient(n_components: float | str, module: Autoencoder, rows: TrainingRows, what: str) -> int:
+    """Return the smallest sufficient number of components of an ordered code on some samples, `what` in messages.
 
-    For a share that is the R² to reach, for "auto" the R² that is within one standard error of the best.
+    A fraction is the R² to reach; "auto" asks for an R² within one standard error of the best.
     """
-    errors, variances = errors_and_variances(module, rows, mean, column_weights)
+    errors, variances = errors_and_variances(module, rows)
     total = variances.sum()
     if total == 0:
         return 1
-    scores = 1 - errors.sum(0) / total  # (k,)
+    scores = np.array([r_squared(error, total) for error in errors.sum(0)])  # (k,)
     if n_components == "auto":
         best = int(scores.argmax())
-        least = scores[best] - standard_error(errors[:, best], variances)
+        least = scores[best] - standard_error_of_r2(errors[:, best], variances)
     else:
         least = float(n_components)
     enough = np.flatnonzero(scores >= least)
     if len(enough) == 0:
         warnings.warn(
-            f"n_components={n_components!r} asks for an R² of {n_components:g} on the {what} rows, but all "
-            f"{len(scores)} units reach {scores[-1]:.4g}: all are kept. Train longer, or ask for less.",
-            stacklevel=4,
+            f"n_components={n_components!r} asks for an R² of {n_components:g} on the {what} samples, but all "
+            f"{len(scores)} components reach {scores[-1]:.4g}: all are kept. Train longer, or ask for less.",
+            stacklevel=5,
         )
         return len(scores)
     return int(enough[0]) + 1
 
 
 @torch.no_grad()
-def errors_and_variances(
-    module: Autoencoder, rows: TrainingRows, mean: Tensor, column_weights: Tensor | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the squared error of each row for each prefix (n, k), and its squared distance from the mean (n,)."""
+def errors_and_variances(module: Autoencoder, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
+    """Return squared errors of samples by prefix of the code (n, k), and squared distances from the mean (n,)."""
     parts = [
-        row_errors(module, z, module.network_code(z), observed, mean, column_weights, of_prefixes=True)
-        for z, observed in (fill_missing(chunk, rows.fill) for chunk in rows.chunks())
+        squared_errors(module, z, module.network_code(z), observed, rows.scaling, of_prefixes=True)
+        for z, observed in map(rows.scaling.fill_missing, rows.chunks())
     ]
     errors, variances = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
     return errors, variances
 
 
-def standard_error(errors: np.ndarray, variances: np.ndarray) -> float:
-    """Return the standard error of R², a ratio of two means over rows, to first order in their deviations."""
+def standard_error_of_r2(errors: np.ndarray, variances: np.ndarray) -> float:
+    """Return the standard error of R², a ratio of two means over samples, to first order in their deviations."""
     deviations = errors - errors.sum() / variances.sum() * variances
     return float(deviations.std(ddof=1) / (np.sqrt(len(errors)) * variances.mean())) if len(errors) > 1 else 0.0

@@ -1,9 +1,7 @@
-"""Reconstruction scores of any decomposition."""
-
-from __future__ import annotations
+"""Reconstruction scores for any decomposition."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,63 +11,54 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["reconstruction_score"]
+__all__ = ["culprit", "reconstruct", "reconstruction_score", "size_curve", "variance_weighted_r2"]
 
 
 def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
-    """Score any decomposition by the share of the variance of `X` that it reconstructs.
+    """Score any decomposition by the fraction of the variance of `X` that it reconstructs.
 
-    The score is the R² of `X` against `estimator.inverse_transform(estimator.transform(X))`,
-    1 - Σ(x - x̂)² / Σ(x - x̄)²: :func:`sklearn.metrics.r2_score` with
-    `multioutput="variance_weighted"`. The baseline x̄ is the mean of the `X` that is
-    scored, so it is the same whatever the estimator, and scores of different kinds and
-    sizes compare. Features that are constant on `X` do not count. A whole
-    :class:`~sklearn.pipeline.Pipeline` is judged in the units of the data that goes into
-    it.
+    The score is the R² of ``estimator.inverse_transform(estimator.transform(X))`` with respect to `X`,
+    1 - Σ(x - x̂)² / Σ(x - x̄)²: :func:`sklearn.metrics.r2_score` with ``multioutput="variance_weighted"``. The baseline
+    x̄ is the mean of the `X` that is scored, the same for all estimators, so that scores of different kinds and numbers
+    of components are comparable. The baseline of ``AutoencoderTransformer.score`` is the mean of the training data
+    instead, which makes it slightly higher on held-out data. Features that are constant on `X` do not count. A whole
+    :class:`~sklearn.pipeline.Pipeline` is scored in the units of its input.
 
-    It is a scorer: pass it as `scoring` to :class:`~sklearn.model_selection.GridSearchCV`
-    or :func:`~sklearn.model_selection.cross_val_score`.
+    It is a scorer: pass it as ``scoring`` to :class:`~sklearn.model_selection.GridSearchCV` or
+    :func:`~sklearn.model_selection.cross_val_score`.
 
     Parameters
     ----------
     estimator : estimator instance
-        Fitted estimator with `transform` and `inverse_transform`: PCA, NMF,
-        `KernelPCA(fit_inverse_transform=True)`, AutoencoderTransformer, or a pipeline of
-        steps that all have both.
-
+        Fitted estimator with ``transform`` and ``inverse_transform``: PCA, NMF, AutoencoderTransformer,
+        ``KernelPCA(fit_inverse_transform=True)``, or a pipeline in which every step has both.
     X : array-like of shape (n_samples, n_features)
-        Dense numeric rows to reconstruct, at least two, without NaN or infinity.
-
+        Dense numeric samples to reconstruct, at least two, without NaN or infinity.
     y : None
-        Ignored; scorers are called with it.
+        Ignored; present because scorers are called with it.
 
     Returns
     -------
     score : float
-        At most 1, which is a perfect reconstruction; 0 is that of the mean of `X`, and
-        worse ones are negative. Computed in float64. Constant data follows `r2_score`: 1
-        if reconstructed exactly, otherwise 0.
+        At most 1, a perfect reconstruction; 0 is no better than the mean of `X`, and worse ones are negative. Computed
+        in float64. Constant data follows ``r2_score``: 1 if reconstructed exactly, otherwise 0.
 
     Raises
     ------
     TypeError
-        If the estimator, or a step of a pipeline, cannot transform or invert; or if `X`
-        is sparse.
+        If the estimator, or a step of a pipeline, lacks one of the methods; or if `X` is sparse.
     ValueError
-        If `X` or its reconstruction is not finite, or the two differ in shape.
+        If `X` or its reconstruction is not finite, or their shapes differ.
 
     Notes
     -----
-    On rows that were not held out, a larger size always scores better, and on held-out
-    rows it usually does: the score compares kinds at one size, and shows how much each
-    further component adds. Choose a size by what the components are for.
+    On training data more components always score better, and on held-out data they usually do: the score compares
+    decompositions with the same number of components, and shows how much each further component adds. Choose the number
+    of components by the purpose of the codes.
 
     Examples
     --------
-    One search switches the kind of decomposition and its size:
+    One search varies the kind of decomposition and its number of components:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.decomposition import NMF, PCA
@@ -83,9 +72,7 @@ def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     ...     "decompose__n_components": [2, 8],
     ... }
     >>> search = GridSearchCV(pipeline, grid, scoring=reconstruction_score, cv=3).fit(X)
-    >>> for params, score in zip(
-    ...     search.cv_results_["params"], search.cv_results_["mean_test_score"]
-    ... ):
+    >>> for params, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"]):
     ...     name = type(params["decompose"]).__name__
     ...     print(f"{name} {params['decompose__n_components']}: {score:.2f}")
     PCA 2: 0.27
@@ -93,21 +80,23 @@ def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     NMF 2: 0.16
     NMF 8: 0.61
     """
-    return _r2(X, _reconstruct(estimator, X))
+    return variance_weighted_r2(X, reconstruct(estimator, X))
 
 
-def _reconstruct(estimator: Any, X: ArrayLike) -> Any:
+def reconstruct(estimator: Any, X: ArrayLike) -> Any:
+    """Return the reconstruction of X; a TypeError names what lacks a method."""
     for method in ("transform", "inverse_transform"):
         if not hasattr(estimator, method):
             raise TypeError(
-                f"{_culprit(estimator, method)} has no {method}, so it cannot reconstruct its "
-                "input. Use an estimator with transform and inverse_transform, such as PCA, "
-                "NMF or AutoencoderTransformer, or a pipeline in which every step has both."
+                f"{culprit(estimator, method)} has no {method}, so it cannot reconstruct its input. Use an estimator "
+                "with transform and inverse_transform, such as PCA, NMF or AutoencoderTransformer, or a pipeline in "
+                "which every step has both."
             )
     return estimator.inverse_transform(estimator.transform(X))
 
 
-def _culprit(estimator: Any, method: str) -> str:
+def culprit(estimator: Any, method: str) -> str:
+    """Return the name of an estimator or, in a pipeline, of the first step that lacks a method."""
     if isinstance(estimator, Pipeline):
         for name, step in estimator.steps:
             if step not in (None, "passthrough") and not hasattr(step, method):
@@ -115,22 +104,23 @@ def _culprit(estimator: Any, method: str) -> str:
     return type(estimator).__name__
 
 
-def _r2(X: ArrayLike, reconstruction: Any) -> float:
+def variance_weighted_r2(X: ArrayLike, reconstruction: Any) -> float:
+    """Return the R² of a reconstruction, features weighted by their variance."""
     true = check_array(X, dtype=np.float64, input_name="X")
     predicted = check_array(reconstruction, dtype=np.float64, input_name="reconstruction")
     if true.shape != predicted.shape:
         raise ValueError(
             f"The reconstruction has shape {predicted.shape} but X has shape {true.shape}: "
-            "inverse_transform must return the rows and columns that transform was given."
+            "inverse_transform must return an array of the shape of X."
         )
     return float(r2_score(true, predicted, multioutput="variance_weighted"))
 
 
-def _size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return sizes and scores of one estimator, or of a sequence of them."""
+def size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of components and the scores of one estimator, or of a sequence of them."""
     if isinstance(estimator, Sequence):
         if not estimator:
-            raise ValueError(f"estimators[{name!r}] is empty: give one fitted estimator at least.")
+            raise ValueError(f"estimators[{name!r}] is empty: give at least one fitted estimator.")
         points = [_point(each, X) for each in estimator]
         return np.array([size for size, _ in points]), np.array([score for _, score in points])
     check_is_fitted(estimator)
@@ -139,7 +129,7 @@ def _size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np
     elif isinstance(estimator, PCA):
         scores = _pca_curve(estimator, X)
     else:
-        return _size_curve(name, [estimator], X)
+        return size_curve(name, [estimator], X)
     return np.arange(1, len(scores) + 1), scores
 
 
@@ -150,9 +140,9 @@ def _point(estimator: Any, X: Any) -> tuple[int, float]:
 
 
 def _pca_curve(pca: PCA, X: ArrayLike) -> np.ndarray:
-    """Return the R² with one unit, with two and so on, from products of codes rather than a reconstruction for each.
+    """Return the R² with one component, with two and so on, computed without a reconstruction for each.
 
-    With the codes Z and the components W of the first units, ‖R - ZW‖² = ‖R‖² - 2 tr(ZᵀRWᵀ) + tr(ZᵀZ WWᵀ).
+    With the codes Z and the rows W of the first components, ‖R - ZW‖² = ‖R‖² - 2 tr(ZᵀRWᵀ) + tr(ZᵀZ WWᵀ).
     """
     codes = check_array(pca.transform(X), dtype=np.float64)
     if pca.whiten:
@@ -161,9 +151,7 @@ def _pca_curve(pca: PCA, X: ArrayLike) -> np.ndarray:
     variance = ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
     varies = variance != 0  # as in r2_score, which leaves the other features out
     if not varies.any():
-        raise ValueError(
-            "The rows of X are all the same, so that there is no variance to explain: give rows that differ."
-        )
+        raise ValueError("All samples of X are the same, so there is no variance to explain: give samples that differ.")
     centred, components = (rows - pca.mean_)[:, varies], pca.components_[:, varies].astype(np.float64)
     products = (codes * (centred @ components.T)).sum(axis=0).cumsum()
     squares = ((codes.T @ codes) * (components @ components.T)).cumsum(axis=0).cumsum(axis=1).diagonal()

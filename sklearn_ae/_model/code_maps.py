@@ -1,77 +1,178 @@
-"""Maps of a network's code onto its canonical order, axes and signs."""
+"""Maps of a network's code onto its canonical order, axes and signs.
+
+Training leaves the components of a code without an order and, if the code is linear, without axes of their own. A map
+settles what training left open, and changes no reconstruction.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["PermutationMap", "RotationMap", "ScaleMap"]
+from sklearn_ae._utils.onnx_graph import Graph
+
+__all__ = ["CodeMap", "PermutationMap", "RotationMap", "ScaleMap"]
+
+#: Directions in which the decoder is less sensitive than this, relative to the most sensitive one, count as null.
+RELATIVE_RANK = 1e-4
 
 
-class RotationMap(nn.Module):
-    """An invertible affine map of a code onto its canonical axes; the identity until ``canonical`` sets it."""
+class CodeMap(nn.Module):
+    """An invertible map of the network's code onto the canonical code: the identity, which nothing has to settle.
+
+    Subclasses are the identity until they are fitted. The Jacobian (d, k) is the decoder's at the mean code (k,), in
+    the network's coordinates, and the covariance of the code is a matrix (k, k) or its diagonal (k,).
+    """
+
+    def __init__(self, n_components: int):
+        super().__init__()
+        self.n_components = n_components
+
+    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
+        """Set the map, for data whose units are `scale` times smaller than those of the network."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map the network's code to the canonical code."""
+        return h
+
+    def undo(self, h: Tensor) -> Tensor:
+        """Map the canonical code to the network's code."""
+        return h
+
+    def truncated(self, n_components: int) -> "CodeMap":
+        """Return the map of the first components of an ordered code."""
+        return CodeMap(n_components)
+
+    def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """Return the components (k, d) of the canonical code and the variance (k,) that each explains.
+
+        The variance of a component of the code is multiplied by the squared length of its column of the Jacobian.
+        Components are in the data's units, variances in the network's.
+        """
+        return (jacobian * scale).T, _explained(covariance, jacobian)
+
+    def to_onnx(self, graph: Graph, h: str) -> str:
+        """Add the map to a graph and return the name of the canonical code."""
+        return h
+
+    def undo_to_onnx(self, graph: Graph, h: str) -> str:
+        """Add the inverse map to a graph and return the name of the network's code."""
+        return h
+
+
+class RotationMap(CodeMap):
+    """An affine map onto the canonical axes of a linear code.
+
+    Codes become uncorrelated, the columns of the decoder's Jacobian orthonormal in the data's units, and both are
+    ordered by explained variance, with the signs of scikit-learn's ``svd_flip``.
+    """
 
     matrix: Tensor  # (k, k)
     inverse: Tensor  # (k, k)
     centre: Tensor  # (k,)
 
     def __init__(self, n_components: int):
-        super().__init__()
+        super().__init__(n_components)
         self.register_buffer("matrix", torch.eye(n_components))
         self.register_buffer("inverse", torch.eye(n_components))
         self.register_buffer("centre", torch.zeros(n_components))
 
+    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
+        matrix, inverse = _canonical_axes(covariance, jacobian)
+        self.matrix.copy_(matrix * scale)
+        self.inverse.copy_(inverse / scale)
+        self.centre.copy_(mean)
+
     def forward(self, h: Tensor) -> Tensor:
-        """Map the network's code to the canonical code."""
         return F.linear(h - self.centre, self.matrix)
 
     def undo(self, h: Tensor) -> Tensor:
-        """Map the canonical code to the network's code."""
         return F.linear(h, self.inverse, self.centre)
 
+    def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        matrix, columns = self.matrix / scale, jacobian @ (self.inverse * scale)
+        return columns.T, _explained((matrix @ covariance @ matrix.T).diagonal(), columns)
 
-class PermutationMap(nn.Module):
-    """A permutation of the units of a code; the identity until ``canonical`` sets it."""
+    def to_onnx(self, graph: Graph, h: str) -> str:
+        return graph.add("Gemm", graph.add("Sub", h, self.centre), self.matrix, transB=1)
+
+    def undo_to_onnx(self, graph: Graph, h: str) -> str:
+        return graph.add("Gemm", h, self.inverse, self.centre, transB=1)
+
+
+class PermutationMap(CodeMap):
+    """A permutation of the components of a code, by decreasing explained variance."""
 
     order: Tensor  # (k,)
     position: Tensor  # (k,), its inverse
 
     def __init__(self, n_components: int):
-        super().__init__()
+        super().__init__(n_components)
         self.register_buffer("order", torch.arange(n_components))
         self.register_buffer("position", torch.arange(n_components))
 
+    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
+        order = torch.argsort(covariance * jacobian.square().sum(0), descending=True, stable=True)
+        self.order.copy_(order)
+        self.position.copy_(torch.argsort(order))
+
     def forward(self, h: Tensor) -> Tensor:
-        """Map the network's code to the canonical code."""
         return h[..., self.order]
 
     def undo(self, h: Tensor) -> Tensor:
-        """Map the canonical code to the network's code."""
         return h[..., self.position]
 
+    def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        return super().explain(jacobian[:, self.order], covariance[self.order], scale)
 
-class ScaleMap(nn.Module):
-    """A factor for each unit of an ordered code, which keeps its order and zero; 1 until ``canonical`` sets it."""
+    def to_onnx(self, graph: Graph, h: str) -> str:
+        return graph.add("Gather", h, self.order, axis=1)
+
+    def undo_to_onnx(self, graph: Graph, h: str) -> str:
+        return graph.add("Gather", h, self.position, axis=1)
+
+
+class ScaleMap(CodeMap):
+    """A factor for each component of an ordered linear code, whose order and zero it leaves unchanged.
+
+    The columns of the decoder's Jacobian get length 1 in the data's units, and the signs of ``svd_flip``.
+    """
 
     scale: Tensor  # (k,)
 
     def __init__(self, n_components: int):
-        super().__init__()
+        super().__init__(n_components)
         self.register_buffer("scale", torch.ones(n_components))
 
+    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
+        lengths = torch.linalg.vector_norm(jacobian, dim=0)
+        self.scale.copy_(torch.where(lengths > 0, lengths, 1.0) * _signs(jacobian) * scale)
+
     def forward(self, h: Tensor) -> Tensor:
-        """Map the network's code to the canonical code."""
         return h * self.scale
 
     def undo(self, h: Tensor) -> Tensor:
-        """Map the canonical code to the network's code."""
         return h / self.scale
 
+    def truncated(self, n_components: int) -> "ScaleMap":
+        first = ScaleMap(n_components).to(self.scale)
+        first.scale.copy_(self.scale[:n_components])
+        return first
 
-#: Directions in which the decoder is less sensitive than this, relative to the most sensitive one, count as null.
-RELATIVE_RANK = 1e-4
+    def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        return (jacobian / self.scale * scale).T, _explained(covariance, jacobian)
+
+    def to_onnx(self, graph: Graph, h: str) -> str:
+        return graph.add("Mul", h, self.scale)
+
+    def undo_to_onnx(self, graph: Graph, h: str) -> str:
+        return graph.add("Div", h, self.scale)
 
 
-def _axes(covariance: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+def _explained(variance: Tensor, columns: Tensor) -> Tensor:
+    return variance.clamp_min(0) * columns.square().sum(0)
+
+
+def _canonical_axes(covariance: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
     """Return the map onto the canonical axes and its inverse, both (k, k).
 
     Directions to which the decoder is insensitive come last, cleared of what the others predict of them, so that the

@@ -1,4 +1,4 @@
-"""What a fitted network computes for data of the user's: codes, reconstructions and errors, in chunks.
+"""The fitted model in use: codes, reconstructions and errors of data, in chunks.
 
 Results follow the dtype of the input, as PCA's do: float32 stays float32, anything else is computed in float64 with the
 same weights.
@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sklearn_ae._data.arrays import as_tensor, fill_missing, to_float_tensor
-from sklearn_ae._data.scaling import Scaling, weight_columns
+from sklearn_ae._data.arrays import as_tensor, to_float_tensor
+from sklearn_ae._data.columns import ColumnRange
+from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, Table
 from sklearn_ae._model.module import Autoencoder
-from sklearn_ae._model.statistics import row_errors
+from sklearn_ae._model.statistics import squared_errors
 from sklearn_ae.losses import Loss
 
 __all__ = ["FittedModel", "in_float64"]
@@ -29,7 +30,7 @@ def in_float64(module: Autoencoder) -> Autoencoder:
 
 
 class FittedModel:
-    """A network in both precisions with the coordinates it works in.
+    """A trained network in both precisions, with the scaling of its data.
 
     Parameters
     ----------
@@ -37,31 +38,27 @@ class FittedModel:
         The network in float32.
     module64 : Autoencoder
         The same in float64.
-    coordinates : Coordinates
-        Of the network in the data's.
-    bounds : tuple of two ndarray of shape (n_features,), or None
+    scaling : Scaling
+        The map between the data and the network's coordinates.
+    output_range : ColumnRange or None, default=None
         The least and the greatest output of a clipped network in the data's coordinates.
-    feature_names : ndarray of shape (n_features,) or None
+    feature_names : ndarray of shape (n_features,) or None, default=None
         Names for messages.
-    fill : Tensor of shape (n_features,) or None
-        What stands for missing entries; None where they are refused.
     """
 
     def __init__(
         self,
         module: Autoencoder,
         module64: Autoencoder,
-        coordinates: Scaling,
-        bounds: tuple[np.ndarray, np.ndarray] | None = None,
+        scaling: Scaling,
+        output_range: ColumnRange | None = None,
         feature_names: np.ndarray | None = None,
-        fill: Tensor | None = None,
     ):
         device = module.device
         self.module64 = module64
-        self.coordinates = coordinates
-        self.bounds = bounds
+        self.scaling = scaling
+        self.output_range = output_range
         self.feature_names = feature_names
-        self.fill = fill
         self.by_dtype = {
             torch.float32: (module, device),
             torch.float64: (module64, torch.device("cpu")),
@@ -76,8 +73,8 @@ class FittedModel:
         codes = torch.empty((len(X), module.n_components), dtype=_working_dtype(X.dtype), device=X.device)
         for rows, z, _ in self._inputs(X, device):
             codes[rows] = module.encode(z)
-            self._refuse_overflow(codes[rows], X)
-        return _as_given(codes, X)
+            self._check_overflow(codes[rows], X)
+        return _like_input(codes, X)
 
     @torch.no_grad()
     def decode(self, codes: Table) -> Any:
@@ -86,22 +83,21 @@ class FittedModel:
         X = torch.empty((len(codes), module.n_features), dtype=_working_dtype(codes.dtype), device=codes.device)
         for rows, part in codes.parts():
             h = to_float_tensor(part).to(device, X.dtype)
-            X[rows] = self.coordinates.inverse_transform(module.decode(h).to(X.device))
-            self._refuse_overflow(X[rows], codes)
-        if self.bounds is not None:  # the network's are rounded to float32
-            X.clamp_(*(as_tensor(bound).to(X) for bound in self.bounds))
-        return _as_given(X, codes)
+            X[rows] = self.scaling.inverse_transform(module.decode(h).to(X.device))
+            self._check_overflow(X[rows], codes)
+        if self.output_range is not None:  # the network's is rounded to float32
+            X.clamp_(as_tensor(self.output_range.low).to(X), as_tensor(self.output_range.high).to(X))
+        return _like_input(X, codes)
 
     @torch.no_grad()
     def residuals(self, X: Table) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows with their errors (n, n_features), in units of the scale; NaN for missing entries."""
+        """Yield rows and their residuals (n, n_features), in units of the scale; NaN for missing entries."""
         module, device = self._network_for(X.dtype)
         for rows, z, observed in self._inputs(X, device):
             residual = z - module(z) if observed is None else torch.where(observed, z - module(z), torch.nan)
-            residual = residual.double().cpu()
-            residual = weight_columns(residual, self.coordinates.column_weights_like(residual))
+            residual = self.scaling.weight_columns(residual.double().cpu())
             norm = torch.linalg.vector_norm(residual.nan_to_num(nan=0.0))
-            self._refuse_overflow((norm * max(1.0, self.coordinates.scale)).square(), X)
+            self._check_overflow((norm * max(1.0, self.scaling.scale)).square(), X)
             yield rows, residual.numpy()
 
     @torch.no_grad()
@@ -118,29 +114,27 @@ class FittedModel:
         return filled
 
     @torch.no_grad()
-    def errors(self, X: Table, mean: np.ndarray, *, of_prefixes: bool = False) -> tuple[np.ndarray, float]:
+    def errors(self, X: Table, *, of_prefixes: bool = False) -> tuple[np.ndarray, float]:
         """Return the squared error of X (1,), or for each prefix of the code (n_components,), and its variance.
 
-        Both are summed over all observed entries, in units of the scale; the variance is about the mean (n_features,).
+        Both are summed over all observed entries, in units of the scale; the variance is about the training mean.
         """
         module, device = self._network_for(X.dtype)
         errors, variance = np.zeros(module.n_components if of_prefixes else 1), 0.0
         for _, z, observed in self._inputs(X, device):
-            widths = self.coordinates.column_weights_like(z)
-            centre = torch.from_numpy(self.coordinates.transform_point(mean)).to(z)
             code = module.network_code(z)
-            of_rows, variances = row_errors(module, z, code, observed, centre, widths, of_prefixes=of_prefixes)
-            self._refuse_overflow(of_rows.sum() + variances.sum(), X)
+            of_rows, variances = squared_errors(module, z, code, observed, self.scaling, of_prefixes=of_prefixes)
+            self._check_overflow(of_rows.sum() + variances.sum(), X)
             errors += of_rows.sum(0).cpu().numpy()
             variance += float(variances.sum())
         return errors, variance
 
     @torch.no_grad()
     def elbo(self, X: Table, loss: Loss, seed: int) -> float:
-        """Return the mean over rows of the variational bound on the log-likelihood of the data, in nats."""
+        """Return the mean over samples of the variational bound on their log-likelihood, in nats."""
         module, device = self._network_for(X.dtype)
         generator = Generator(device).manual_seed(seed)
-        stretch = torch.from_numpy(np.log(np.broadcast_to(self.coordinates.column_scale, module.n_features))).to(device)
+        stretch = torch.from_numpy(np.log(np.broadcast_to(self.scaling.column_scale, module.n_features))).to(device)
         total = 0.0
         for _, z, observed in self._inputs(X, device):
             step = module.step(z, generator=generator, drop=False, observed=observed)
@@ -149,33 +143,33 @@ class FittedModel:
             nats = torch.where(loss.observed_mask(known), nats, 0.0).sum(dtype=torch.float64) + (known * stretch).sum()
             divergence = module.code.divergence(step.preactivation, module.n_components)
             total -= float(nats + divergence.sum(dtype=torch.float64))
-            self._refuse_overflow(torch.tensor(total), X)
+            self._check_overflow(torch.tensor(total), X)
         return total / len(X)
 
     def _network_for(self, dtype: np.dtype) -> tuple[Autoencoder, torch.device]:
         return self.by_dtype[_working_dtype(dtype)]
 
     def _inputs(self, X: Table, device: torch.device) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
-        """Yield rows in the network's coordinates, missing entries filled, and which are observed or None for all."""
+        """Yield rows, the filled samples in the network's coordinates, and their observed entries or None for all."""
         dtype = _working_dtype(X.dtype)
         for rows, x in X.parts():
-            z, observed = fill_missing(self.coordinates.transform(x, dtype), self.fill)
+            z, observed = self.scaling.fill_missing(self.scaling.transform(x, dtype))
             if not isfinite(z.sum()):
-                X.columns(self.feature_names, allow_nan=self.fill is not None)
-                self._refuse_overflow(z, X)
+                X.columns(self.feature_names, allow_nan=self.scaling.fills_missing)
+                self._check_overflow(z, X)
             yield rows, z.to(device), None if observed is None else observed.to(device)
 
-    def _refuse_overflow(self, computed: Tensor, X: Table) -> None:
-        """Raise a ValueError where what was computed from finite X is not finite."""
+    def _check_overflow(self, computed: Tensor, X: Table) -> None:
+        """Raise a ValueError if a result of finite X is not finite."""
         if not isfinite(computed.sum()) and not torch.isfinite(computed).all():  # a sum of finite may overflow
             raise ValueError(
-                f"X has entries too large for {X.dtype} arithmetic, beside the scale of the data in fit, "
-                f"{self.coordinates.scale:g}. Pass float64, or leave them out."
+                f"X has entries too large for {X.dtype} arithmetic, compared with the scale of the training data, "
+                f"{self.scaling.scale:g}. Pass float64, or leave them out."
             )
 
 
-def _as_given(results: Tensor, X: Table) -> Any:
-    """Return results for X as a tensor where X is one, otherwise as an array."""
+def _like_input(results: Tensor, X: Table) -> Any:
+    """Return results as a tensor if X is one, otherwise as an array."""
     return results.numpy() if X.device is None else results
 
 

@@ -1,4 +1,4 @@
-"""In-place starts of a module's weights, drawn from a generator of the caller's."""
+"""In-place initializations of a module's weights, drawn from the caller's generator."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ __all__ = ["initialize_", "pca_", "random_", "transpose_"]
 
 
 def initialize_(module: Autoencoder, name: str, rows: TrainingRows, generator: Generator) -> None:
-    """Start as `name` says, one of ``"pca"``, ``"transpose"``, ``"random"`` and ``"auto"``.
+    """Initialize a module by name: ``"pca"``, ``"transpose"``, ``"random"`` or ``"auto"``.
 
-    ``"auto"`` is what suits the code. A network of the user's own without an affine path keeps its weights.
+    ``"auto"`` depends on the code. A custom network without an affine path keeps its weights.
 
     Raises
     ------
     ValueError
-        If `name` is another one, and the network has no affine path.
+        If `name` is not ``"auto"`` and the network has no affine path.
     """
     starts = {"pca": pca_, "transpose": transpose_, "random": random_}
     if module.has_affine_path:
@@ -29,14 +29,14 @@ def initialize_(module: Autoencoder, name: str, rows: TrainingRows, generator: G
     elif name != "auto":
         raise ValueError(
             f"init={name!r} needs the affine path of sklearn_ae.networks.AffineNetwork, but module= is a "
-            f"{type(module.network).__name__}: leave init='auto', which keeps the weights that it comes with."
+            f"{type(module.network).__name__}: leave init='auto', which keeps its weights."
         )
 
 
 def pca_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
-    """Start as PCA of the rows: principal axes in the affine path, zero in the last layers of the hidden path.
+    """Initialize as PCA of the samples: principal axes in the affine path, zero in the last layers of the hidden path.
 
-    Axes beyond their rank are random directions orthogonal to it, which keep PCA's reconstruction of them.
+    Axes beyond the rank of the samples are random directions orthogonal to it, which keep PCA's reconstruction.
     """
     network, k = module.network, module.n_components
     mean, axes = principal_axes(rows, k, generator)
@@ -55,9 +55,9 @@ def pca_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
 
 
 def transpose_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
-    """Start with decoder columns of unit length in random directions and the encoder their transpose.
+    """Initialize decoder columns with unit length in random directions, and the encoder with their transpose.
 
-    The start of Gao et al. (2024), which prevents units that never fire.
+    The scheme of Gao et al. (2024), which prevents dead units.
     """
     network, k = module.network, module.n_components
     weight, columns = network.encoder_affine.weight, network.decoder_parameter
@@ -74,7 +74,7 @@ def transpose_(module: Autoencoder, rows: TrainingRows, generator: Generator) ->
 
 
 def random_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
-    """Start every layer with He's scheme (He et al., 2015)."""
+    """Initialize every layer by He's scheme (He et al., 2015)."""
     for layer in module.network.modules():
         if has_weight(layer):
             he_normal_(layer, generator)
@@ -82,7 +82,7 @@ def random_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> No
 
 
 def has_weight(layer: nn.Module) -> bool:
-    """Whether a layer is linear or a convolution."""
+    """Return whether a layer is linear or a convolution."""
     return isinstance(layer, (nn.Linear, nn.Conv2d))
 
 
@@ -96,7 +96,7 @@ def he_normal_(layer: Any, generator: Generator) -> None:
 
 
 def initialize_hidden_(network: AffineNetwork, mean: Tensor, generator: Generator) -> None:
-    """Give hidden layers He's scheme around the mean of the data; zero the last ones, so that the affine path rules."""
+    """Initialize hidden layers by He's scheme around the mean of the data, and the last ones with zeros."""
     for hidden in (network.encoder_hidden, network.decoder_hidden):
         layers = [] if hidden is None else [layer for layer in hidden.modules() if has_weight(layer)]
         for layer in layers[:-1]:
@@ -110,7 +110,7 @@ def initialize_hidden_(network: AffineNetwork, mean: Tensor, generator: Generato
 
 
 def initialize_biases_(module: Autoencoder, mean: Tensor) -> None:
-    """Set the biases so that the mean of the data is coded as zero and decoded as itself."""
+    """Set the biases so that the mean of the data has code zero and is decoded exactly."""
     network, k = module.network, module.n_components
     affine = network.encoder_affine
     mean = mean.to(affine.weight)
@@ -121,7 +121,7 @@ def initialize_biases_(module: Autoencoder, mean: Tensor) -> None:
 
 
 def _variances(rows: TrainingRows, mean: Tensor, axes: Tensor) -> Tensor:
-    """Return the variance of the rows along each of the axes (k, n_features)."""
+    """Return the variance of the samples along each of the axes (k, n_features)."""
     total = torch.zeros(len(axes), dtype=torch.float64, device=rows.device)
     for z in rows.filled():
         total += ((z - mean) @ axes.T).square().sum(0)

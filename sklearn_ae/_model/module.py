@@ -1,16 +1,16 @@
-"""The torch module that training and inference run: a network with code, output activation and canonical map."""
+"""The torch module for training and inference: a network with code, output activation and code map."""
 
 import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from threading import RLock
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._model.code_maps import PermutationMap, RotationMap, ScaleMap
+from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, ScaleMap
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
@@ -19,29 +19,29 @@ from sklearn_ae.outputs import Output
 
 __all__ = ["Architecture", "Autoencoder", "build", "prefixes"]
 
-#: Held while torch's global generator, which is one for all threads, is not as the user left it.
+#: Held while torch's global generator, which all threads share, is not in the user's state.
 GLOBAL_GENERATOR = RLock()
 
 
 def dropped(h: Tensor, rate: float, generator: Generator) -> Tensor:
-    """Return h with entries zeroed at the given rate, the rest scaled up so that the mean stays."""
+    """Return h with entries zeroed at the given rate, and the others scaled up to keep the mean."""
     keep = torch.empty_like(h).bernoulli_(1 - rate, generator=generator)
     return h * keep.div_(1 - rate)
 
 
 def prefixes(h: Tensor, generator: Generator) -> Tensor:
-    """Return h with all but the first units of each row set to zero.
+    """Return h with all but the first components of each sample set to zero.
 
-    How many stay, from 1 to all, is drawn evenly, and is even over the rows too: that makes gradients less noisy.
+    The number that is kept, from 1 to all, is uniformly distributed, and stratified over samples for less noise.
     """
-    n_rows, n_units = h.shape
-    order = torch.randperm(n_rows, generator=generator, device=h.device)
-    share = (order + torch.rand(1, generator=generator, device=h.device)) / n_rows  # (n,), in [0, 1]
-    return h * (torch.arange(n_units, device=h.device) <= (share * n_units)[:, None])
+    n_samples, n_components = h.shape
+    order = torch.randperm(n_samples, generator=generator, device=h.device)
+    fraction = (order + torch.rand(1, generator=generator, device=h.device)) / n_samples  # (n,), in [0, 1]
+    return h * (torch.arange(n_components, device=h.device) <= (fraction * n_components)[:, None])
 
 
 class Autoencoder(nn.Module):
-    """A network between data and code, with the code, the output activation and the canonical map.
+    """A network between data and latent code, with the code, the output activation and the code map.
 
     ``forward`` and ``step`` use the network's own order and axes of the code; ``encode`` and ``decode`` the canonical
     ones. All work in the network's coordinates.
@@ -57,12 +57,12 @@ class Autoencoder(nn.Module):
         Maps the pre-activation to the code.
     output : Output
         The output activation.
-    code_map : RotationMap or PermutationMap or ScaleMap
+    code_map : CodeMap
         Maps the network's code to the canonical one.
     dropout : float
-        Share of the units of the code dropped in a training step.
+        Dropout rate on the code in training.
     ordered : bool
-        Whether training reconstructs from random prefixes of the code, so that each prefix is itself a code.
+        Whether training reconstructs from random prefixes of the code (nested dropout).
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Autoencoder(nn.Module):
         n_components: int,
         code: Code,
         output: Output,
-        code_map: RotationMap | PermutationMap | ScaleMap,
+        code_map: CodeMap,
         dropout: float = 0.0,
         ordered: bool = False,
     ):
         super().__init__()
         self.network = network
         self.n_features = n_features
-        self.n_components = self.n_units = n_components  # of the code, and of the network, which may have more
+        self.n_components = self.code_width = n_components  # of the code, and of the network, which may have more
         self.code = code
         self.output = output
         self.code_map = code_map
@@ -87,18 +87,18 @@ class Autoencoder(nn.Module):
         self.ordered = ordered
         self.noisy = bool(dropout) or ordered or not code.deterministic
         self.has_affine_path = isinstance(network, AffineNetwork)
-        #: Whether the decoder, but for the output activation, is W h + b.
+        #: Whether the decoder is W h + b, before the output activation.
         self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
         self._has_closed_encoder = self.has_affine_path and network.encoder_hidden is None and code.elementwise
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.network.parameters()).device
 
     @property
     def encoder_matrix(self) -> Tensor | None:
-        """A (k, d) where the code is taken unit by unit from A x + a."""
+        """A (k, d) if the code is an elementwise function of A x + a, otherwise None."""
         if not self._has_closed_encoder:
             return None
         weight = self.network.encoder_affine.weight
@@ -106,33 +106,31 @@ class Autoencoder(nn.Module):
 
     @property
     def decoder_matrix(self) -> Tensor | None:
-        """W (d, k), the affine part of the decoder, where it has one."""
+        """W (d, k), the affine part of the decoder, if any."""
         if not self.has_affine_path:
             return None
         weight = self.network.decoder_weight
         return weight if weight.shape[1] == self.n_components else weight[:, : self.n_components]
 
     def keep_(self, n_components: int) -> None:
-        """Reduce an ordered code, in place, to its first units; the others are zero for the network from now on."""
-        scale = cast(ScaleMap, self.code_map).scale
-        self.n_components, self.code_map = n_components, ScaleMap(n_components).to(scale)
-        self.code_map.scale.copy_(scale[:n_components])
+        """Reduce an ordered code, in place, to its first components; the others are zero for the network."""
+        self.n_components, self.code_map = n_components, self.code_map.truncated(n_components)
 
     def code_of(self, a: Tensor) -> Tensor:
         """Return the code of a pre-activation, without noise."""
         return self.code(a)[..., : self.n_components]
 
     def preactivation(self, x: Tensor) -> Tensor:
-        """Return what the encoder gives (n, m), in the precision of x even where that of its products is mixed."""
+        """Return the encoder's output (n, m), in the precision of x even if products use mixed precision."""
         return self.network.encode(x).to(x.dtype)
 
     def network_code(self, x: Tensor) -> Tensor:
-        """Return the code in the order and axes that training uses, without noise."""
+        """Return the code in the network's own order and axes, without noise."""
         return self.code_of(self.preactivation(x))
 
     def linear_output(self, h: Tensor) -> Tensor:
-        """Return the decoder's output before the output activation, for the network's code or its first units."""
-        units = F.pad(h, (0, self.n_units - h.shape[-1])) if h.shape[-1] < self.n_units else h
+        """Return the decoder's output before the output activation, for the network's code or a prefix of it."""
+        units = F.pad(h, (0, self.code_width - h.shape[-1])) if h.shape[-1] < self.code_width else h
         return self.network.decode(units).to(h.dtype)  # from mixed precision
 
     def step(
@@ -145,10 +143,10 @@ class Autoencoder(nn.Module):
         drop: bool = True,
         observed: Tensor | None = None,
     ) -> Step:
-        """Return everything that the members of the axes may ask for.
+        """Return all quantities of a training step that building blocks may use.
 
-        Noise is drawn where a generator is given; units are dropped then, at random or all after some, unless `drop`
-        is False. Where entries are not observed the target is the output, so that there is nothing to learn from it.
+        With a `generator`, noise is drawn and, unless ``drop=False``, dropout or nested dropout is applied. The target
+        of an entry that is not observed is the output, which has no gradient there.
         """
         a = self.preactivation(x)
         if generator is None:
@@ -190,32 +188,36 @@ class Autoencoder(nn.Module):
 
 
 class Architecture(NamedTuple):
-    """All that determines a module but its weights."""
+    """All that determines a module except its weights."""
 
     n_features: int
     n_components: int
     hidden_layer_sizes: tuple[int, ...]
     activation: str | type[nn.Module]
     code: Code
-    loss: Loss  # which makes the output
+    loss: Loss
     output_activation: str
     dropout: float
     tied_weights: bool
     rotation_invariant: bool
     ordered: bool = False
-    n_kept: int | None = None  # of the units of an ordered code, where not all
-    module: Any = None  # a network of the user's own: an instance, or what returns one
+    n_kept: int | None = None  # components of an ordered code that are kept, if not all
+    module: Any = None  # a custom network: an instance, or a callable that returns one
+
+    def make_output(self) -> Output:
+        """Return a new output activation."""
+        return self.loss.output(self.output_activation, self.n_features)
 
 
 def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
-    """Return a module of the given architecture in float32: all weights zero, or as the user's own network has them."""
+    """Return a module in float32 with weights of zero, or with those of a custom network."""
     a = architecture
     module = Autoencoder(
-        own_network(a, seed) if a.module is not None else dense_network(a),
+        custom_network(a, seed) if a.module is not None else dense_network(a),
         a.n_features,
         a.n_components,
         code=a.code,
-        output=a.loss.output(a.output_activation, a.n_features),
+        output=a.make_output(),
         code_map=code_map_of(a),
         dropout=a.dropout,
         ordered=a.ordered,
@@ -225,14 +227,15 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
     return module
 
 
-def code_map_of(a: Architecture) -> RotationMap | PermutationMap | ScaleMap:
-    """Return the kind of map that leaves what training settled: axes, order or both."""
-    kind = ScaleMap if a.ordered else RotationMap if a.rotation_invariant else PermutationMap
-    return kind(a.n_components)
+def code_map_of(a: Architecture) -> CodeMap:
+    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing."""
+    if a.ordered:
+        return ScaleMap(a.n_components) if a.code.linear else CodeMap(a.n_components)
+    return RotationMap(a.n_components) if a.rotation_invariant else PermutationMap(a.n_components)
 
 
 def dense_network(a: Architecture) -> AffineNetwork:
-    """Return a network of the package's own without weights."""
+    """Return a network of this package that is not initialized."""
     sizes = a.n_features, a.n_components, a.code.n_preactivations(a.n_components)
     if a.tied_weights:
         return TiedAutoencoder(*sizes)
@@ -240,19 +243,21 @@ def dense_network(a: Architecture) -> AffineNetwork:
     try:
         activation()
     except TypeError as error:
-        raise ValueError(f"activation={a.activation!r} must need no arguments: {error}.") from error
+        raise ValueError(f"activation={a.activation!r} must be callable without arguments: {error}.") from error
     return DenseAutoencoder(*sizes, a.hidden_layer_sizes, activation)
 
 
-def own_network(a: Architecture, seed: int) -> Any:
-    """Return a copy of the user's network, or make one from a class with the sizes that its signature asks for.
+def custom_network(a: Architecture, seed: int) -> Any:
+    """Return a copy of a custom network, or make one from a class with the sizes that its signature names.
 
-    Layers of a class draw their weights from torch's global generator, which is seeded for as long and then put back.
+    Layers of a class draw their weights from torch's global generator, which is seeded meanwhile and then restored.
     """
-    network: Any = deepcopy(a.module) if isinstance(a.module, nn.Module) else _made(a, seed)
+    network: Any = deepcopy(a.module) if isinstance(a.module, nn.Module) else _call_factory(a, seed)
     halves = (getattr(network, "encode", None), getattr(network, "decode", None))
     if not (isinstance(network, nn.Module) and all(callable(half) for half in halves)):
-        raise ValueError(f"module={a.module!r} is no torch.nn.Module with encode and decode, nor does it return one.")
+        raise ValueError(
+            f"module={a.module!r} must be a torch.nn.Module with encode and decode methods, or return one."
+        )
     network = network.cpu().float().eval()
     m = a.code.n_preactivations(a.n_components)
     for call, n_in, n_out in (("encode", a.n_features, m), ("decode", a.n_components, a.n_features)):
@@ -261,7 +266,7 @@ def own_network(a: Architecture, seed: int) -> Any:
 
 
 def _check_half(a: Architecture, call: str, half: Callable[[Tensor], Any], n_in: int, n_out: int) -> None:
-    """Raise a ValueError where a half of the user's network does not take so many columns to so many."""
+    """Raise a ValueError if encoder or decoder of a custom network has other numbers of columns."""
     cause = None
     try:
         with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -272,11 +277,11 @@ def _check_half(a: Architecture, call: str, half: Callable[[Tensor], Any], n_in:
     if shape != (2, n_out):
         raise ValueError(
             f"{call} of module={a.module!r} must return {n_out} columns for n_features={a.n_features}, "
-            f"n_components={a.n_components} and code={a.code!r}, but {found} for two rows."
+            f"n_components={a.n_components} and code={a.code!r}, but {found} for two samples."
         ) from cause
 
 
-def _made(a: Architecture, seed: int) -> nn.Module:
+def _call_factory(a: Architecture, seed: int) -> nn.Module:
     known: dict[str, Callable[[], int]] = {
         "n_features": lambda: a.n_features,
         "n_components": lambda: a.n_components,
@@ -285,13 +290,13 @@ def _made(a: Architecture, seed: int) -> nn.Module:
     try:
         signature = inspect.signature(a.module)
     except ValueError as error:
-        raise ValueError(f"module={a.module!r} does not say what arguments it takes: {error}.") from error
+        raise ValueError(f"module={a.module!r} has no signature that names its arguments: {error}.") from error
     arguments = {name: size() for name, size in known.items() if name in signature.parameters}
     try:
         signature.bind(**arguments)
     except TypeError as error:
-        raise TypeError(f"module={a.module!r} needs other arguments than {sorted(known)}: {error}.") from error
+        raise TypeError(f"module={a.module!r} requires arguments other than {sorted(known)}: {error}.") from error
     with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed GPUs too, and where none is set up yet keep a note of each call for ever
+        # torch.manual_seed would seed GPUs too, and queue each call for ever if none is initialized yet
         torch.default_generator.manual_seed(seed)
         return a.module(**arguments)

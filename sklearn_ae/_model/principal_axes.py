@@ -1,4 +1,4 @@
-"""The principal axes of training rows: exact where they are few or narrow, by iteration on products where not."""
+"""Principal axes of training samples: exact for few samples or features, otherwise by iteration on products."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -13,14 +13,14 @@ from sklearn_ae._data.training_rows import SparseRows, TrainingRows
 
 __all__ = ["column_mean", "principal_axes"]
 
-#: Up to this many rows or columns, whichever are fewer, principal axes come from a dense eigenproblem.
+#: Up to this number of samples or features, whichever are fewer, principal axes come from a dense eigenproblem.
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
-#: Blocks of columns of a symmetric product, of which those below the diagonal are left out.
+#: Number of blocks of columns of a symmetric product, which omits those below the diagonal.
 BLOCKS = 4
-#: Of the axes from random blocks: directions beside those asked for, and passes over the rows.
+#: For axes from random blocks: extra directions, and passes over the samples.
 OVERSAMPLING, PASSES = 10, 8
-#: What a block adds counts from this length on, beside the longest image: less is rounding.
+#: Least length, relative to the longest image, of a direction that a block adds: less is rounding.
 LEAST_LENGTH = 1e-12
 
 
@@ -28,7 +28,7 @@ def column_mean(rows: TrainingRows) -> Tensor:
     """Return the mean of each column in float64."""
     if isinstance(rows, SparseRows):
         sums = torch.from_numpy(np.asarray(rows.matrix().sum(axis=0, dtype=np.float64)).ravel())
-        if rows.fill is None:
+        if not rows.has_missing:
             return (sums / len(rows)).to(rows.device) + rows.background
     total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
     for z in rows.filled():
@@ -39,13 +39,13 @@ def column_mean(rows: TrainingRows) -> Tensor:
 def principal_axes(rows: TrainingRows, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Return the mean (n_features,) and the first min(k, n_features) principal axes, as rows, both in float64.
 
-    Products run in the precision of the rows and are summed in float64, in chunks: no centred copy is made.
+    Products are computed in the precision of the samples and summed in float64, in chunks, without a centred copy.
     """
     n_rows, d = rows.shape
     k = min(k, d)
     n_least = min(n_rows, d)
     exact = n_least <= DENSE_LIMIT or k >= n_least // 4
-    whole = rows.fill is None and isinstance(rows.data, Tensor)
+    whole = not rows.has_missing and isinstance(rows.data, Tensor)
     if exact and (n_rows >= d or (d <= DENSE_LIMIT and not whole)):
         mean, scatter = _mean_and_scatter(rows)
         axes = torch.linalg.eigh(scatter, UPLO="U")[1].T.flip(0)[:k]
@@ -61,12 +61,12 @@ def principal_axes(rows: TrainingRows, k: int, generator: Generator) -> tuple[Te
 
 
 def _mean_and_scatter(rows: TrainingRows) -> tuple[Tensor, Tensor]:
-    """Return the mean of each column and the scatter about it, on and above its diagonal, in one pass."""
+    """Return the mean of each column and the upper triangle of the scatter about it, in one pass."""
     d = rows.shape[1]
     sums, scatter = (torch.zeros(*shape, dtype=torch.float64, device=rows.device) for shape in ((d,), (d, d)))
     origin: Any = None
     for z in rows.filled():
-        origin = z.mean(0) if origin is None else origin  # near the mean: little is lost between the two
+        origin = z.mean(0) if origin is None else origin  # near the mean, so that their difference loses few digits
         centred = z - origin
         sums += centred.sum(0, dtype=torch.float64)
         _add_products_(scatter, centred)
@@ -75,7 +75,7 @@ def _mean_and_scatter(rows: TrainingRows) -> tuple[Tensor, Tensor]:
 
 
 def _add_products_(total: Tensor, x: Tensor) -> None:
-    """Add x' x, of which the blocks below the diagonal are left out."""
+    """Add x' x without the blocks below the diagonal."""
     d = x.shape[1]
     ends = [d * i // BLOCKS for i in range(BLOCKS + 1)]
     for first, last in pairwise(ends):
@@ -100,11 +100,12 @@ def _axes_by_gram(rows: TrainingRows, mean: Tensor, k: int) -> Tensor:
 
 
 def _axes_by_lanczos(rows: TrainingRows, mean: Tensor, k: int, generator: Generator) -> Tensor:
+    """Return axes by Lanczos' iteration, for dense data in memory several times as fast as random blocks."""
     operator = _dense_operator(rows, mean)
     start = torch.randn(min(rows.shape), generator=generator, dtype=torch.float64).numpy()
     try:
         axes = svds(operator, k=k, v0=start, return_singular_vectors="vh")[2]
-    except ArpackError:  # raised for data without variance
+    except ArpackError:  # for data without variance
         axes = np.empty((0, rows.shape[1]))
     return torch.from_numpy(axes[::-1].copy()).to(rows.device)
 
@@ -133,11 +134,11 @@ def _operator(shape: tuple[int, int], times: Any, transposed_times: Any) -> Line
 
 
 def _axes_by_krylov(rows: TrainingRows, mean: Tensor, k: int, generator: Generator) -> Tensor:
-    """Return axes from a random block and its images under the scatter (Musco and Musco, 2015), few passes over rows.
+    """Return axes from a random block and its images under the scatter, in few passes (Musco and Musco, 2015).
 
     Each block is made orthogonal to those before it, and the axes are the best in the span of all.
     """
-    whole = isinstance(rows, SparseRows) and rows.fill is None
+    whole = isinstance(rows, SparseRows) and not rows.has_missing
     times_scatter, d = (_sparse_scatter if whole else _scatter)(rows, mean), rows.shape[1]
     block = torch.randn(d, min(k + OVERSAMPLING, d), generator=generator, dtype=torch.float64).to(rows.device)
     basis = images = block[:, :0]
@@ -154,10 +155,10 @@ def _axes_by_krylov(rows: TrainingRows, mean: Tensor, k: int, generator: Generat
 
 
 def _added_directions(block: Tensor, basis: Tensor, least: float) -> Tensor:
-    """Return orthonormal columns for what a block adds to a basis, but for what is no longer than a length."""
+    """Return orthonormal columns that a block adds to a basis, without those up to the least length."""
     added, lengths, _ = torch.linalg.svd(block - basis @ (basis.T @ block), full_matrices=False)
     added = added[:, lengths > least]
-    return torch.linalg.qr(added - basis @ (basis.T @ added))[0]  # again, as the first time leaves rounding
+    return torch.linalg.qr(added - basis @ (basis.T @ added))[0]  # twice, to remove rounding errors of the first pass
 
 
 def _scatter(rows: TrainingRows, mean: Tensor) -> Callable[[Tensor], Tensor]:
@@ -185,7 +186,7 @@ def _sparse_scatter(rows: Any, mean: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def _complete(axes: Tensor, k: int, generator: Generator) -> Tensor:
-    """Add random rows, orthogonal to all others, until there are k."""
+    """Add random rows, orthogonal to all others, up to k rows."""
     missing = k - len(axes)
     if missing == 0:
         return axes

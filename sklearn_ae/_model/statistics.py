@@ -1,23 +1,49 @@
-"""Errors, R² and moments of the code over samples."""
+"""Squared errors, R² and moments of the code over samples."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_ae._data.arrays import fill_missing
-from sklearn_ae._data.scaling import weight_columns
+from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae.networks import skip_zero_branches
 
-__all__ = ["CodeMoments", "add_moments", "r_squared", "row_errors"]
+__all__ = ["CodeMoments", "add_moments", "r_squared", "squared_errors"]
+
+
+def r_squared(error: float, variance: float) -> float:
+    """Return 1 - error / variance; without variance 1 if there is no error and else 0, as ``r2_score``."""
+    return 1.0 - error / variance if variance else float(error == 0.0)
+
+
+def squared_errors(
+    module: Autoencoder,
+    z: Tensor,
+    code: Tensor,
+    observed: Tensor | None,
+    scaling: Scaling,
+    *,
+    of_prefixes: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Return the squared error of each sample of z, (n, 1), and its squared distance from the mean, (n,), in float64.
+
+    With `of_prefixes` there is an error for each prefix of the code, (n, n_components). `code` is the network's for z.
+    Errors and distances cover observed entries alone, and are in units of the data's scale.
+    """
+    sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
+    errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
+    for column, size in enumerate(sizes):
+        output = module.output(module.linear_output(code[:, :size]))
+        errors[:, column] = scaling.distances(z, output, observed).double().square()
+    return errors, scaling.distances(z, scaling.mean_like(z), observed).double().square()
 
 
 class CodeMoments:
     """Running moments of a network's code, with the error and variance of its reconstruction, in float64.
 
-    The scatter is a matrix where the code may be rotated; otherwise its diagonal is all that is needed. Of an ordered
-    code there is an error for each of its prefixes.
+    The scatter is a matrix if the code may be rotated, and otherwise its diagonal. An ordered code has an error for
+    each of its prefixes.
     """
 
     def __init__(self, n_components: int, *, rotation_invariant: bool, ordered: bool = False):
@@ -29,7 +55,7 @@ class CodeMoments:
         self.variance = 0.0
 
     def update(self, code: np.ndarray, errors: np.ndarray, variance: float) -> None:
-        """Add the rows of a code (n, n_components), their summed squared errors and their summed variance."""
+        """Add codes (n, n_components), the sum of their squared errors and of their variance."""
         code = code.astype(np.float64)
         n, total = len(code), self.n_samples + len(code)
         mean = code.mean(axis=0)
@@ -42,7 +68,7 @@ class CodeMoments:
         self.variance += variance
 
     def keep_(self, n_components: int) -> None:
-        """Forget all but the first units of an ordered code."""
+        """Discard all but the first components of an ordered code."""
         self.mean, self.scatter, self.errors = (
             array[:n_components].copy() for array in (self.mean, self.scatter, self.errors)
         )
@@ -57,58 +83,21 @@ class CodeMoments:
 
     @property
     def r2(self) -> float:
-        """R² of the reconstruction over all rows seen."""
+        """R² of the reconstruction over all samples seen."""
         return r_squared(self.errors[-1], self.variance)
 
     @property
     def gains(self) -> np.ndarray:
-        """What each unit of an ordered code adds to the R² of the units before it."""
+        """Gain in R² from each component of an ordered code, given those before it."""
         return np.diff([r_squared(error, self.variance) for error in self.errors], prepend=0.0)
 
 
-def r_squared(error: float, variance: float) -> float:
-    """Return 1 - error / variance; without variance, 1 where there is no error and else 0, as ``r2_score``."""
-    return 1.0 - error / variance if variance else float(error == 0.0)
-
-
-def row_errors(
-    module: Autoencoder,
-    z: Tensor,
-    code: Tensor,
-    observed: Tensor | None,
-    mean: Tensor,
-    column_weights: Tensor | None,
-    *,
-    of_prefixes: bool,
-) -> tuple[Tensor, Tensor]:
-    """Return the squared error of each row of z, (n, 1), and its squared distance from the mean, (n,).
-
-    With `of_prefixes` there is an error for each prefix of the code, (n, n_components). `code` is the network's for z.
-    Errors and distances count observed entries alone, and are in units of the data's scale.
-    """
-
-    def squares(difference: Tensor) -> Tensor:
-        known = difference if observed is None else difference * observed
-        return torch.linalg.vector_norm(weight_columns(known, column_weights), dim=1).double().square()
-
-    sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
-    errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
-    for column, size in enumerate(sizes):
-        errors[:, column] = squares(z - module.output(module.linear_output(code[:, :size])))
-    return errors, squares(z - mean)
-
-
 @torch.no_grad()
-def add_moments(
-    moments: CodeMoments, module: Autoencoder, rows: TrainingRows, mean: Tensor, column_weights: Tensor | None
-) -> None:
-    """Add training rows to the moments of a module's code.
-
-    Error and variance, the latter about the mean, are in units of the data's scale.
-    """
+def add_moments(moments: CodeMoments, module: Autoencoder, rows: TrainingRows) -> None:
+    """Add training samples to the moments of a module's code."""
     with skip_zero_branches(module.network):
         for chunk in rows.chunks():
-            z, observed = fill_missing(chunk, rows.fill)
+            z, observed = rows.scaling.fill_missing(chunk)
             code = module.network_code(z)
-            errors, variances = row_errors(module, z, code, observed, mean, column_weights, of_prefixes=module.ordered)
+            errors, variances = squared_errors(module, z, code, observed, rows.scaling, of_prefixes=module.ordered)
             moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["arrays_of", "load_arrays_", "weights_of"]
+__all__ = ["arrays_of", "load_arrays_", "tensors_of", "weights_of"]
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:
@@ -12,7 +12,7 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     """Return a module's parameters and buffers, those included that its state dict leaves out."""
     return dict(module.named_parameters()) | dict(module.named_buffers())
 

@@ -12,15 +12,15 @@ __all__ = ["KeepBest", "Progress", "StopTraining"]
 
 
 class StopTraining(KeyboardInterrupt):
-    """Ends the loop as planned; skorch's loop ends on KeyboardInterrupt alone."""
+    """Planned end of the loop; skorch's loop only ends on KeyboardInterrupt."""
 
 
 class KeepBest(Callback):
-    """Keeps the weights with the least objective, stops when they stay the best, restores them at the end.
+    """Keeper of the weights with the least objective, which stops when there is no improvement and restores them.
 
-    The objective is that of the end of training, its noise included but from a fixed seed, on the validation rows;
-    without a split it is the epoch's mean training loss. The start counts as epoch 0; epochs in which the objective is
-    still being annealed, in the first share `annealed_until` of training, do not count.
+    The objective is that of the end of training, noise included but from a fixed seed, on the validation set; without a
+    split it is the epoch's mean training loss. The initialization counts as epoch 0; epochs in which the objective is
+    still being annealed, in the first fraction `annealed_until` of training, do not count.
     """
 
     def __init__(self, n_iter_no_change: int, tol: float, annealed_until: float = 0.0):
@@ -29,7 +29,7 @@ class KeepBest(Callback):
         self.annealed_until = annealed_until
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Take the start as the best so far."""
+        """Take the initialization as the best so far."""
         train, valid = net.get_split_datasets(X, y)
         objective, start_score = net.evaluate(train if valid is None else valid)
         self.objective_ = objective if np.isfinite(objective) else np.inf
@@ -64,14 +64,14 @@ class KeepBest(Callback):
         net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Restore the best weights, but those of the last whole epoch where training was broken off annealing."""
+        """Restore the best weights, or those of the last complete epoch if training stopped during annealing."""
         self.epoch_, self.weights_ = self.chosen
         net.module_.load_state_dict(self.weights_)
         net.module_.eval()
 
     @property
     def chosen(self) -> tuple[int, dict[str, Tensor]]:
-        """The epoch and the weights that are kept if training ends here."""
+        """The epoch and the weights that are kept if training ends now."""
         return (self.epoch_, self.weights_) if self.annealed_ is None else self.annealed_
 
     def _keep(self, net: Any) -> None:
@@ -95,7 +95,7 @@ class KeepBest(Callback):
 
 
 class Progress(Callback):
-    """One progress bar with epoch, loss, validation R² and time left."""
+    """A progress bar with epoch, loss, validation R² and time left."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar."""
@@ -109,7 +109,7 @@ class Progress(Callback):
         if "valid_loss" in net.history[-1]:
             shown["R2"] = f"{net.validation_score():.4f}"
         self.bar_.set_postfix(shown, refresh=False)
-        self.bar_.update(len(net.history) - self.bar_.n)  # more than one where training goes on
+        self.bar_.update(len(net.history) - self.bar_.n)  # more than one when training resumes
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Close the bar."""

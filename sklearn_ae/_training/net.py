@@ -14,14 +14,13 @@ from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
 from torch import Generator, Tensor
 
-from sklearn_ae._data.arrays import fill_missing
-from sklearn_ae._data.scaling import GREATEST_ENTRY, weight_columns
+from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
 from sklearn_ae._training.optimizers import PRECISIONS, SCHEDULES, WeightAverage
-from sklearn_ae._training.processes import SingleProcess
+from sklearn_ae._training.processes import Processes, SingleProcess
 from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import DataBounds, Step
 from sklearn_ae.corruptions import Corruption
@@ -30,14 +29,14 @@ from sklearn_ae.networks import skip_zero_branches
 
 __all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_if_not_converged"]
 
-#: Entries of a batch without training, at most, but for those of a batch in training; and at most 1,024 rows.
+#: Greatest number of entries in a batch of evaluation, unless training has larger ones; at most 1,024 samples.
 EVALUATED_ENTRIES = 2**20
-#: Weights times rows of a training step below which a second thread costs more than it brings.
+#: Weights times samples of a training step below which a second thread does not pay.
 SMALL_STEP = 5_000_000
 
 
 class Objective:
-    """What training minimises: the mean loss per entry, plus terms that stand beside the loss of a whole row."""
+    """The training objective: the mean loss per entry, plus terms relative to the loss of a whole sample."""
 
     def __init__(self, loss: Loss, terms: Sequence[Callable[[Step], Tensor]], n_entries: int):
         self.loss = loss
@@ -58,7 +57,7 @@ class Objective:
 
 
 class Batches:
-    """Batches of rows with their targets, themselves; a new pass each time that skorch's loop iterates."""
+    """Batches of samples, which are their own targets; a new pass each time that skorch's loop iterates."""
 
     def __init__(self, rows: TrainingRows, size: int, generator: Generator | None = None):
         self.rows = rows
@@ -73,7 +72,7 @@ class Batches:
 class AutoencoderNet(NeuralNet):
     """A skorch net whose target is its input, in centred and scaled coordinates.
 
-    Takes skorch's parameters and those below. Anything that skorch's nets do works: ``predict`` reconstructs,
+    Takes skorch's parameters and those below. Everything that skorch's nets do works: ``predict`` reconstructs,
     ``history`` has the epochs, callbacks see every step.
 
     Parameters
@@ -83,23 +82,19 @@ class AutoencoderNet(NeuralNet):
     precision : str
         A name in ``PRECISIONS``.
     corruption : Corruption or None
-        What is done to the input of a training step.
-    frame : Frame or None
-        Landmarks of the data, for the corruption.
-    fill : Tensor of shape (n_features,) or None
-        What stands for missing entries; None where there are none.
+        Noise added to the input of a training step.
+    data_bounds : DataBounds or None
+        What the corruption may know of the data.
+    scaling : Scaling or None
+        How missing entries are filled and errors of validation measured; None for centred data without missing entries.
     lr_schedule : str
         A name in ``SCHEDULES``.
-    validation_mean : Tensor of shape (n_features,) or None
-        Baseline of the validation R², in the network's coordinates; None for zero.
-    column_weights : Tensor or None
-        Weights of the columns' errors in the validation R²; None where they are all 1.
     average_window : int
-        Steps that the average of the weights reaches back, 0 for none.
+        Number of steps that the average of the weights spans, 0 for none.
     keep_best : KeepBest or None
-        Chooses and restores weights; None leaves the last.
-    workers : Alone
-        The processes that train together, or none but this one.
+        Chooses and restores weights; None keeps the last.
+    processes : Processes
+        The processes that train together.
     """
 
     def __init__(
@@ -109,23 +104,19 @@ class AutoencoderNet(NeuralNet):
         precision: str = "float32",
         corruption: Corruption | None = None,
         data_bounds: DataBounds | None = None,
-        fill: Tensor | None = None,
+        scaling: Scaling | None = None,
         lr_schedule: str = "constant",
-        validation_mean: Tensor | None = None,
-        column_weights: Tensor | None = None,
         average_window: int = 0,
         keep_best: KeepBest | None = None,
-        processes: SingleProcess = SingleProcess(),  # noqa: B008, it has no state
+        processes: Processes = SingleProcess(),  # noqa: B008, it has no state
         **kwargs: Any,
     ):
         self.seed = seed
         self.precision = precision
         self.corruption = corruption
         self.data_bounds = data_bounds
-        self.fill = fill
+        self.scaling = scaling
         self.lr_schedule = lr_schedule
-        self.validation_mean = validation_mean
-        self.column_weights = column_weights
         self.average_window = average_window
         self.keep_best = keep_best
         self.processes = processes
@@ -154,7 +145,7 @@ class AutoencoderNet(NeuralNet):
                 getattr(callback, method_name)(self, **cb_kwargs)
 
     def initialize(self) -> "AutoencoderNet":
-        """Initialize the components and the generators of noise."""
+        """Initialize skorch's components and the generators of noise."""
         self.noise_ = Generator(self.device).manual_seed(self.seed)
         self.own_noise_ = self.processes.noise(self.noise_, self.seed)
         self.validation_noise_ = Generator(self.device)
@@ -165,21 +156,26 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def initialize_criterion(self) -> "AutoencoderNet":
-        """Take the objective as it is: it is no torch module."""
+        """Use the objective unchanged: it is not a torch module."""
         self.criterion_ = self.criterion
         return self
 
+    @property
+    def scaling_(self) -> Scaling:
+        """The scaling, or that of centred data without missing entries."""
+        return Scaling(np.zeros(self.module_.n_features)) if self.scaling is None else self.scaling
+
     def start_average(self) -> None:
-        """Let the average of the weights begin at the present ones."""
+        """Restart the average of the weights at the present ones."""
         self.average_ = WeightAverage(self.module_, self.average_window) if self.average_window else None
 
     @property
     def candidate(self) -> Autoencoder:
-        """The module whose weights would be kept now: the average where there is one."""
+        """The module whose weights would be kept now: the average, if any."""
         return self.module_ if self.average_ is None else self.average_.module
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Return the rows of an array or a tensor, each its own target."""
+        """Return the samples of an array or a tensor, each its own target."""
         return TrainingRows(self._input(X)) if isinstance(X, (np.ndarray, Tensor)) else super().get_dataset(X, y)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
@@ -199,7 +195,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Return the reconstruction of a batch."""
-        return self.module_(fill_missing(self._input(x), self.fill)[0], **fit_params)
+        return self.module_(self.scaling_.fill_missing(self._input(x))[0], **fit_params)
 
     def get_loss(self, y_pred: Step, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the objective of a step."""
@@ -209,12 +205,12 @@ class AutoencoderNet(NeuralNet):
         """Compute the objective of a batch, with noise, and its gradients."""
         self._set_training(True)
         x, share = self.processes.share(self._input(batch[0]))
-        x, observed = fill_missing(x, self.fill)
+        x, observed = self.scaling_.fill_missing(x)
         with self._mixed_precision():
             step = self._noisy_step(self.module_, x, observed, self.progress_, self.own_noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
-        return {"loss": self.processes.average_(self.module_, loss, share), "y_pred": step.output}
+        return {"loss": self.processes.average_gradients(self.module_, loss, share), "y_pred": step.output}
 
     def _mixed_precision(self) -> AbstractContextManager[Any]:
         if self.precision == "float32":
@@ -222,27 +218,23 @@ class AutoencoderNet(NeuralNet):
         return torch.autocast(torch.device(self.device).type, PRECISIONS[self.precision])
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute the objective of a batch, with noise from a fixed seed, and add up the error without noise."""
+        """Compute the objective of a batch, with noise from a fixed seed, and sum the error without noise."""
         self._set_training(False)
         x, share = self.processes.share(self._input(batch[0]))
-        x, observed = fill_missing(x, self.fill)
+        x, observed = self.scaling_.fill_missing(x)
         with torch.no_grad():
             step = self._noisy_step(self.candidate, x, observed, 1.0, self.validation_noise_)
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
-            baseline = x if self.validation_mean is None else x - self.validation_mean
-            error, squares = (self._squares(difference, observed) for difference in (x - output, baseline))
+            error, squares = (
+                float(self.scaling_.distances(x, other, observed).square().sum(dtype=torch.float64))
+                for other in (output, self.scaling_.mean_like(x))
+            )
         loss, error, squares = self.processes.reduce(share, loss, error, squares)
         self.squared_error_ += error
         self.squares_ += squares
         return {"loss": loss, "y_pred": output}
-
-    def _squares(self, difference: Tensor, observed: Tensor | None) -> float:
-        """Return the sum of the squares of the observed entries, in units of the scale."""
-        known = difference if observed is None else difference * observed
-        of_rows = torch.linalg.vector_norm(weight_columns(known, self.column_weights), dim=1)
-        return float(of_rows.square().sum(dtype=torch.float64))
 
     def _noisy_step(
         self, module: Autoencoder, x: Tensor, observed: Tensor | None, progress: float, generator: Generator
@@ -251,7 +243,7 @@ class AutoencoderNet(NeuralNet):
         return module.step(corrupted, x, progress=progress, generator=generator, observed=observed)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        """Run an epoch; each pass over validation rows draws the same noise."""
+        """Run an epoch; each pass over the validation set draws the same noise."""
         if not training:
             self._begin_validation()
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
@@ -263,7 +255,7 @@ class AutoencoderNet(NeuralNet):
         self.squared_error_ = self.squares_ = 0.0
 
     def validation_score(self) -> float:
-        """Return the R² of the last pass over validation rows, without noise."""
+        """Return the R² of the last pass over the validation set, without noise."""
         return r_squared(self.squared_error_, self.squares_)
 
     def evaluate(self, dataset: TrainingRows) -> tuple[float, float]:
@@ -276,25 +268,25 @@ class AutoencoderNet(NeuralNet):
         return total / len(dataset), self.validation_score()
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Begin with nothing left of an earlier training but the weights and the optimizer."""
+        """Reset all that an earlier training left, except the weights and the optimizer."""
         self.stop_ = self.interrupted_ = False
         self.n_epochs_before_ = len(self.history)
         self.start_average()
-        if self.keep_best is not None:  # otherwise each call is one pass of many, and nothing is annealed
+        if self.keep_best is not None:  # otherwise each call is one of many passes, and nothing is annealed
             n_rows = len(self.get_split_datasets(X, y)[0])
             self.progress_, self.n_steps_ = 0.0, max(1, self.max_epochs * ceil(n_rows / self.batch_size))
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Count the step and take it into the average of the weights."""
+        """Count the step, and update the average of the weights."""
         if training and self.keep_best is not None:
             self.progress_ = min(1.0, self.progress_ + 1 / self.n_steps_)
         if training and self.average_ is not None:
             self.average_.count_step()
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Stop here where the last epoch asked for it, so that its callbacks all ran, or was the last.
+        """Stop if the previous epoch was the last or set ``stop_``, after all its callbacks have run.
 
-        skorch counts the epochs of this process alone, which may have gone on from a checkpoint.
+        skorch only counts the epochs of this process, which may have resumed from a checkpoint.
         """
         over = len(self.history) - self.n_epochs_before_ >= self.max_epochs
         if self.stop_ or (over and self.keep_best is not None):
@@ -302,7 +294,7 @@ class AutoencoderNet(NeuralNet):
         super().on_epoch_begin(net, **kwargs)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "AutoencoderNet":
-        """Run skorch's loop, small steps on one thread, and note whether the user broke it off."""
+        """Run skorch's loop, small steps on one thread, and note whether the user interrupted it."""
         n_weights = sum(parameter.numel() for parameter in self.module_.parameters())
         small = n_weights * self.batch_size < SMALL_STEP
         try:
@@ -311,12 +303,12 @@ class AutoencoderNet(NeuralNet):
         except KeyboardInterrupt as interrupt:
             self.interrupted_ = not _was_planned(interrupt)
             if self.interrupted_:
-                self.processes.refuse_interrupt()
+                self.processes.raise_on_interrupt()
             raise
 
 
 def _was_planned(interrupt: KeyboardInterrupt) -> bool:
-    """Whether training ended by a rule, ours or that of a callback of skorch's, not by the user's Ctrl-C."""
+    """Return whether a rule ended training, ours or a skorch callback's, and not the user's Ctrl-C."""
     trace = interrupt.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -325,26 +317,35 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
 
 
 def train_one_pass(net: AutoencoderNet, rows: TrainingRows, before: dict[str, Tensor]) -> float:
-    """Train for one epoch and return its mean loss; put back the weights and buffers `before` if it diverges."""
-    net.partial_fit(rows)
-    net.module_.eval()
-    if net.interrupted_:
-        warnings.warn("partial_fit was interrupted before its pass was over.", stacklevel=4)
-    loss = net.history[-1].get("train_loss", np.nan)
-    length = float(sum(torch.linalg.vector_norm(weight.detach()) for weight in net.module_.parameters()))
-    if not net.interrupted_ and not (np.isfinite(loss) and length <= GREATEST_ENTRY):
+    """Train for one epoch and return its mean loss; if it fails, restore the weights and buffers `before`."""
+    try:
+        net.partial_fit(rows)
+        net.module_.eval()
+        if net.interrupted_:
+            warnings.warn("partial_fit was interrupted before the end of its pass.", stacklevel=5)
+        loss = float(net.history[-1].get("train_loss", np.nan))
+        if not net.interrupted_:
+            _check_divergence(net, loss)
+    except BaseException:
         net.module_.load_state_dict(before)
+        net.module_.eval()
         net.optimizer_.state.clear()
+        raise
+    return loss
+
+
+def _check_divergence(net: AutoencoderNet, loss: float) -> None:
+    length = float(sum(torch.linalg.vector_norm(weight.detach()) for weight in net.module_.parameters()))
+    if not (np.isfinite(loss) and length <= GREATEST_ENTRY):
         what = f"weights grew to a length of {length:.3g}" if np.isfinite(loss) else "loss stopped being finite"
         raise ValueError(
             f"The {what} with lr={net.lr:g}. Lower lr or weight_decay, or scale the data, for example with "
             "sklearn.preprocessing.StandardScaler."
         )
-    return float(loss)
 
 
 def warn_if_not_converged(net: AutoencoderNet) -> None:
-    """Warn where the training of ``fit`` ended too early."""
+    """Warn if the training of ``fit`` ended too early."""
     best = net.keep_best
     if best is None:
         return
@@ -357,8 +358,8 @@ def warn_if_not_converged(net: AutoencoderNet) -> None:
     ended_here = 0 < n_epochs == net.max_epochs and not net.stop_
     if ended_here and net.lr_schedule == "constant" and 10 * (n_epochs - best.epoch_) < n_epochs:
         warnings.warn(
-            f"max_epochs={net.max_epochs} ended training while it still improved. Increase max_epochs, or set "
-            "lr_schedule='linear', which settles in as many epochs as there are.",
+            f"Training stopped at max_epochs={net.max_epochs} while it was still improving. Increase max_epochs, or "
+            "use lr_schedule='linear', which lowers the learning rate to zero within max_epochs.",
             ConvergenceWarning,
             stacklevel=5,
         )

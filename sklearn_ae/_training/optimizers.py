@@ -18,7 +18,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-#: What the network's layers multiply in training.
+#: Precisions of the products of the network's layers in training.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -34,9 +34,9 @@ def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_deca
 
 
 class WeightAverage:
-    """Exponential average of a module's weights over the last steps.
+    """Exponential moving average of a module's weights over the last steps.
 
-    Its memory is a tenth of the steps so far, at most `window`: with a fixed one the average lags behind at first.
+    It spans a tenth of the steps so far, at most `window`: with a fixed span the average lags behind at first.
     """
 
     every = 4
@@ -50,13 +50,13 @@ class WeightAverage:
         self._buffers = list(zip(self.module.network.buffers(), module.network.buffers(), strict=True))
 
     def count_step(self) -> None:
-        """Count a step of the module and take its weights in where that is due."""
+        """Count a step of the module, and update the average every few steps."""
         self.n_steps += 1
         if self.n_steps - self.n_steps_taken == self.every:
             self.take()
 
     def take(self) -> None:
-        """Take the module's weights in, with the weight of the steps since the last time."""
+        """Update the average with the module's weights, weighted by the steps since the last update."""
         n_new = self.n_steps - self.n_steps_taken
         if n_new:
             blend = get_ema_multi_avg_fn(exp(-n_new / min(self.window, self.n_steps / 10)))
@@ -66,24 +66,24 @@ class WeightAverage:
             self.n_steps_taken = self.n_steps
 
 
-#: Share of training over which the linear schedule raises the rate before it lowers it.
+#: Fraction of training in which the linear schedule raises the rate before lowering it.
 WARM_UP = 0.02
 
 
 class LinearSchedule(Callback):
-    """Raises the learning rate over the first steps, then lowers it linearly to zero at the end of training."""
+    """Learning rate that rises over the first steps, then falls linearly to zero at the end of training."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Note the rate to start from."""
+        """Note the initial rate."""
         for group in net.optimizer_.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
     def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Set the rate for a step."""
+        """Set the rate of a step."""
         if training:
-            share = min(1.0, (net.progress_ + 1 / net.n_steps_) / WARM_UP) * (1 - net.progress_)
+            fraction = min(1.0, (net.progress_ + 1 / net.n_steps_) / WARM_UP) * (1 - net.progress_)
             for group in net.optimizer_.param_groups:
-                group["lr"] = share * group["initial_lr"]
+                group["lr"] = fraction * group["initial_lr"]
 
 
 SCHEDULES: dict[str, list[Callable[[], Callback]]] = {"constant": [], "linear": [LinearSchedule]}

@@ -1,17 +1,18 @@
-"""Training in several processes: each computes its share of every batch, and all take the same step.
+"""Training in several processes: each computes its part of every batch, and all take the same step.
 
-Accelerate reads the launcher's environment and opens the process group; what is exchanged, is exchanged here.
+Accelerate reads the launcher's environment and opens the process group; all communication between processes happens in
+this module.
 
-skorch's ``AccelerateMixin`` is not used. It wraps the module in DistributedDataParallel, whose hooks see ``forward``
-alone: our step calls ``module.step``, and penalties call halves of the network. DistributedDataParallel averages over
-processes, not rows, so that a last batch that does not divide evenly would weigh wrongly, and a process without rows
-would hang the others; and the mixin hands the rows to a loader of Accelerate's, where ours are batches already. One
-sum of all gradients in one buffer after the backward pass has none of these, and is as fast for networks whose
-gradients fit one or two of DistributedDataParallel's buckets of 25 MB, which most autoencoders' do.
+skorch's ``AccelerateMixin`` is not used. It wraps the module in DistributedDataParallel, whose hooks only see
+``forward``: our step calls ``module.step``, and penalties call halves of the network. DistributedDataParallel averages
+over processes, not samples, so that a last batch that does not divide evenly would get a wrong weight, and a process
+without samples would hang the others; and the mixin passes the data to a loader of Accelerate's, while ours comes in
+batches. One sum of all gradients in one buffer after the backward pass has none of these, and is as fast for networks
+whose gradients fit one or two of DistributedDataParallel's buckets of 25 MB, which most autoencoders' do.
 """
 
 import atexit
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,55 +21,82 @@ from torch import Generator, Tensor
 
 from sklearn_ae._model.module import Autoencoder
 
-__all__ = ["ProcessGroup", "SingleProcess", "processes_for"]
+__all__ = ["ProcessGroup", "Processes", "SingleProcess", "processes_for"]
 
 
-class SingleProcess:
-    """The only process of an ordinary fit: all rows are its own, and there is nobody to agree with."""
+class Processes(Protocol):
+    """What training asks of the processes that train together."""
+
+    is_first: bool
+
+    def broadcast_object(self, value: Any) -> Any:
+        """Return the value of the first process."""
+
+    def check_same(self, settings: dict[str, Any]) -> None:
+        """Raise a ValueError in every process, which names the setting, if one differs between processes."""
+
+    def broadcast_weights(self, module: Autoencoder) -> None:
+        """Copy the weights and buffers of the first process to all others."""
+
+    def share(self, batch: Tensor) -> tuple[Tensor, float]:
+        """Return this process's samples of a batch, and the fraction of the batch that they are.
+
+        A process without samples gets the first one, with a fraction of 0.
+        """
+
+    def average_gradients(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
+        """Average gradients over processes and return the batch loss."""
+
+    def reduce(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
+        """Return a mean and sums over the whole batch, from those over the samples of each process."""
+
+    def seed(self, seed: int) -> int:
+        """Return the seed of this process's own noise."""
+
+    def noise(self, generator: Generator, seed: int) -> Generator:
+        """Return the generator of this process's own noise, given the one that orders samples in all processes."""
+
+    def raise_on_interrupt(self) -> None:
+        """Raise an error if an interrupted process cannot continue with its state."""
+
+
+class SingleProcess(Processes):
+    """The only process of an ordinary fit: all samples are its own, and there is nothing to exchange."""
 
     is_first = True
 
     def broadcast_object(self, value: Any) -> Any:
-        """Return the value that the first process has."""
         return value
 
-    def check_same(self, facts: dict[str, Any]) -> None:
-        """Raise a ValueError in every process, with the name of the fact, where one differs between processes."""
+    def check_same(self, settings: dict[str, Any]) -> None:
+        pass
 
     def broadcast_weights(self, module: Autoencoder) -> None:
-        """Give a module the weights and buffers that it has in the first process."""
+        pass
 
     def share(self, batch: Tensor) -> tuple[Tensor, float]:
-        """Return this process's rows of a batch, and their share of its rows.
-
-        A process that is left without rows gets the first one, with a share of 0.
-        """
         return batch, 1.0
 
-    def average_(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
-        """Give a module the gradients of the whole batch in place of those of the share, and return the loss of it."""
+    def average_gradients(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
         return loss
 
     def reduce(self, share: float, mean: Tensor, *sums: float) -> tuple[Any, ...]:
-        """Return a mean and sums over the rows of the whole batch, for those over the rows of each share."""
         return mean, *sums
 
     def seed(self, seed: int) -> int:
-        """Return the seed of this process's own noise."""
         return seed
 
     def noise(self, generator: Generator, seed: int) -> Generator:
-        """Return what this process draws its own noise from, beside the generator that orders rows in all."""
         return generator
 
-    def refuse_interrupt(self) -> None:
-        """Raise an error where a process that was interrupted cannot go on with what it has."""
+    def raise_on_interrupt(self) -> None:
+        pass
 
 
-class ProcessGroup(SingleProcess):
+class ProcessGroup(Processes):
     """One of several processes that train together, over torch's process group.
 
-    It holds no handle of the group, so that what keeps it can be pickled.
+    It holds no handle of the group, so that its owner can be pickled.
 
     Parameters
     ----------
@@ -88,17 +116,17 @@ class ProcessGroup(SingleProcess):
         dist.broadcast_object_list(box, src=0)
         return value if self.is_first else box[0]
 
-    def check_same(self, facts: dict[str, Any]) -> None:
+    def check_same(self, settings: dict[str, Any]) -> None:
         found: list[Any] = [None] * self.size
-        dist.all_gather_object(found, facts)
+        dist.all_gather_object(found, settings)
         for name, first in found[0].items():
             others = [rank for rank in range(1, self.size) if found[rank].get(name) != first]
             if others:
                 shown = "" if isinstance(first, bytes) else f" ({found[others[0]].get(name)!r} and {first!r})"
                 raise ValueError(
                     f"With distributed=True every process must call fit with the same X and parameters, but {name} "
-                    f"differs between process {others[0]} and process 0{shown}. Give all of them the same rows in the "
-                    "same order: fit shares each batch out itself."
+                    f"differs between process {others[0]} and process 0{shown}. Give all of them the same samples in "
+                    "the same order: fit divides each batch itself."
                 )
 
     def broadcast_weights(self, module: Autoencoder) -> None:
@@ -109,7 +137,7 @@ class ProcessGroup(SingleProcess):
         own = batch.tensor_split(self.size)[self.rank]
         return (own if len(own) else batch[:1]), len(own) / len(batch)
 
-    def average_(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
+    def average_gradients(self, module: Autoencoder, loss: Tensor, share: float) -> Tensor:
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flat = torch.cat([loss.detach().reshape(1), *(gradient.reshape(-1) for gradient in gradients)]).mul_(share)
@@ -117,7 +145,7 @@ class ProcessGroup(SingleProcess):
         total, *parts = flat.split([1, *(gradient.numel() for gradient in gradients)])
         for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
-        for buffer in module.network.buffers():  # running statistics of a network of the user's own
+        for buffer in module.network.buffers():  # running statistics of a custom network
             dist.broadcast(buffer, src=0)
         return total[0]
 
@@ -133,15 +161,15 @@ class ProcessGroup(SingleProcess):
     def noise(self, generator: Generator, seed: int) -> Generator:
         return Generator(generator.device).manual_seed(self.seed(seed))
 
-    def refuse_interrupt(self) -> None:
+    def raise_on_interrupt(self) -> None:
         raise RuntimeError(
-            "Training in several processes was interrupted: they would go on with different weights. Fit again, or "
+            "Training in several processes was interrupted: they would continue with different weights. Fit again, or "
             "set max_epochs or callbacks to end sooner."
         )
 
 
-def processes_for(distributed: bool, device: torch.device) -> SingleProcess:
-    """Return this process among those that the launcher started, or alone where it started none.
+def processes_for(distributed: bool, device: torch.device) -> Processes:
+    """Return this process as one of those that the launcher started, or as a single one.
 
     Raises
     ------
@@ -161,6 +189,6 @@ def processes_for(distributed: bool, device: torch.device) -> SingleProcess:
     state = PartialState(cpu=device.type == "cpu")
     if state.num_processes == 1:
         return SingleProcess()
-    if not was_open:  # left to the end of the interpreter, gloo's threads may abort the process
+    if not was_open:  # at the end of the interpreter, gloo's threads may abort the process
         atexit.register(state.destroy_process_group)
     return ProcessGroup(state.process_index, state.num_processes)

@@ -10,52 +10,54 @@ from torch import Tensor
 
 from sklearn_ae._checkpoints.checkpoint import Checkpoint
 from sklearn_ae._checkpoints.format import CheckpointState
-from sklearn_ae._model.weights import _tensors_of
+from sklearn_ae._model.weights import tensors_of
 
-__all__ = ["WriteCheckpoint", "restore_", "state_of"]
+__all__ = ["WriteCheckpoint", "restore_training_state", "training_state"]
 
 
 class WriteCheckpoint(Callback):
-    """Writes a checkpoint at the start and after each epoch, or goes on from one; to come after all other callbacks."""
+    """Callback that writes a checkpoint at the start and after each epoch, or resumes from one.
+
+    It must come after all other callbacks.
+    """
 
     def __init__(self, checkpoint: Checkpoint | None):
         self.checkpoint = checkpoint
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Go on from what was saved, or claim the file."""
+        """Restore the saved state, or write the first checkpoint."""
         if self.checkpoint is None:
             return
         if self.checkpoint.saved is None:
-            self.checkpoint.begin(state_of(net))
-            net.stop_ = self.checkpoint.failure is not None
+            self.on_epoch_end(net)
         else:
-            restore_(net, self.checkpoint.saved)
+            restore_training_state(net, self.checkpoint.saved)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Write the file; where that fails, training ends."""
+        """Write a checkpoint; if that fails, end training."""
         if self.checkpoint is not None:
-            self.checkpoint.write(state_of(net))
+            self.checkpoint.write(training_state(net))
             net.stop_ |= self.checkpoint.failure is not None
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Leave the file alone when the net is trained further."""
+        """Forget the file, which a net that is trained further does not overwrite."""
         self.checkpoint = None
 
 
-#: Numbers of the choice of the best weights, with their types.
-BEST_STATE = {"objective_": float, "epoch_": int, "reference_": float, "n_epochs_without_": int, "lowered_": bool}
+#: Attributes of the callback that keeps the best weights.
+BEST_STATE = ("objective_", "epoch_", "reference_", "n_epochs_without_", "lowered_")
 
 
-def state_of(net: Any) -> CheckpointState:
+def training_state(net: Any) -> CheckpointState:
     """Return the state of a net that keeps the best weights, at the end of an epoch."""
     best, average = net.keep_best, net.average_
-    arrays = _arrays("module", _tensors_of(net.module_)) | _arrays("best", best.weights_)
+    arrays = _arrays("module", tensors_of(net.module_)) | _arrays("best", best.weights_)
     arrays |= _arrays("noise", {"training": net.noise_.get_state(), "validation": net.validation_noise_.get_state()})
     plain: dict[str, Any] = {
         "device": net.noise_.device.type,
         "progress": net.progress_,
         "stop": net.stop_,
-        "choice": {name: kind(getattr(best, name)) for name, kind in BEST_STATE.items()},
+        "choice": {name: getattr(best, name) for name in BEST_STATE},
         "validation_scores": best.validation_scores_,
         "annealed": None,
         "average": None,
@@ -66,7 +68,7 @@ def state_of(net: Any) -> CheckpointState:
         arrays |= _arrays("annealed", best.annealed_[1])
     if average is not None:
         plain["average"] = [average.n_steps, average.n_steps_taken]
-        arrays |= _arrays("average", _tensors_of(average.module))
+        arrays |= _arrays("average", tensors_of(average.module))
     state = net.optimizer_.state_dict()
     plain["optimizer"] = {
         str(index): {name: _pack(value, f"optimizer/{index}/{name}", arrays) for name, value in values.items()}
@@ -83,18 +85,18 @@ def state_of(net: Any) -> CheckpointState:
     return CheckpointState(plain, arrays)
 
 
-def restore_(net: Any, saved: CheckpointState) -> None:
-    """Put a net that is about to train into a state; a ValueError where that is none of such a net."""
+def restore_training_state(net: Any, state: CheckpointState) -> None:
+    """Restore a saved state into a net that is about to train. Raises ValueError if it does not match."""
     device = net.noise_.device.type
-    if saved.plain.get("device") != device:
+    if state.plain["device"] != device:
         raise ValueError(
-            f"The checkpoint was written in training on device {saved.plain.get('device')!r}, whose generators cannot "
-            f"go on on {device!r}: set the device to that one, or start afresh with another path."
+            f"The checkpoint was written in training on device {state.plain['device']!r}; its random state cannot be "
+            f"restored on {device!r}: set device={state.plain['device']!r}, or start afresh with another path."
         )
     try:
         with torch.no_grad():
-            _restore(net, saved.plain, saved.arrays)
-    except Exception as error:  # whatever a wrong content makes torch raise
+            _restore(net, state.plain, state.arrays)
+    except Exception as error:  # of any kind, as torch and optimizers raise it
         raise ValueError(
             f"The checkpoint does not fit the network ({type(error).__name__}: {error}). Delete it to start afresh."
         ) from error
@@ -102,28 +104,23 @@ def restore_(net: Any, saved: CheckpointState) -> None:
 
 def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     best = net.keep_best
-    _fill(_tensors_of(net.module_), "module", arrays)
+    _fill(tensors_of(net.module_), "module", arrays)
     _fill(best.weights_, "best", arrays)
-    for name, kind in BEST_STATE.items():
-        setattr(best, name, kind(plain["choice"][name]))
-    if best.validation_scores_ is not None:
-        best.validation_scores_ = [float(score) for score in plain["validation_scores"]]
+    for name in BEST_STATE:
+        setattr(best, name, plain["choice"][name])
+    best.validation_scores_ = plain["validation_scores"]
     if plain["annealed"] is not None:
         weights = {name: torch.empty_like(value) for name, value in best.weights_.items()}
         _fill(weights, "annealed", arrays)
-        best.annealed_ = int(plain["annealed"]), weights
+        best.annealed_ = plain["annealed"], weights
     if net.average_ is not None:
-        net.average_.n_steps, net.average_.n_steps_taken = n_steps, n_taken = [int(n) for n in plain["average"]]
-        if not 0 <= n_taken <= n_steps:
-            raise ValueError(f"its average is of {n_taken} of {n_steps} steps")
-        _fill(_tensors_of(net.average_.module), "average", arrays)
-    net.progress_, net.stop_ = float(plain["progress"]), bool(plain["stop"])
-    net.history.extend({**_numbers_of(epoch), "batches": []} for epoch in plain["history"])
+        net.average_.n_steps, net.average_.n_steps_taken = plain["average"]
+        _fill(tensors_of(net.average_.module), "average", arrays)
+    net.progress_, net.stop_ = plain["progress"], plain["stop"]
+    net.history.extend({**epoch, "batches": []} for epoch in plain["history"])
     _restore_best_scores(net)
     state = net.optimizer_.state_dict()
     groups = zip(state["param_groups"], plain["groups"], strict=True)
-    if any(value is None for group in plain["groups"] for value in group.values()):
-        raise ValueError("a setting of the optimizer is none")
     state["param_groups"] = [now | {name: _unpack(v, arrays) for name, v in then.items()} for now, then in groups]
     state["state"] = {
         int(index): {name: _unpack(value, arrays) for name, value in values.items()}
@@ -136,7 +133,7 @@ def _restore(net: Any, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
 
 
 def _keep_precision(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
-    """Put back what loading has rounded to the precision of the weights."""
+    """Restore the values that loading has rounded to the precision of the weights."""
     params = [param for group in optimizer.param_groups for param in group["params"]]
     for index, values in state.items():
         loaded = optimizer.state[params[index]]
@@ -146,7 +143,7 @@ def _keep_precision(optimizer: torch.optim.Optimizer, state: dict[int, dict[str,
 
 
 def _restore_best_scores(net: Any) -> None:
-    """Let the callbacks that mark the best epochs in the history know the best one so far."""
+    """Restore the best score so far of the callbacks that mark the best epochs in the history."""
     for _, callback in net.callbacks_:
         if hasattr(callback, "best_score_"):
             bests = [epoch[callback.name] for epoch in net.history if epoch.get(f"{callback.name}_best")]
@@ -158,11 +155,13 @@ def _arrays(group: str, tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
 
 
 def _fill(tensors: dict[str, Tensor], group: str, arrays: dict[str, np.ndarray]) -> None:
-    """Copy the arrays of a group into tensors."""
+    """Copy the arrays of a group into tensors. Raises ValueError if their shapes or dtypes differ."""
     for name, tensor in tensors.items():
         value = torch.from_numpy(arrays[f"{group}/{name}"])
         if value.shape != tensor.shape or value.dtype != tensor.dtype:
-            raise ValueError(f"{name} is {tuple(value.shape)} and should be {tuple(tensor.shape)}")
+            raise ValueError(
+                f"{name} is {tuple(value.shape)}, {value.dtype} and should be {tuple(tensor.shape)}, {tensor.dtype}"
+            )
         tensor.copy_(value)
 
 
@@ -172,7 +171,7 @@ def _numbers_of(epoch: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """Return a value of an optimizer with its tensors replaced by names, under which they join the arrays."""
+    """Return a value of an optimizer with names in place of its tensors, which are added to the arrays."""
     if isinstance(value, Tensor):
         arrays[name] = value.detach().cpu().numpy()
         return {"array": name}
@@ -180,8 +179,8 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         return [_pack(item, f"{name}/{i}", arrays) for i, item in enumerate(value)]
     if value is not None and not isinstance(value, Real):
         raise ValueError(
-            f"The optimizer's state has a {type(value).__name__} ({name}), which no checkpoint holds: set "
-            "checkpoint=None or choose another optimizer."
+            f"The optimizer's state has a {type(value).__name__} ({name}), which a checkpoint cannot store: "
+            "set checkpoint=None or choose another optimizer."
         )
     return value
 
@@ -191,6 +190,4 @@ def _unpack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return torch.from_numpy(arrays[value["array"]])
     if isinstance(value, list):
         return [_unpack(item, arrays) for item in value]
-    if value is not None and not isinstance(value, Real):
-        raise ValueError(f"{value!r} is no number")
     return value

@@ -9,16 +9,16 @@ __all__ = ["CallbackContext", "SklearnCallbacks"]
 
 
 class CallbackContext:
-    """The task of a fit, and below it one for each epoch.
+    """The task of a fit, with a subtask for each epoch.
 
     Parameters
     ----------
     estimator : AutoencoderTransformer
-        What is fitted, with callbacks.
+        The estimator to fit, with callbacks.
     X : array-like
         The data.
     y : array-like or None
-        The target that ``fit`` was given; where there is none callbacks see X, which is what training aims at.
+        The target passed to ``fit``; without one callbacks see X, the target of training.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any):
@@ -29,7 +29,7 @@ class CallbackContext:
 
     @classmethod
     def of(cls, estimator: Any, X: Any, y: Any) -> "CallbackContext | None":
-        """Begin the task of a fit; None where the estimator has no callbacks."""
+        """Begin the task of a fit; return None if the estimator has no callbacks."""
         return cls(estimator, X, y) if hasattr(estimator, "_skl_callbacks") else None
 
     def begin_epoch(self) -> None:
@@ -40,7 +40,7 @@ class CallbackContext:
     def end_epoch(self, fitted: Callable[[], dict[str, Any]]) -> bool:
         """End the task of an epoch; return whether a callback asks to stop.
 
-        `fitted` gives the attributes of the estimator as if training ended here, for callbacks that ask for them.
+        `fitted` returns the attributes of the estimator as if training ended now, for callbacks that need them.
         """
         of_epoch = {"estimator": self.estimator, **self._data, "reconstruction_attributes": fitted}
         return bool(self._epoch.call_on_fit_task_end(**of_epoch))
@@ -51,25 +51,26 @@ class CallbackContext:
 
 
 class SklearnCallbacks(Callback):
-    """Tells scikit-learn's callbacks of each epoch, and stops where one of them asks for it.
+    """Report of each epoch to scikit-learn's callbacks, any of which may stop training.
 
-    `fitted` gives the attributes of the estimator as if training ended here. Comes after :class:`KeepBest`.
+    `fitted` returns the attributes of the estimator as if training ended now. It follows :class:`KeepBest`.
     """
 
-    def __init__(self, tasks: CallbackContext | None, fitted: Callable[[Any], dict[str, Any]]):
-        self.tasks = tasks
-        self.fitted = fitted
+    def __init__(self, context: CallbackContext, fitted: Callable[[Any], dict[str, Any]]):
+        self.context: CallbackContext | None = context
+        self.fitted: Callable[[Any], dict[str, Any]] | None = fitted
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Begin the task of the epoch."""
-        if self.tasks is not None:
-            self.tasks.begin_epoch()
+        if self.context is not None:
+            self.context.begin_epoch()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End the task of the epoch."""
-        if self.tasks is not None:
-            net.stop_ |= self.tasks.end_epoch(lambda: self.fitted(net))
+        if self.context is not None and self.fitted is not None:
+            fitted = self.fitted
+            net.stop_ |= self.context.end_epoch(lambda: fitted(net))
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Leave the data and the estimator alone when the net is trained further."""
-        self.tasks = None
+        """Release the data and the estimator, which a net that is trained further must not see."""
+        self.context = self.fitted = None

@@ -1,1 +1,1 @@
-"""Helpers that know nothing of autoencoders: other packages' versions, threads, autograd, ONNX graphs."""
+"""Helpers independent of autoencoders: compatibility with scikit-learn, threads, ONNX graphs."""

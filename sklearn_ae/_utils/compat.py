@@ -1,4 +1,4 @@
-"""The one door to scikit-learn's private or version-dependent names."""
+"""The only place that imports scikit-learn's private or version-dependent names."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -14,15 +14,15 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """What estimators derive from to support callbacks, before scikit-learn has any."""
+        """A substitute for scikit-learn's mixin of the same name, which older versions lack."""
 
         def set_callbacks(self, *callbacks: object) -> None:
-            """Refuse callbacks.
+            """Raise an error, as callbacks need scikit-learn 1.9.
 
             Parameters
             ----------
             *callbacks : object
-                What scikit-learn 1.9 would take.
+                Callbacks of scikit-learn 1.9.
 
             Raises
             ------
@@ -46,19 +46,19 @@ __all__ = [
     "fit_context",
 ]
 
-#: Where ``set_output`` keeps what it was told, and ``clone`` looks for it.
+#: The attribute in which ``set_output`` stores its setting, and from which ``clone`` copies it.
 OUTPUT_CONFIG = "_sklearn_output_config"
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
-    """Return scikit-learn's decorator of methods that fit, with the types that it does not have."""
+    """Return scikit-learn's decorator of fit methods, with the type annotations that it lacks."""
     decorate: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
     return decorate
 
 
 def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
-    """Return scikit-learn's decorator of methods that not every instance has, with the types that it does not have."""
+    """Return scikit-learn's decorator of conditional methods, with the type annotations that it lacks."""
     decorate: Callable[[Method], Method] = metaestimators.available_if(check)
     return decorate

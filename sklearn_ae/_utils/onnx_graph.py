@@ -1,18 +1,18 @@
-"""What a fitted network computes, noted as operators of ONNX; :mod:`sklearn_ae.onnx` makes a model of the notes."""
+"""A small builder of ONNX graphs, which :mod:`sklearn_ae.onnx` turns into models."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-__all__ = ["DOUBLE", "Graph", "Node", "translate", "untranslatable_error"]
+__all__ = ["DOUBLE", "Graph", "Node", "untranslatable_error"]
 
-#: What ONNX numbers its types of tensors.
+#: ONNX's numbers of tensor types.
 FLOAT, DOUBLE = 1, 11
 
 
 class Node(NamedTuple):
-    """One operator with the names of what goes in and what comes out."""
+    """One operator with the names of its inputs and outputs."""
 
     operator: str
     inputs: list[str]
@@ -21,15 +21,15 @@ class Node(NamedTuple):
 
 
 class Graph:
-    """Operators in the order in which they are computed, and the constants among their inputs.
+    """Operators in the order of computation, and the constants among their inputs.
 
-    Values have names. Arrays and tensors among the inputs of an operator become constants, in the graph's dtype where
-    they are floats, in int64 where they are integers.
+    Values are referred to by name. Arrays and tensors among the inputs of an operator become constants: floats in the
+    graph's dtype, integers in int64.
 
     Parameters
     ----------
     dtype : {numpy.float32, numpy.float64}
-        The precision that the graph computes in.
+        Precision of the graph.
     """
 
     def __init__(self, dtype: Any):
@@ -38,26 +38,39 @@ class Graph:
         self.constants: dict[str, np.ndarray] = {}
 
     def add(self, operator: str, *inputs: Any, **attributes: Any) -> str:
-        """Return the name of what an operator makes of its inputs."""
+        """Add an operator and return the name of its output."""
         return self.add_several(1, operator, *inputs, **attributes)[0]
 
     def add_several(self, n_outputs: int, operator: str, *inputs: Any, **attributes: Any) -> list[str]:
-        """Return the names of what an operator with several outputs makes of its inputs."""
+        """Add an operator with several outputs and return their names."""
         names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
         outputs = [f"{operator}_{len(self.nodes)}_{i}" for i in range(n_outputs)]
         self.nodes.append(Node(operator, names, outputs, attributes))
         return outputs
 
     def add_in_float32(self, operator: str, x: str, *others: Any, **attributes: Any) -> str:
-        """Return the name of what an operator that runtimes may have in float32 alone makes of x and constants."""
+        """Add an operator that runtimes may lack in float64, on a value and constants, and return its output's name."""
         if self.dtype == np.float32:
             return self.add(operator, x, *others, **attributes)
         constants = [y if isinstance(y, str) else self._constant(y, np.float32) for y in others]
         rounded = self.add("Cast", x, to=FLOAT)
         return self.add("Cast", self.add(operator, rounded, *constants, **attributes), to=DOUBLE)
 
+    def add_part(self, part: Any, method: str, *inputs: Any) -> str:
+        """Add a method of a code or an output activation by its ``to_onnx``, and return the name of the output.
+
+        A class that overrides the method must override ``to_onnx`` too; otherwise this raises a ValueError.
+        """
+        translator, computing = (
+            next((cls for cls in type(part).__mro__ if name in vars(cls)), object) for name in ("to_onnx", method)
+        )
+        if not issubclass(translator, computing):
+            raise untranslatable_error(part)
+        name: str = part.to_onnx(self, *inputs)
+        return name
+
     def columns(self, x: str, start: int, stop: int) -> str:
-        """Return the name of some consecutive columns of x."""
+        """Add a slice of consecutive columns and return its name."""
         return self.add("Slice", x, [start], [stop], [1])
 
     def _constant(self, values: Any, dtype: Any = None) -> str:
@@ -67,25 +80,11 @@ class Graph:
         return name
 
 
-def translate(part: Any, method: str, graph: Graph, *arguments: Any) -> str:
-    """Let a member or an output activation add to a graph what a method of it computes, by its method ``to_onnx``.
-
-    A class that computes something of its own needs a translation of its own.
-    """
-    translator, computing = (
-        next((cls for cls in type(part).__mro__ if name in vars(cls)), object) for name in ("to_onnx", method)
-    )
-    if not issubclass(translator, computing):
-        raise untranslatable_error(part)
-    name: str = part.to_onnx(graph, *arguments)
-    return name
-
-
 def untranslatable_error(part: Any) -> ValueError:
-    """Return the error for a part of an estimator without a translation."""
+    """Return the error for a part of an estimator that cannot be exported."""
     what = " ".join(repr(part).split())
     return ValueError(
-        f"{what} of {type(part).__module__} cannot be written to ONNX. All that sklearn_ae offers can; a code or an "
-        "output activation of your own can where it has a method to_onnx, a network of your own where it derives from "
-        "AffineNetwork and adds known layers alone."
+        f"{what} of {type(part).__module__} cannot be written to ONNX. Everything in sklearn_ae can; a custom code or "
+        "output activation needs a method to_onnx, a custom network must derive from AffineNetwork and add only "
+        "supported layers."
     )

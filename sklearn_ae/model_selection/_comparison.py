@@ -1,7 +1,5 @@
 """Compare several decompositions on the same folds."""
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections import Counter
@@ -21,15 +19,15 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_ae._metrics.components import _last_step, component_quality, stability
+from sklearn_ae._metrics.components import component_quality, last_step, stability
 from sklearn_ae._metrics.reconstruction import reconstruction_score
 from sklearn_ae.model_selection._table import DecompositionComparison
 
-__all__ = ["compare_decompositions", "standard_error"]
+__all__ = ["compare_decompositions", "standard_error_of_mean"]
 
-_MEASURED = ("r2", "fit_seconds", "transform_seconds", "n_parameters", "localisation", "redundancy", "dead")
-_MEASURED_WITH_Y = ("probe", "neighbours")
-_WITH_ERROR = ("r2", *_MEASURED_WITH_Y)
+MEASURED = ("r2", "fit_seconds", "transform_seconds", "n_parameters", "localisation", "redundancy", "dead")
+MEASURED_WITH_Y = ("probe", "neighbours")
+WITH_ERROR = ("r2", *MEASURED_WITH_Y)
 
 
 def compare_decompositions(
@@ -42,110 +40,95 @@ def compare_decompositions(
     n_jobs: int | None = None,
     random_state: Any = None,
 ) -> DecompositionComparison:
-    """Compare decompositions, of several sizes, on the same folds of the same data.
+    """Compare decompositions, with several numbers of components, on the same folds of the same data.
 
     Parameters
     ----------
     estimators : dict of str to estimator, or sequence of estimators
-        Decompositions with `fit`, `transform` and `inverse_transform`, pipelines
-        included. They are cloned. In a sequence each is named after its class, and
-        numbered if there are several of that class.
-
+        Decompositions with ``fit``, ``transform`` and ``inverse_transform``, or pipelines that have them. They are
+        cloned. In a sequence each is named after its class, and numbered if there are several of that class.
     X : array-like of shape (n_samples, n_features)
-        Dense numeric rows without NaN or infinity. A data frame is passed on as one.
-
+        Dense numeric samples without NaN or infinity. A data frame is passed to the estimators as a data frame.
     y : array-like of shape (n_samples,), default=None
-        What the codes are to predict: classes or numbers, as
-        :func:`~sklearn.utils.multiclass.type_of_target` tells them apart. Whole numbers
-        are taken for classes; if they are quantities, standardise them, which leaves the
-        scores of a regression as they are, but for the strength of the ridge. It is also
-        passed to `fit`, as scikit-learn's searches do.
-
+        Target to predict from the codes: classes or numbers, as :func:`~sklearn.utils.multiclass.type_of_target`
+        distinguishes them. Whole numbers are treated as classes; if they are quantities, standardise them, which
+        changes the scores of a regression only through the strength of the ridge. It is also passed to ``fit``, as
+        scikit-learn's searches do.
     n_components : int or sequence of int, default=None
-        Sizes that each estimator is compared at: its parameter `n_components`, or that of
-        the last step of a pipeline that has one. By default the estimators stay as they
-        are.
-
+        Numbers of components at which each estimator is compared: they are set as its parameter ``n_components``, or
+        that of the last step of a pipeline that has one. By default the estimators are not changed.
     cv : int, splitter or iterable, default=5
-        An int, or None for 5, stands for
-        `KFold(cv, shuffle=True, random_state=random_state)`, whether `y` is given or not,
-        so that `y` changes no other figure. Anything else is used as it is: pass a
-        :class:`~sklearn.model_selection.StratifiedKFold` to have the same share of each
-        class in all folds.
-
+        An int, or None for 5, means ``KFold(cv, shuffle=True, random_state=random_state)``, with and without `y`, so
+        that `y` changes no other measure. Anything else is used unchanged: pass a
+        :class:`~sklearn.model_selection.StratifiedKFold` to have the same fraction of each class in all folds.
     n_jobs : int, default=None
-        Number of processes, over estimators, sizes and folds. It changes the seconds, as
-        processes share the machine, and no other figure.
-
+        Number of processes, over estimators, numbers of components and folds. It changes the seconds, as processes
+        share the machine, and no other measure.
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds and of the estimators. In each fold every `random_state`
-        parameter of every estimator, those of steps included, is set to one int that
-        belongs to the fold, so that the order of the estimators does not matter.
+        Seed of the folds and of the estimators. In each fold every ``random_state`` parameter of every estimator,
+        including those of steps, is set to one int that belongs to the fold, so that the order of the estimators does
+        not matter.
 
     Returns
     -------
     comparison : DecompositionComparison
-        A row for each estimator and size. Figures are means over folds, float64. Those
-        with a standard error have it in a column of their own, `_se`: the standard
-        deviation over the folds, divided by the root of their number.
+        One row for each estimator and number of components. Measures are means over folds, float64. The columns that
+        end in ``_se`` are standard errors: the standard deviation over the folds, divided by the square root of their
+        number.
 
         estimator, n_components : str, int
-            The name and the size. Where no size was asked for, the columns of the codes.
+            The name and the number of components. If `n_components` is None, the number of columns of the codes.
         r2 : float
-            :func:`reconstruction_score` of the held-out rows, with standard error.
+            :func:`reconstruction_score` of the held-out samples, with standard error.
         fit_seconds, transform_seconds : float
-            Wall time to fit, and to transform the held-out rows.
+            Wall time to fit, and to transform the held-out samples.
         n_parameters : int
-            What the model consists of: the weights of its network if it has a `module_`,
-            and otherwise the entries of `components_` and `mean_`, where it has them.
-            For a pipeline the sum over its steps.
+            Size of the model: the weights of its network if it has a ``module_``, otherwise the entries of
+            ``components_`` and ``mean_``, if present. For a pipeline, the sum over its steps.
         localisation, redundancy, dead : float
-            :func:`component_quality` on the training rows. NaN without `components_`.
+            :func:`component_quality` on the training samples. NaN without ``components_``.
         stability : float
-            How alike the components of two folds are, from 0 to 1: they are matched one
-            to one so that the sum of their absolute cosines is largest, and the figure is
-            the mean cosine of all matches, then of all pairs of folds. NaN without
-            `components_`, or if the number of features differs.
+            How similar the components of two folds are, from 0 to 1: they are matched one to one such that the sum of
+            their absolute cosines is largest; the stability is the mean cosine over all matches, then over all pairs of
+            folds. NaN without ``components_``, or if the number of features differs.
         probe, neighbours : float
-            Only with `y`. Held-out score of a linear model on the standardised codes,
-            and of 5 nearest neighbours on the codes, both fitted to the codes of the
-            training rows: accuracy of classes, R² of numbers, with standard error.
+            Only with `y`. Held-out score of a linear model on the standardised codes, and of 5 nearest neighbours on
+            the codes, both fitted to the codes of the training samples: accuracy for classes, R² for numbers, with
+            standard error.
         error : str
-            Type and message of the first exception that the estimator raised, and
-            otherwise empty. The figures of the row are then NaN.
+            Type and message of the first exception that the estimator raised, otherwise empty. The measures of the row
+            are then NaN.
 
     Raises
     ------
     TypeError
         If `estimators` are not estimators, or `X` is sparse.
     ValueError
-        If there are no estimators, a size is not an integer of at least 1 or cannot be
-        set, `X` or `y` cannot be used, a fold holds out a single row, or it trains on
-        rows of a single class.
+        If there are no estimators, a number of components is not an integer of at least 1 or cannot be set, `X` or `y`
+        is invalid, a fold holds out a single sample, or its training samples are of a single class.
 
     Warns
     -----
     Warning
-        What estimators and probes warn of, once for each row of the table and category,
-        and after all work is done. Warnings that a filter turns into errors are errors of
-        the row.
+        The warnings of estimators and probes, once for each row of the table and category, after all work is done.
+        Warnings that a filter turns into errors are errors of the row.
 
     See Also
     --------
     reconstruction_score : A scorer of any decomposition, for searches.
-    one_standard_error : Choose a size by a search.
+    one_standard_error : Choose the number of components by a search.
 
     Notes
     -----
-    The probe is a :class:`~sklearn.linear_model.LogisticRegression` with at most 1000
-    iterations or a :class:`~sklearn.linear_model.Ridge`, after a
-    :class:`~sklearn.preprocessing.StandardScaler`; both have their default strength.
+    The probe is a :class:`~sklearn.linear_model.LogisticRegression` with at most 1000 iterations or a
+    :class:`~sklearn.linear_model.Ridge`, after a :class:`~sklearn.preprocessing.StandardScaler`; both have their
+    default strength of regularization.
 
-    Folds share training rows, so that standard errors are rough, and those of two
-    estimators are correlated: the differences within each fold, from `folds`, tell more.
+    Folds share training samples, so standard errors are rough, and those of two estimators are correlated: the
+    differences within each fold, computed from ``folds``, are more informative.
 
-    Seconds are comparable if `n_jobs` is 1 and nothing else runs. The first fit of each
-    process also pays for what is set up once.
+    Seconds are comparable if `n_jobs` is 1 and nothing else runs. The first fit of each process includes one-time
+    setup.
 
     Examples
     --------
@@ -181,7 +164,7 @@ def compare_decompositions(
     splits = _splits(data, cv, random_state)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(splits)).tolist()
     results = Parallel(n_jobs=n_jobs)(
-        delayed(_measure)(estimator, data, split, seed)
+        delayed(_run_fold)(estimator, data, split, seed)
         for _, _, estimator in candidates
         for split, seed in zip(splits, seeds, strict=True)
     )
@@ -189,7 +172,7 @@ def compare_decompositions(
     for i, (name, size, _) in enumerate(candidates):
         of_candidate = results[i * len(splits) : (i + 1) * len(splits)]
         rows.append(_row(name, size, of_candidate))
-        folds += [_fold(name, size, number, fold) for number, fold in enumerate(of_candidate)]
+        folds += [_fold_row(name, size, number, fold) for number, fold in enumerate(of_candidate)]
         _repeat_warnings(rows[-1], of_candidate)
     return DecompositionComparison(rows, folds, splits, seeds)
 
@@ -221,28 +204,28 @@ def _sizes(n_components: Any) -> list[int | None]:
     are_sizes = all(isinstance(size, Integral) and int(size) >= 1 for size in sizes)
     if not sizes or not are_sizes or len(set(sizes)) < len(sizes):
         raise ValueError(
-            "n_components must be an integer of at least 1, a sequence of different ones, or "
-            f"None, got {n_components!r}."
+            "n_components must be an integer of at least 1, a sequence of different ones, or None, "
+            f"got {n_components!r}."
         )
     return [int(size) for size in sizes]
 
 
 def _sized(name: str, estimator: Any, size: int | None) -> Any:
-    """Return a copy of an estimator with its size set."""
+    """Return a copy of an estimator with its number of components set."""
     estimator = clone(estimator)
     if size is None:
         return estimator
     parameter = _size_parameter(estimator)
     if parameter is None:
         raise ValueError(
-            f"{name} has no parameter n_components to set. Leave n_components out and give "
-            "the estimators as they are to be compared."
+            f"{name} has no parameter n_components to set. Leave n_components out and pass the estimators with their "
+            "numbers of components set."
         )
     return estimator.set_params(**{parameter: size})
 
 
 def _size_parameter(estimator: Any) -> str | None:
-    """Return the number of components as `set_params` names it."""
+    """Return the name by which ``set_params`` sets the number of components, or None."""
     if not isinstance(estimator, Pipeline):
         return "n_components" if "n_components" in estimator.get_params(deep=False) else None
     for name, step in reversed(estimator.steps):
@@ -253,7 +236,7 @@ def _size_parameter(estimator: Any) -> str | None:
 
 
 class _Data(NamedTuple):
-    """What estimators are compared on, and what is to predict y from their codes."""
+    """The data on which estimators are compared, and the models that predict y from their codes."""
 
     X: Any
     y: np.ndarray | None
@@ -284,37 +267,37 @@ def _splits(data: _Data, cv: Any, random_state: Any) -> list[tuple[np.ndarray, n
     splits = list(check_cv(cv).split(data.X, data.y))
     for number, (train, test) in enumerate(splits):
         if len(test) < 2:
-            raise ValueError(f"Fold {number} holds out {len(test)} rows, but R² needs at least two.")
+            raise ValueError(f"R² needs at least two held-out samples, but fold {number} has {len(test)}.")
         if data.y is not None and len(np.unique(data.y[train])) < 2:
-            raise ValueError(f"All training rows of fold {number} have the same y: there is nothing to predict.")
+            raise ValueError(f"All training samples of fold {number} have the same y: there is nothing to predict.")
     return splits
 
 
 class _Fold(NamedTuple):
-    """What came of one fold of one estimator."""
+    """The result of one estimator on one fold."""
 
-    figures: dict[str, float]
+    measures: dict[str, float]
     components: np.ndarray | None
     warnings: list[tuple[type[Warning], str]]
     error: str
 
 
-def _measure(estimator: Any, data: _Data, split: tuple[np.ndarray, np.ndarray], seed: int) -> _Fold:
-    """Judge an estimator on one fold; an exception is noted, so that the others go on."""
+def _run_fold(estimator: Any, data: _Data, split: tuple[np.ndarray, np.ndarray], seed: int) -> _Fold:
+    """Measure an estimator on one fold, recording an exception so that the others continue."""
     error = ""
     with warnings.catch_warnings(record=True) as caught:
         try:
-            figures, components = _judge(estimator, data, split, seed)
+            measures, components = _measure(estimator, data, split, seed)
         except Exception as exception:
             error = f"{type(exception).__name__}: {exception}"
-            figures, components = dict.fromkeys(["n_components", *_MEASURED, *data.probes], np.nan), None
-    return _Fold(figures, components, [(each.category, str(each.message)) for each in caught], error)
+            measures, components = dict.fromkeys(["n_components", *MEASURED, *data.probes], np.nan), None
+    return _Fold(measures, components, [(each.category, str(each.message)) for each in caught], error)
 
 
-def _judge(
+def _measure(
     estimator: Any, data: _Data, split: tuple[np.ndarray, np.ndarray], seed: int
 ) -> tuple[dict[str, float], np.ndarray | None]:
-    """Return the figures of one fold, and the components if there are any."""
+    """Return the measures of one fold, and the components if any."""
     train, test = split
     X, X_test = _rows_of(data.X, train), _rows_of(data.X, test)
     estimator = clone(estimator)
@@ -322,13 +305,13 @@ def _judge(
     start = time.perf_counter()
     estimator.fit(X) if data.y is None else estimator.fit(X, data.y[train])
     fit_seconds = time.perf_counter() - start
-    r2 = reconstruction_score(estimator, X_test)  # first, as it says best what an estimator lacks
+    r2 = reconstruction_score(estimator, X_test)  # first: its errors name the missing method best
     start = time.perf_counter()
     codes = estimator.transform(X_test)
     transform_seconds = time.perf_counter() - start
-    components = getattr(_last_step(estimator), "components_", None)
+    components = getattr(last_step(estimator), "components_", None)
     quality = {} if components is None else component_quality(estimator, X)
-    figures = {
+    measures = {
         "n_components": codes.shape[1],
         "r2": r2,
         "fit_seconds": fit_seconds,
@@ -339,8 +322,8 @@ def _judge(
     if data.y is not None:
         training_codes = estimator.transform(X)
         for name, model in data.probes.items():
-            figures[name] = clone(model).fit(training_codes, data.y[train]).score(codes, data.y[test])
-    return figures, components
+            measures[name] = clone(model).fit(training_codes, data.y[train]).score(codes, data.y[test])
+    return measures, components
 
 
 def _rows_of(X: Any, rows: np.ndarray) -> Any:
@@ -357,30 +340,31 @@ def _n_parameters(estimator: Any) -> int:
 
 
 def _row(name: str, size: int | None, folds: Sequence[_Fold]) -> dict[str, Any]:
-    """Return the means over the folds; a fold that failed has NaN, and so has its row."""
-    scores = {figure: [fold.figures[figure] for fold in folds] for figure in folds[0].figures}
+    """Return the means over the folds; those of a row with a failed fold are NaN."""
+    scores = {measure: [fold.measures[measure] for fold in folds] for measure in folds[0].measures}
     row: dict[str, Any] = {"estimator": name, "n_components": size or _count(scores["n_components"])}
-    row |= _means(scores, _MEASURED)
+    row |= _means(scores, MEASURED)
     row["n_parameters"] = _count(scores["n_parameters"])
     row["stability"] = stability([fold.components for fold in folds])
-    row |= _means(scores, _MEASURED_WITH_Y)
+    row |= _means(scores, MEASURED_WITH_Y)
     row["error"] = next((fold.error for fold in folds if fold.error), "")
     return row
 
 
-def _fold(name: str, size: int | None, number: int, fold: _Fold) -> dict[str, Any]:
-    """Return what is told of one fold."""
-    figures = dict(fold.figures)
-    measured_size = figures.pop("n_components")
-    return {"estimator": name, "n_components": size or measured_size, "fold": number, **figures, "error": fold.error}
+def _fold_row(name: str, size: int | None, number: int, fold: _Fold) -> dict[str, Any]:
+    """Return the measures of one fold as they are published in ``folds``."""
+    measures = dict(fold.measures)
+    measured_size = measures.pop("n_components")
+    return {"estimator": name, "n_components": size or measured_size, "fold": number, **measures, "error": fold.error}
 
 
-def _means(scores: Mapping[str, Sequence[float]], figures: Sequence[str]) -> dict[str, float]:
+def _means(scores: Mapping[str, Sequence[float]], measures: Sequence[str]) -> dict[str, float]:
     means = {}
-    for figure in (figure for figure in figures if figure in scores):
-        means[figure] = float(np.mean(scores[figure]))
-        if figure in _WITH_ERROR:
-            means[f"{figure}_se"] = standard_error(scores[figure])
+    for measure in measures:
+        if measure in scores:
+            means[measure] = float(np.mean(scores[measure]))
+        if measure in scores and measure in WITH_ERROR:
+            means[f"{measure}_se"] = standard_error_of_mean(scores[measure])
     return means
 
 
@@ -390,14 +374,14 @@ def _count(values: Sequence[float]) -> float:
     return int(mean) if mean.is_integer() else mean
 
 
-def standard_error(scores: ArrayLike) -> float:
+def standard_error_of_mean(scores: ArrayLike) -> float:
     """Return the standard error of the mean; NaN for one score."""
     scores = np.asarray(scores, dtype=np.float64)
     return float(np.std(scores, ddof=1) / np.sqrt(len(scores))) if len(scores) > 1 else np.nan
 
 
 def _repeat_warnings(row: dict[str, Any], folds: Sequence[_Fold]) -> None:
-    """Warn once of each category of what the folds of a row warned of, perhaps in other processes."""
+    """Repeat the warnings of the folds of a row, perhaps of other processes, once for each category."""
     caught: dict[type[Warning], dict[int, str]] = {}
     for number, fold in enumerate(folds):
         for category, text in fold.warnings:

@@ -1,4 +1,4 @@
-"""Choose the smallest size within one standard error of the best."""
+"""The one standard error rule for the number of components."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,52 +7,50 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_ae.model_selection._comparison import standard_error
+from sklearn_ae.model_selection._comparison import standard_error_of_mean
 
 __all__ = ["one_standard_error"]
 
 
 def one_standard_error(param: str) -> Callable[[Mapping[str, Any]], int]:
-    """Choose the smallest size that is as good as the best within one standard error.
+    """Choose the smallest number of components within one standard error of the best.
 
-    This is the one standard error rule of [1]_, for the `refit` of a
-    :class:`~sklearn.model_selection.GridSearchCV`. Held-out scores often grow with the
-    size long after the growth is within the noise of the folds.
+    This is the one standard error rule of [1]_, for the ``refit`` of a
+    :class:`~sklearn.model_selection.GridSearchCV`. Held-out scores often keep increasing with the number of components
+    when the increase is already within the noise of the folds.
 
     Parameters
     ----------
     param : str
-        Name of the size in the grid, such as `"decompose__n_components"`. Its values must
-        be numbers.
+        Name of the parameter in the grid, such as ``"decompose__n_components"``. Its values must be numbers.
 
     Returns
     -------
     refit : callable
-        Takes `cv_results_` and returns the index of a candidate: the one of the smallest
-        size among those whose `mean_test_score` is at least that of the best, less the
-        best one's standard error. Among those of the same size, the best. Candidates
-        without the parameter or with a NaN score do not take part. It can be pickled.
+        Takes ``cv_results_`` and returns the index of a candidate: the one with the smallest value of `param` whose
+        ``mean_test_score`` is at least the best one minus the standard error of the best; of several with that value,
+        the best. Candidates without the parameter or with a NaN score are ignored. It can be pickled.
 
-        It raises ValueError if no candidate has the parameter or a score, a size is not a
-        number, the search has several metrics or a single split.
+        It raises a ValueError if no candidate has the parameter or a score, a value is not a number, or the search has
+        several metrics or a single split.
 
     See Also
     --------
-    compare_decompositions : A table of sizes, with standard errors.
+    compare_decompositions : A table of numbers of components, with standard errors.
 
     Notes
     -----
-    The standard error is the standard deviation of the splits' scores (with `ddof=1`),
-    divided by the root of their number.
+    The standard error is the standard deviation of the scores of the splits (with ``ddof=1``), divided by the square
+    root of their number.
 
-    With a callable `refit`, a search has no `best_score_`:
-    `search.cv_results_["mean_test_score"][search.best_index_]` is the chosen one's.
-    :class:`~sklearn.model_selection.HalvingGridSearchCV` never calls `refit`.
+    With a callable ``refit``, a search has no ``best_score_``; the score of the chosen candidate is
+    ``search.cv_results_["mean_test_score"][search.best_index_]``.
+    :class:`~sklearn.model_selection.HalvingGridSearchCV` never calls ``refit``.
 
     References
     ----------
-    .. [1] L. Breiman, J. Friedman, R. Olshen, C. Stone (1984). "Classification and
-       Regression Trees". Wadsworth, section 3.4.3.
+    .. [1] Breiman, L., Friedman, J., Olshen, R. and Stone, C. (1984). Classification and Regression Trees. Wadsworth,
+       section 3.4.3.
 
     Examples
     --------
@@ -76,10 +74,12 @@ def one_standard_error(param: str) -> Callable[[Mapping[str, Any]], int]:
 
 def _smallest_within_one_error(param: str, cv_results: Mapping[str, Any]) -> int:
     if "mean_test_score" not in cv_results:
-        raise ValueError("one_standard_error needs a search with a single metric, but there is no mean_test_score.")
+        raise ValueError(
+            "one_standard_error needs a search with a single metric, but cv_results_ has no mean_test_score."
+        )
     sizes = {i: params[param] for i, params in enumerate(cv_results["params"]) if param in params}
     if not sizes:
-        raise ValueError(f"No candidate of the search has the parameter {param!r}: name it as in the grid.")
+        raise ValueError(f"No candidate of the search has the parameter {param!r}: pass its name in the grid.")
     if not all(isinstance(size, Real) for size in sizes.values()):
         raise ValueError(f"The values of {param!r} must be numbers, got {list(sizes.values())}.")
     means = cv_results["mean_test_score"]
@@ -90,5 +90,5 @@ def _smallest_within_one_error(param: str, cv_results: Mapping[str, Any]) -> int
     names = [name for name in cv_results if name.startswith("split") and name.endswith("_test_score")]
     if len(names) < 2:
         raise ValueError("A standard error needs at least two splits.")
-    limit = means[best] - standard_error([cv_results[name][best] for name in names])
+    limit = means[best] - standard_error_of_mean([cv_results[name][best] for name in names])
     return min((i for i in scored if means[i] >= limit), key=lambda i: (sizes[i], -means[i]))

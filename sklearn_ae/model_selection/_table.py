@@ -1,6 +1,4 @@
-"""The table that comparisons of decompositions return."""
-
-from __future__ import annotations
+"""The table returned by comparisons of decompositions."""
 
 import html
 import math
@@ -14,40 +12,37 @@ from sklearn_ae.plotting import ComparisonDisplay
 
 __all__ = ["DecompositionComparison"]
 
-_MAX_ERROR_WIDTH = 60  # characters
+MAX_ERROR_WIDTH = 60  # characters
 
 
 @dataclass(eq=False, repr=False)
 class DecompositionComparison:
-    """A table of decompositions, a row for each estimator and size.
+    """A table of decompositions, with one row for each estimator and number of components.
 
-    It is what :func:`compare_decompositions` returns, where the figures are explained. It
-    prints as a table, in a terminal and in a notebook.
+    :func:`compare_decompositions` returns it and documents its columns. It prints as a table, in a terminal and in a
+    notebook.
 
     Parameters
     ----------
     rows : list of dict
-        The table: a dict for each estimator and size, all with the same keys, which are
-        the columns of :meth:`to_frame`.
-
+        The table: a dict for each estimator and number of components, all with the same keys, which are the columns of
+        :meth:`to_frame`.
     folds : list of dict
-        The figures of each estimator, size and fold that the rows are means of, with the
-        keys `estimator`, `n_components`, `fold` and `error` beside those of the figures.
-
+        The measures of each estimator, number of components and fold, of which the rows are means; the other keys are
+        ``estimator``, ``n_components``, ``fold`` and ``error``.
     splits : list of tuple of (train, test)
-        Indices of the training and the held-out rows of each fold.
-
+        Indices of the training and the held-out samples of each fold.
     seeds : list of int
-        The `random_state` of every estimator in each fold.
+        The ``random_state`` of every estimator in each fold.
 
     See Also
     --------
-    compare_decompositions : Makes it.
-    sklearn_ae.plotting.ComparisonDisplay : Draws it.
+    compare_decompositions : Create it.
+    sklearn_ae.plotting.ComparisonDisplay : Plot it.
 
     Examples
     --------
-    A hand-written loop over the same folds finds the same figures:
+    A hand-written loop over the same folds gives the same scores:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.decomposition import PCA
@@ -74,38 +69,35 @@ class DecompositionComparison:
         Returns
         -------
         frame : pandas.DataFrame
-            The columns `estimator`, `n_components`, `r2`, `r2_se`, `fit_seconds`,
-            `transform_seconds`, `n_parameters`, `localisation`, `redundancy`, `dead`,
-            `stability`; if `y` was given, `probe`, `probe_se`, `neighbours` and
-            `neighbours_se`; and `error`, which is empty where nothing failed.
+            The columns ``estimator``, ``n_components``, ``r2``, ``r2_se``, ``fit_seconds``, ``transform_seconds``,
+            ``n_parameters``, ``localisation``, ``redundancy``, ``dead``, ``stability``; if `y` was given, ``probe``,
+            ``probe_se``, ``neighbours`` and ``neighbours_se``; and ``error``, which is empty if nothing failed.
         """
         import pandas as pd  # type: ignore[import-untyped]
 
         return pd.DataFrame(self.rows)
 
     def plot(self, metric: str = "r2", ax: Any = None, **kwargs: Any) -> Any:
-        """Draw one figure of the table against the size.
+        """Plot one column of the table against the number of components.
 
         Parameters
         ----------
         metric : str, default="r2"
-            The column to draw.
-
+            The column to plot.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`sklearn_ae.plotting.ComparisonDisplay.plot`.
 
         Returns
         -------
         display : :class:`~sklearn_ae.plotting.ComparisonDisplay`
-            The display, with the figure and its axes.
+            The display, which holds the figure and its axes.
         """
         return ComparisonDisplay.from_frame(self.to_frame(), metric, ax=ax, **kwargs)
 
     def _cells(self) -> list[list[str]]:
-        """Return the table as text, the names of the columns first."""
+        """Return the table as text, starting with the names of the columns."""
         some_failed = any(row["error"] for row in self.rows)
         names = [name for name in self.rows[0] if not name.endswith("_se") and (some_failed or name != "error")]
         return [names, *([_cell(row, name) for name in names] for row in self.rows)]
@@ -129,7 +121,7 @@ class DecompositionComparison:
 def _cell(row: dict[str, Any], name: str) -> str:
     value = row[name]
     if isinstance(value, str):
-        return textwrap.shorten(value, _MAX_ERROR_WIDTH, placeholder=" ...") if name == "error" else value
+        return textwrap.shorten(value, MAX_ERROR_WIDTH, placeholder=" ...") if name == "error" else value
     if math.isnan(value):
         return ""
     if isinstance(value, int):

@@ -1,6 +1,6 @@
-"""Displays: the data of a picture in an object that draws it, as in scikit-learn.
+"""Displays, as in scikit-learn: each holds the data of a picture and draws it.
 
-matplotlib is imported when something is drawn, not before.
+matplotlib is imported when something is drawn, not before; drawing without it raises an ImportError.
 """
 
 from sklearn_ae.plotting._code_scatter import CodeScatterDisplay

@@ -1,4 +1,4 @@
-"""What the displays share: the base classes, axes and labels.
+"""Base classes, axes and labels shared by the displays.
 
 matplotlib is imported when something is drawn, not before.
 """
@@ -21,14 +21,16 @@ __all__ = [
     "LABEL_WIDTH",
     "MARKERS",
     "MAX_TICK_LABELS",
-    "colorbar_beside",
+    "Display",
+    "NamedDisplay",
+    "draw_colorbar",
+    "draw_legend",
     "font_size",
+    "heat_map_figsize",
     "inches",
-    "label_table",
-    "legend_beside",
+    "label_heat_map",
     "line_style",
-    "size_axis",
-    "table_figsize",
+    "set_size_axis",
     "wrap",
 ]
 
@@ -38,18 +40,18 @@ MAX_TICK_LABELS = 40
 _DASHES = ["-", "--", "-.", ":"]
 
 
-class _Display:
-    """What every display has after `plot`."""
+class Display:
+    """Base class of the displays, with the attributes that ``plot`` sets."""
 
     figure_: Figure | SubFigure
     axes_: np.ndarray
 
     @property
     def ax_(self) -> Axes:
-        """The first of `axes_`."""
+        """The first of ``axes_``."""
         return self.axes_[0]
 
-    def _start(self, ax: Axes | None, figsize: tuple[float, float]) -> Axes:
+    def _set_axes(self, ax: Axes | None, figsize: tuple[float, float]) -> Axes:
         try:
             import matplotlib.pyplot as plt
         except ImportError as error:
@@ -62,8 +64,8 @@ class _Display:
         return ax
 
 
-class _NamedDisplay(_Display):
-    """A display whose title is the name of an estimator, where it has one."""
+class NamedDisplay(Display):
+    """Base class of the displays whose title is the name of an estimator, if any."""
 
     estimator_name: str | None
 
@@ -71,8 +73,8 @@ class _NamedDisplay(_Display):
         if self.estimator_name is not None:
             ax.set_title(wrap(self.estimator_name, 2 * LABEL_WIDTH), **style)
 
-    def _draw_head(self, ax: Axes, handles: list[Any]) -> None:
-        """Draw the legend in a row above the Axes and the title over it."""
+    def _draw_legend_and_title(self, ax: Axes, handles: list[Any]) -> None:
+        """Draw the legend in one row above the Axes, and the title above the legend."""
         style: dict[str, Any] = {"fontsize": "small", "frameon": False, "borderaxespad": 0.2}
         ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(handles), **style)
         self._draw_title(ax, pad=22)
@@ -87,16 +89,16 @@ def inches(ax: Axes) -> Bbox:
 
 
 def font_size(line_height: float) -> float:
-    """Return the size in points, 5 to 10, of text that fits a line of so many inches."""
+    """Return the size in points, 5 to 10, of text that fits a line of this height in inches."""
     return min(max(72 * line_height / 1.3, 5.0), 10.0)
 
 
-def table_figsize(n_rows: int, n_columns: int) -> tuple[float, float]:
+def heat_map_figsize(n_rows: int, n_columns: int) -> tuple[float, float]:
     columns, rows = min(n_columns, MAX_TICK_LABELS), min(n_rows, MAX_TICK_LABELS)
     return 1.5 + max(0.25 * columns, 1.5), 2.0 + max(0.2 * rows, 1.0)
 
 
-def label_table(ax: Axes, n_rows: int, names: np.ndarray | None) -> None:
+def label_heat_map(ax: Axes, n_rows: int, names: np.ndarray | None) -> None:
     if names is not None and len(names) <= MAX_TICK_LABELS:
         size = font_size(inches(ax).width / len(names))
         ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
@@ -108,7 +110,7 @@ def label_table(ax: Axes, n_rows: int, names: np.ndarray | None) -> None:
 
 
 def line_style(position: int) -> dict[str, Any]:
-    """Return what tells a line from its neighbours in the legend, in print without colour too."""
+    """Return colour, marker and dashes that distinguish a line from its neighbours, also in print without colour."""
     return {
         "color": f"C{position % 10}",
         "marker": MARKERS[position % len(MARKERS)],
@@ -116,25 +118,25 @@ def line_style(position: int) -> dict[str, Any]:
     }
 
 
-def legend_beside(ax: Axes, **style: Any) -> None:
+def draw_legend(ax: Axes, **style: Any) -> None:
     """Draw the legend to the right of the Axes, where it hides no data."""
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
     ax.legend(fontsize="small", frameon=False, **place, **style)
 
 
-def colorbar_beside(ax: Axes, image: ScalarMappable, **style: Any) -> None:
-    """Draw the scale of the colours to the right of the Axes, as high as they are."""
+def draw_colorbar(ax: Axes, image: ScalarMappable, **style: Any) -> None:
+    """Draw a colour bar to the right of the Axes, of the same height."""
     ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 1)), **style)
 
 
-def size_axis(ax: Axes, sizes: np.ndarray, *, log: bool) -> None:
-    """Let the x axis count units; on a logarithmic scale, with ticks at powers of two."""
-    ax.set_xlabel("number of units")
+def set_size_axis(ax: Axes, sizes: np.ndarray, *, log: bool) -> None:
+    """Label the x axis as numbers of components; a logarithmic scale has ticks at powers of two."""
+    ax.set_xlabel("number of components")
     if not log:
         ax.locator_params(axis="x", integer=True)
         return
     low, high = math.floor(math.log2(sizes.min())), math.ceil(math.log2(sizes.max()))
-    if low == high:  # a single size: it stands in the middle
+    if low == high:  # centre a single size
         low, high = low - 1, high + 1
     ticks = 2.0 ** np.arange(max(low, 0), high + 1)
     ax.set_xscale("log", base=2)

@@ -1,9 +1,9 @@
-"""Checks of what displays are given."""
+"""Checks of the arguments of displays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,10 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._metrics.reconstruction import _culprit
-
-if TYPE_CHECKING:
-    pass
+from sklearn_ae._metrics.reconstruction import culprit
 
 __all__ = [
     "check_curve",
@@ -28,7 +25,7 @@ __all__ = [
 
 
 def find_step(estimator: Any, attribute: str) -> tuple[Any, Any]:
-    """Return the last step that has the attribute and the names of the features it is given."""
+    """Return the last step that has the attribute, and the names of its input features."""
     if not isinstance(estimator, Pipeline):
         if hasattr(estimator, attribute):
             return estimator, getattr(estimator, "feature_names_in_", None)
@@ -37,7 +34,7 @@ def find_step(estimator: Any, attribute: str) -> tuple[Any, Any]:
             if hasattr(estimator[position], attribute):
                 return estimator[position], _names_before(estimator, position)
     raise TypeError(
-        f"{type(estimator).__name__} has no {attribute} to draw: give a fitted estimator that "
+        f"{type(estimator).__name__} has no {attribute} to draw: pass a fitted estimator that "
         "has it, such as AutoencoderTransformer, or a pipeline with such a step."
     )
 
@@ -53,22 +50,22 @@ def _names_before(pipeline: Pipeline, position: int) -> Any:
 
 
 def codes_of(estimator: Any, X: ArrayLike, *methods: str) -> np.ndarray:
-    """Return the codes of the rows, if the estimator is fitted and has the other methods too."""
+    """Return the codes of the samples, after checking that the estimator is fitted and has the other methods too."""
     check_is_fitted(estimator)
     for method in ("transform", *methods):
         if not hasattr(estimator, method):
             raise TypeError(
-                f"{_culprit(estimator, method)} has no {method}: give a fitted estimator that has it, such as PCA, "
+                f"{culprit(estimator, method)} has no {method}: pass a fitted estimator that has it, such as PCA, "
                 "NMF or AutoencoderTransformer, or a pipeline in which every step has it."
             )
     return check_array(estimator.transform(X), dtype=np.float64, input_name="codes")
 
 
-def check_units(units: ArrayLike, n_units: int) -> np.ndarray:
+def check_units(units: ArrayLike, n_components: int) -> np.ndarray:
     checked = np.asarray(units)
     is_list_of_int = checked.ndim == 1 and checked.dtype.kind in "iu" and len(checked) > 0
-    if not is_list_of_int or checked.min() < 0 or checked.max() >= n_units:
-        raise ValueError(f"units must be a list of whole numbers from 0 to {n_units - 1}, got {units!r}.")
+    if not is_list_of_int or checked.min() < 0 or checked.max() >= n_components:
+        raise ValueError(f"units must be a list of integers from 0 to {n_components - 1}, got {units!r}.")
     return checked
 
 
@@ -91,14 +88,14 @@ def check_curve(parameter: str, curve: ArrayLike) -> np.ndarray:
 
 
 def check_curves(curves: Any, parts: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Return each curve as an array with a row for each part, sorted by the first, the sizes.
+    """Return each curve as an array with one row per part, sorted by the first part, the sizes.
 
-    What is optional may be None, which becomes NaN.
+    Optional parts may be None, which becomes NaN.
     """
     content = f"({', '.join(parts)})"
     check_mapping("curves", curves, content)
     if not curves:
-        raise ValueError(f"Nothing to draw: curves is empty. Give one {content} at least.")
+        raise ValueError(f"Nothing to draw: curves is empty. Pass at least one {content}.")
     return {name: _check_parts(name, curve, parts, optional) for name, curve in curves.items()}
 
 
@@ -113,13 +110,15 @@ def _check_parts(name: str, curve: Any, parts: tuple[str, ...], optional: tuple[
     }
     lengths = {part: len(array) for part, array in known.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"The curve of {name!r} must be {content} of one length, got {lengths}.")
-    nothing = np.full(next(iter(lengths.values())), np.nan)
-    array = np.array([known.get(part, nothing) for part in parts])
+        raise ValueError(f"The curve of {name!r} must be {content} of equal length, got {lengths}.")
+    missing = np.full(next(iter(lengths.values())), np.nan)
+    array = np.array([known.get(part, missing) for part in parts])
     sizes = array[0]
     is_size = (sizes >= 1) | np.isnan(sizes) if parts[0] in optional else sizes >= 1
     if not is_size.all():
-        raise ValueError(f"{parts[0]} of {name!r} must be numbers of units, at least 1, got {sizes[~is_size][0]:g}.")
+        raise ValueError(
+            f"{parts[0]} of {name!r} must be numbers of components, at least 1, got {sizes[~is_size][0]:g}."
+        )
     return array[:, np.argsort(sizes)]
 
 

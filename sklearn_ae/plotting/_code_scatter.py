@@ -10,14 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from sklearn_ae.plotting._base import (
-    LABEL_WIDTH,
-    MARKERS,
-    _NamedDisplay,
-    colorbar_beside,
-    legend_beside,
-    wrap,
-)
+from sklearn_ae.plotting._base import LABEL_WIDTH, MARKERS, NamedDisplay, draw_colorbar, draw_legend, wrap
 from sklearn_ae.plotting._checks import check_units, codes_of
 
 if TYPE_CHECKING:
@@ -29,23 +22,20 @@ _MAX_NUMBERED_CLASSES = 20
 
 
 @dataclass(eq=False, repr=False)
-class CodeScatterDisplay(_NamedDisplay):
-    """The codes of two units against each other, coloured by a target.
+class CodeScatterDisplay(NamedDisplay):
+    """Scatter plot of two components of a code, coloured by a target.
 
     It is recommended to use :meth:`from_estimator`.
 
     Parameters
     ----------
-    codes : array-like of shape (n_samples, n_units)
+    codes : array-like of shape (n_samples, n_components)
         Codes, finite.
-
     y : array-like of shape (n_samples,), default=None
-        Target. Classes, which are strings or at most twenty different whole numbers, get
-        a legend, a marker and a colour each; other numbers get a scale of colours.
-
+        Target. Classes (strings or at most twenty different integers) get a marker and a colour each, and a legend;
+        other numbers get a colour bar.
     units : tuple of (int, int), default=(0, 1)
-        The units across and up, counted from zero.
-
+        The components on the x and the y axis, counted from zero.
     estimator_name : str, default=None
         Title of the picture.
 
@@ -53,12 +43,10 @@ class CodeScatterDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
-        The one Axes that holds the points.
-
+        The one Axes with the points.
     ax_ : matplotlib Axes
-        The same, alone.
+        The first of ``axes_``.
 
     Examples
     --------
@@ -87,28 +75,22 @@ class CodeScatterDisplay(_NamedDisplay):
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> CodeScatterDisplay:
-        """Draw the codes that a fitted estimator gives `X`.
+        """Transform `X` with a fitted estimator and draw the codes.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `transform`, which returns two columns or more.
-
+            Fitted estimator with ``transform`` that returns at least two columns.
         X : array-like of shape (n_samples, n_features)
-            Rows to draw, a point each.
-
+            Samples to draw, one point each.
         y : array-like of shape (n_samples,), default=None
-            Target of the rows: classes or numbers.
-
+            Target of the samples: classes or numbers.
         units : tuple of (int, int), default=(0, 1)
-            The units across and up, counted from zero.
-
+            The components on the x and the y axis, counted from zero.
         name : str, default=None
-            Title of the picture. By default the class of the estimator.
-
+            Title of the picture. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -120,13 +102,11 @@ class CodeScatterDisplay(_NamedDisplay):
         Raises
         ------
         TypeError
-            If the estimator cannot transform.
+            If the estimator has no ``transform``.
         NotFittedError
             If it is not fitted.
         ValueError
             If `y` or `units` does not fit the codes.
-        ImportError
-            If matplotlib is not installed.
 
         Examples
         --------
@@ -147,10 +127,9 @@ class CodeScatterDisplay(_NamedDisplay):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours of a target of numbers. The default goes from dark to light, which
-            shows in print without colour too.
+            Colour map for a target of numbers. The default goes from dark to light, so it works in print without colour
+            too.
 
         Returns
         -------
@@ -165,19 +144,19 @@ class CodeScatterDisplay(_NamedDisplay):
             If matplotlib is not installed.
         """
         points, y = self._check()
-        ax = self._start(ax, (6.4, 4.8))
+        ax = self._set_axes(ax, (6.4, 4.8))
         style: dict[str, Any] = {"s": float(np.clip(40_000 / len(points), 9, 36)), "linewidths": 0.8}
         across, up = points.T
         if y is None:
             ax.scatter(across, up, **style)
-        elif _is_of_classes(y):
+        elif _has_classes(y):
             for position, label in enumerate(np.unique(y)):
                 style |= _class_style(position)
                 ax.scatter(across[y == label], up[y == label], label=wrap(str(label), LABEL_WIDTH), **style)
-            legend_beside(ax, title=_target_name(self.y))
+            draw_legend(ax, title=_target_name(self.y))
         else:
-            colorbar_beside(ax, ax.scatter(across, up, c=y, cmap=cmap, **style), label=_target_name(self.y))
-        ax.set(xlabel=f"unit {self.units[0]}", ylabel=f"unit {self.units[1]}")
+            draw_colorbar(ax, ax.scatter(across, up, c=y, cmap=cmap, **style), label=_target_name(self.y))
+        ax.set(xlabel=f"component {self.units[0]}", ylabel=f"component {self.units[1]}")
         self._draw_title(ax)
         return self
 
@@ -185,11 +164,11 @@ class CodeScatterDisplay(_NamedDisplay):
         codes = check_array(self.codes, dtype=np.float64, input_name="codes")
         if codes.shape[1] < 2:
             raise ValueError(
-                "codes have a single unit, and two are drawn: fit an estimator with n_components=2 or more."
+                "codes must have at least two components, got one: fit an estimator with n_components=2 or more."
             )
         units = check_units(self.units, codes.shape[1])
         if len(units) != 2:
-            raise ValueError(f"units must be two, one across and one up, got {self.units!r}.")
+            raise ValueError(f"units must be two components, one for each axis, got {self.units!r}.")
         if self.y is None:
             return codes[:, units], None
         y = column_or_1d(self.y)
@@ -197,7 +176,7 @@ class CodeScatterDisplay(_NamedDisplay):
         return codes[:, units], y
 
 
-def _is_of_classes(y: np.ndarray) -> bool:
+def _has_classes(y: np.ndarray) -> bool:
     is_number = y.dtype.kind in "iuf"
     if is_number and len(np.unique(y)) > _MAX_NUMBERED_CLASSES:
         return False
@@ -205,7 +184,7 @@ def _is_of_classes(y: np.ndarray) -> bool:
 
 
 def _class_style(position: int) -> dict[str, Any]:
-    """Return what tells a class from the others, in print without colour too: every other one is hollow."""
+    """Return colour and marker of a class; every other marker is hollow, for print without colour."""
     color = f"C{position % 10}"
     return {
         "marker": MARKERS[position % len(MARKERS)],
@@ -215,4 +194,4 @@ def _class_style(position: int) -> dict[str, Any]:
 
 
 def _target_name(y: Any) -> str:
-    return str(getattr(y, "name", None) or "y")  # a Series has one
+    return str(getattr(y, "name", None) or "y")  # a Series has a name

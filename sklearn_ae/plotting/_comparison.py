@@ -1,4 +1,4 @@
-"""A measure of several decompositions by number of components."""
+"""Results of several estimators by number of components."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_ae.plotting._base import (
-    LABEL_WIDTH,
-    _Display,
-    legend_beside,
-    line_style,
-    size_axis,
-    wrap,
-)
+from sklearn_ae.plotting._base import LABEL_WIDTH, Display, draw_legend, line_style, set_size_axis, wrap
 from sklearn_ae.plotting._checks import check_curves
 
 if TYPE_CHECKING:
@@ -26,37 +19,32 @@ __all__ = ["ComparisonDisplay"]
 
 
 @dataclass(eq=False, repr=False)
-class ComparisonDisplay(_Display):
-    """A measure of several estimators by their number of units, with error bars.
+class ComparisonDisplay(Display):
+    """A metric of several estimators against the number of components, with error bars.
 
-    An estimator without a number of units is a horizontal line, with its error as a band.
-    Values that are NaN, such as those of fits that failed, are left out.
+    An estimator without a number of components is drawn as a horizontal line, its standard error as a band. NaN values,
+    such as those of failed fits, are left out.
 
     It is recommended to use :meth:`from_frame`.
 
     Parameters
     ----------
     curves : dict of str to (sizes, means, standard_errors)
-        Numbers of units, and the mean and its standard error at each, array-likes of one
-        length, by the name of the estimator. Sizes may be None, all or some, where an
-        estimator has none; standard errors may be None, where none are known.
-
+        Numbers of components, and the mean and its standard error at each: array-likes of equal length, by the name of
+        the estimator. Sizes may be None, all or some, if an estimator has none; standard errors may be None if unknown.
     metric_name : str, default="R²"
-        What is measured: the label of the y axis, or one of "r2", "probe", "neighbours",
-        "stability", "localisation", "redundancy", "dead", "fit_seconds",
-        "transform_seconds" and "n_parameters", which are spelled out. The last three get
-        a logarithmic axis.
+        Label of the y axis. ``"r2"``, ``"probe"``, ``"neighbours"``, ``"stability"``, ``"localisation"``,
+        ``"redundancy"``, ``"dead"``, ``"fit_seconds"``, ``"transform_seconds"`` and ``"n_parameters"`` are spelled out,
+        and the last three get a logarithmic axis.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
-        The one Axes that holds all lines.
-
+        The one Axes with all lines.
     ax_ : matplotlib Axes
-        The same, alone.
+        The first of ``axes_``.
 
     Examples
     --------
@@ -79,16 +67,12 @@ class ComparisonDisplay(_Display):
         Parameters
         ----------
         frame : pandas DataFrame
-            Table with a row for each estimator and size: the columns "estimator",
-            "n_components", which may be missing values, and `metric`. Standard errors
-            are read from the column named `metric` and "_se", if there is one.
-
+            Table with one row per estimator and size, and the columns ``"estimator"``, ``"n_components"``, which may
+            have missing values, and `metric`. Standard errors are read from the column ``f"{metric}_se"``, if any.
         metric : str, default="r2"
             Name of the column to draw.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -102,9 +86,7 @@ class ComparisonDisplay(_Display):
         TypeError
             If `frame` is not a DataFrame.
         ValueError
-            If a column is missing, or it has no value.
-        ImportError
-            If matplotlib is not installed.
+            If a column is missing, or `metric` has no values.
 
         Examples
         --------
@@ -141,9 +123,8 @@ class ComparisonDisplay(_Display):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         log_sizes : bool, default=True
-            Whether each doubling of the number of units takes the same space.
+            Whether the x axis is logarithmic, to base 2.
 
         Returns
         -------
@@ -160,15 +141,15 @@ class ComparisonDisplay(_Display):
             If matplotlib is not installed.
         """
         curves = self._check()
-        ax = self._start(ax, (8.0, 4.0))
+        ax = self._set_axes(ax, (8.0, 4.0))
         handles = [
-            _draw_compared(ax, wrap(str(name), LABEL_WIDTH), curve, line_style(position))
+            _draw_curve(ax, wrap(str(name), LABEL_WIDTH), curve, line_style(position))
             for position, (name, curve) in enumerate(curves.items())
         ]
         sizes = np.concatenate([sizes for sizes, _, _ in curves.values()])
         sizes = sizes[~np.isnan(sizes)]
         if len(sizes):
-            size_axis(ax, sizes, log=log_sizes)
+            set_size_axis(ax, sizes, log=log_sizes)
         else:
             ax.set_xticks([])
         label, is_log = _METRICS.get(self.metric_name, (self.metric_name, False))
@@ -176,7 +157,7 @@ class ComparisonDisplay(_Display):
         if is_log:
             ax.set_yscale("log")
         ax.grid(alpha=0.3)
-        legend_beside(ax, handles=handles)
+        draw_legend(ax, handles=handles)
         return self
 
     def _check(self) -> dict[str, np.ndarray]:
@@ -187,12 +168,12 @@ class ComparisonDisplay(_Display):
         if not known:
             raise ValueError(
                 f"Nothing to draw: {self.metric_name!r} of {', '.join(map(str, curves))} is missing at every size. "
-                "Fits that fail leave no values: see why they failed."
+                "Failed fits leave no values: check why they failed."
             )
         return known
 
 
-#: Labels of measures, and whether their scale is logarithmic.
+#: Labels of metrics, and whether their scale is logarithmic.
 _METRICS = {
     "r2": ("R²", False),
     "probe": ("score of a linear probe", False),
@@ -200,15 +181,15 @@ _METRICS = {
     "stability": ("stability of the components", False),
     "localisation": ("localisation of the components", False),
     "redundancy": ("redundancy of the components", False),
-    "dead": ("share of dead units", False),
+    "dead": ("fraction of dead components", False),
     "fit_seconds": ("time to fit (s)", True),
     "transform_seconds": ("time to transform (s)", True),
     "n_parameters": ("number of parameters", True),
 }
 
 
-def _draw_compared(ax: Axes, label: str, curve: np.ndarray, style: dict[str, Any]) -> Any:
-    """Draw the line of an estimator, or a horizontal one of each mean without a size; return one for the legend."""
+def _draw_curve(ax: Axes, label: str, curve: np.ndarray, style: dict[str, Any]) -> Any:
+    """Draw the line of an estimator, or a horizontal one for each mean without a size; return one for the legend."""
     is_sized = ~np.isnan(curve[0])
     handle: Any = None
     for _, mean, error in curve[:, ~is_sized].T:

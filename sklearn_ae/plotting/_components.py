@@ -10,14 +10,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae.plotting._base import (
-    _NamedDisplay,
-    colorbar_beside,
-    label_table,
-    table_figsize,
-)
+from sklearn_ae.plotting._base import NamedDisplay, draw_colorbar, heat_map_figsize, label_heat_map
 from sklearn_ae.plotting._checks import check_feature_names, find_step
-from sklearn_ae.plotting._mosaic import _check_image_shape, _Mosaic, _n_columns
+from sklearn_ae.plotting._mosaic import Mosaic, check_image_shape, count_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,27 +21,23 @@ __all__ = ["ComponentsDisplay"]
 
 
 @dataclass(eq=False, repr=False)
-class ComponentsDisplay(_NamedDisplay):
+class ComponentsDisplay(NamedDisplay):
     """The components of a decomposition, as images or as a heat map.
 
-    Components are drawn as images if `image_shape` is given or if there are no
-    `feature_names` and the number of features is a square, and otherwise as a heat map
-    with a row for each component and a column for each feature. White is zero.
+    Components are drawn as images if `image_shape` is given, or if there are no `feature_names` and the number of
+    features is a square number; otherwise as a heat map with one row per component and one column per feature. White is
+    zero.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_components`.
 
     Parameters
     ----------
     components : array-like of shape (n_components, n_features)
-        One component a row, finite.
-
+        One component per row, finite.
     image_shape : tuple of (height, width), default=None
-        Shape of a component as an image, row by row. By default a square, if there are
-        no `feature_names`.
-
+        Shape of a component as an image, in row-major order. By default square, if there are no `feature_names`.
     feature_names : array-like of n_features str, default=None
         Labels of the columns of a heat map.
-
     estimator_name : str, default=None
         Title of the picture.
 
@@ -54,13 +45,10 @@ class ComponentsDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
-        The one Axes that holds all components.
-
+        The one Axes with all components.
     ax_ : matplotlib Axes
-        The same, alone.
-
+        The first of ``axes_``.
     im_ : matplotlib AxesImage
         The mosaic of images, or the heat map.
 
@@ -91,28 +79,21 @@ class ComponentsDisplay(_NamedDisplay):
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> ComponentsDisplay:
-        """Draw the `components_` of a fitted estimator.
+        """Draw the ``components_`` of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `components_`, or a pipeline: its last step that has
-            them is drawn, in the units of what that step is given. If the estimator was
-            fitted on named columns, they name the features.
-
+            Fitted estimator with ``components_``, or a pipeline, of which the last step that has them is drawn, in the
+            scale of that step's input. If the estimator was fitted on named columns, these label the features.
         n_components : int, default=None
-            Draw only so many, from the first. By default all.
-
+            Number of components to draw, from the first. By default all.
         image_shape : tuple of (height, width), default=None
-            Shape of a component as an image, row by row. By default a square, if the
-            features have no names.
-
+            Shape of a component as an image, in row-major order. By default square, if the features have no names.
         name : str, default=None
-            Title of the picture. By default the class of the estimator.
-
+            Title of the picture. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -124,13 +105,11 @@ class ComponentsDisplay(_NamedDisplay):
         Raises
         ------
         TypeError
-            If the estimator has no `components_`.
+            If the estimator has no ``components_``.
         NotFittedError
             If it is not fitted.
         ValueError
             If `n_components` or `image_shape` does not fit the components.
-        ImportError
-            If matplotlib is not installed.
 
         Examples
         --------
@@ -175,21 +154,15 @@ class ComponentsDisplay(_NamedDisplay):
         Parameters
         ----------
         components : array-like of shape (n_components, n_features)
-            One component a row, finite.
-
+            One component per row, finite.
         image_shape : tuple of (height, width), default=None
-            Shape of a component as an image, row by row. By default a square, if there
-            are no `feature_names`.
-
+            Shape of a component as an image, in row-major order. By default square, if there are no `feature_names`.
         feature_names : array-like of n_features str, default=None
             Labels of the columns of a heat map.
-
         name : str, default=None
             Title of the picture.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -202,8 +175,6 @@ class ComponentsDisplay(_NamedDisplay):
         ------
         ValueError
             If the components are not a finite 2D array or a shape does not fit them.
-        ImportError
-            If matplotlib is not installed.
 
         Examples
         --------
@@ -229,18 +200,15 @@ class ComponentsDisplay(_NamedDisplay):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         scale_each : bool, default=True
-            Divide each component by its largest absolute value, so that shapes show
-            whatever their size. If False, all share one scale.
-
+            Whether to divide each component by its largest absolute value, so that the shape of each can be seen
+            whatever its magnitude. If False, all share one scale.
         cmap : str or matplotlib Colormap, default="RdBu_r"
-            Diverging colours: red is positive, blue negative. `"gray"` is one that
-            keeps the signs apart in print without colour.
-
+            Diverging colour map: red is positive, blue negative. ``"gray"`` keeps the signs distinct in print without
+            colour.
         colorbar : bool, default=True
-            Whether to draw the scale of the colours, to the right of `ax`. A relative
-            weight is one divided by the largest of its component.
+            Whether to draw a colour bar to the right of `ax`. Relative weights are divided by the largest absolute one
+            of their component.
 
         Returns
         -------
@@ -257,22 +225,22 @@ class ComponentsDisplay(_NamedDisplay):
         components = check_array(self.components, dtype=np.float64, input_name="components")
         n_components, n_features = components.shape
         names = check_feature_names(self.feature_names, n_features)
-        shape = _check_image_shape(self.image_shape, n_features, guess=names is None)
+        shape = check_image_shape(self.image_shape, n_features, guess=names is None)
         values, limit = _scale(components, scale_each)
         style = {"vmin": -limit, "vmax": limit, "cmap": cmap, "interpolation": "nearest"}
         if shape is None:
-            ax = self._start(ax, table_figsize(n_components, n_features))
+            ax = self._set_axes(ax, heat_map_figsize(n_components, n_features))
             self.im_ = ax.imshow(values, aspect="auto", **style)
-            label_table(ax, n_components, names)
+            label_heat_map(ax, n_components, names)
         else:
-            mosaic = _Mosaic(values.reshape(-1, *shape), _n_columns(n_components))
-            ax = self._start(ax, mosaic.figsize(margin=1.5))
+            mosaic = Mosaic(values.reshape(-1, *shape), count_columns(n_components))
+            ax = self._set_axes(ax, mosaic.figsize(margin=1.5))
             self.im_ = mosaic.draw(ax, mosaic.row_ranges(), **style)
         ax.set_ylabel("component")
         self._draw_title(ax)
         if colorbar:
             label = "relative weight" if scale_each else "weight"
-            colorbar_beside(ax, self.im_, ticks=[-limit, 0, limit], format="%.2g", label=label)
+            draw_colorbar(ax, self.im_, ticks=[-limit, 0, limit], format="%.2g", label=label)
         return self
 
 

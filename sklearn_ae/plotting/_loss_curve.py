@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae.plotting._base import (
-    _NamedDisplay,
-)
+from sklearn_ae.plotting._base import NamedDisplay
 from sklearn_ae.plotting._checks import check_curve, find_step
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ __all__ = ["LossCurveDisplay"]
 
 
 @dataclass(eq=False, repr=False)
-class LossCurveDisplay(_NamedDisplay):
+class LossCurveDisplay(NamedDisplay):
     """Training loss and validation R² by epoch.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_curves`.
@@ -30,13 +28,10 @@ class LossCurveDisplay(_NamedDisplay):
     ----------
     loss_curve : array-like of shape (n_epochs,)
         Training loss of epochs 1 to n_epochs.
-
     validation_scores : array-like of shape (n_epochs + 1,), default=None
-        R² on the validation rows, before training (epoch 0) and after each epoch.
-
+        R² on the validation set, before training (epoch 0) and after each epoch.
     best_epoch : int, default=None
-        Epoch whose weights were kept, 0 to n_epochs; 0 is the start.
-
+        Epoch whose weights were kept, 0 to n_epochs; 0 is the initialization.
     estimator_name : str, default=None
         Title of the picture.
 
@@ -44,10 +39,8 @@ class LossCurveDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) or (2,) of matplotlib Axes
-        The Axes of the loss and, with validation scores, that of the R² over it.
-
+        The Axes of the loss and, with validation scores, that of the R², which shares its x axis.
     ax_ : matplotlib Axes
         The Axes of the loss.
 
@@ -68,18 +61,15 @@ class LossCurveDisplay(_NamedDisplay):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None) -> LossCurveDisplay:
-        """Draw how a fitted estimator was trained.
+        """Draw the training curves of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `loss_curve_` and, where it has them,
-            `validation_scores_` and `best_epoch_`; or a pipeline: its last step that has
-            a `loss_curve_` is drawn.
-
+            Fitted estimator with ``loss_curve_`` and optionally ``validation_scores_`` and ``best_epoch_``; or a
+            pipeline, of which the last step with a ``loss_curve_`` is drawn.
         name : str, default=None
-            Title of the picture. By default the class of the estimator.
-
+            Title of the picture. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 
@@ -91,13 +81,11 @@ class LossCurveDisplay(_NamedDisplay):
         Raises
         ------
         TypeError
-            If the estimator has no `loss_curve_`.
+            If the estimator has no ``loss_curve_``.
         NotFittedError
             If it is not fitted.
         ValueError
-            If the estimator trained for no epoch and scored no validation rows.
-        ImportError
-            If matplotlib is not installed.
+            If the estimator trained for no epoch and has no validation scores.
 
         Examples
         --------
@@ -132,16 +120,12 @@ class LossCurveDisplay(_NamedDisplay):
         ----------
         loss_curve : array-like of shape (n_epochs,)
             Training loss of epochs 1 to n_epochs.
-
         validation_scores : array-like of shape (n_epochs + 1,), default=None
-            R² on the validation rows, before training (epoch 0) and after each epoch.
-
+            R² on the validation set, before training (epoch 0) and after each epoch.
         best_epoch : int, default=None
-            Epoch whose weights were kept, 0 to n_epochs; 0 is the start.
-
+            Epoch whose weights were kept, 0 to n_epochs; 0 is the initialization.
         name : str, default=None
             Title of the picture.
-
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 
@@ -154,8 +138,6 @@ class LossCurveDisplay(_NamedDisplay):
         ------
         ValueError
             If the lengths do not agree or there is nothing to draw.
-        ImportError
-            If matplotlib is not installed.
 
         Examples
         --------
@@ -177,7 +159,7 @@ class LossCurveDisplay(_NamedDisplay):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw in; the R² gets a second y axis over it. By default a new figure.
+            Axes to draw in; the R² gets a second y axis. By default a new figure.
 
         Returns
         -------
@@ -192,7 +174,7 @@ class LossCurveDisplay(_NamedDisplay):
             If matplotlib is not installed.
         """
         loss, scores = self._check()
-        ax = self._start(ax, (6.4, 4.0))
+        ax = self._set_axes(ax, (6.4, 4.0))
         lines = []
         if len(loss):
             lines += ax.plot(range(1, len(loss) + 1), loss, "C0.-", label="training loss")
@@ -210,7 +192,7 @@ class LossCurveDisplay(_NamedDisplay):
         margin = max(0.5, 0.03 * len(loss))
         ax.set(xlabel="epoch", xlim=(-margin, len(loss) + margin))
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
-        self._draw_head(ax, lines)
+        self._draw_legend_and_title(ax, lines)
         return self
 
     def _check(self) -> tuple[np.ndarray, np.ndarray | None]:
@@ -220,7 +202,7 @@ class LossCurveDisplay(_NamedDisplay):
             scores = check_curve("validation_scores", self.validation_scores)
             if len(scores) != len(loss) + 1:
                 raise ValueError(
-                    f"validation_scores must have one entry more than loss_curve, the score "
+                    f"validation_scores must have one more entry than loss_curve, the score "
                     f"before training: expected {len(loss) + 1}, got {len(scores)}."
                 )
         elif len(loss) == 0:

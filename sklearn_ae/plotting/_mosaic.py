@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklearn_ae.plotting._base import (
-    font_size,
-    inches,
-)
+from sklearn_ae.plotting._base import font_size, inches
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
+__all__ = ["Mosaic", "check_image_shape", "count_columns"]
+
 _GAP_COLOR = "0.85"
 
 
-class _Mosaic:
-    """Images in a grid, as one picture in which the gaps are NaN."""
+class Mosaic:
+    """Images in a grid, as one array of pixels in which the gaps are NaN."""
 
     def __init__(self, images: np.ndarray, n_columns: int) -> None:
         n, height, width = images.shape
@@ -35,13 +34,13 @@ class _Mosaic:
         self.n_images, self.n_columns = n, n_columns
 
     def figsize(self, margin: float) -> tuple[float, float]:
-        """Return width and height in inches, with a margin for what stands beside the images."""
+        """Return width and height in inches, with a margin for labels and colour bar."""
         height, width = self.pixels.shape
         image_width = min(max(1.0 * self.n_columns, 1.6), 8.0, 8.0 * width / height)
         return margin + image_width, 0.6 + max(image_width * height / width, 1.0)
 
     def row_ranges(self) -> list[str]:
-        """Name the images that each row holds, counted from zero."""
+        """Return the range of the images in each row, counted from zero, as labels."""
         firsts = range(0, self.n_images, self.n_columns)
         lasts = [min(first + self.n_columns, self.n_images) - 1 for first in firsts]
         return [f"{i}–{j}" if i < j else f"{i}" for i, j in zip(firsts, lasts, strict=True)]
@@ -64,13 +63,13 @@ class _Mosaic:
         return min(box.width / width, box.height / height) * height / len(self.row_centres)
 
 
-def _n_columns(n: int) -> int:
-    """Count columns for a grid from square to twice as wide as high, with the fewest gaps."""
+def count_columns(n: int) -> int:
+    """Return the number of columns of a grid, from square to twice as wide as high, with the fewest gaps."""
     candidates = range(math.ceil(math.sqrt(n)), math.ceil(math.sqrt(2 * n)) + 1)
     return min(candidates, key=lambda n_columns: -n % n_columns)
 
 
-def _check_image_shape(image_shape: tuple[int, int] | None, n_features: int, *, guess: bool) -> tuple[int, int] | None:
+def check_image_shape(image_shape: tuple[int, int] | None, n_features: int, *, guess: bool) -> tuple[int, int] | None:
     if image_shape is None:
         side = math.isqrt(n_features)
         return (side, side) if guess and side * side == n_features else None

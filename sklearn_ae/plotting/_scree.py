@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae.plotting._base import (
-    _NamedDisplay,
-)
+from sklearn_ae.plotting._base import NamedDisplay
 from sklearn_ae.plotting._checks import check_curve, find_step
 
 if TYPE_CHECKING:
@@ -21,17 +19,15 @@ __all__ = ["ScreeDisplay"]
 
 
 @dataclass(eq=False, repr=False)
-class ScreeDisplay(_NamedDisplay):
-    """The share of the variance that each unit explains, and that of all units up to it.
+class ScreeDisplay(NamedDisplay):
+    """The fraction of variance that each component explains, and the cumulative fraction.
 
     It is recommended to use :meth:`from_estimator`.
 
     Parameters
     ----------
     explained_variance_ratio : array-like of shape (n_components,)
-        Share of each unit, finite. A negative one is a unit that makes the
-        reconstruction worse.
-
+        Fraction of each component, finite. It is negative for a component that makes the reconstruction worse.
     estimator_name : str, default=None
         Title of the picture.
 
@@ -39,17 +35,15 @@ class ScreeDisplay(_NamedDisplay):
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
-        The one Axes that holds bars and line.
-
+        The one Axes with bars and line.
     ax_ : matplotlib Axes
-        The same, alone.
+        The first of ``axes_``.
 
     Examples
     --------
     >>> from sklearn_ae.plotting import ScreeDisplay
-    >>> display = ScreeDisplay([0.5, 0.25, 0.125], estimator_name="three units").plot()
+    >>> display = ScreeDisplay([0.5, 0.25, 0.125], estimator_name="three components").plot()
     >>> display.figure_.savefig("scree.png")  # doctest: +SKIP
     """
 
@@ -59,17 +53,15 @@ class ScreeDisplay(_NamedDisplay):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None) -> ScreeDisplay:
-        """Draw the `explained_variance_ratio_` of a fitted estimator.
+        """Draw the ``explained_variance_ratio_`` of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted estimator with `explained_variance_ratio_`, such as PCA or
-            AutoencoderTransformer, or a pipeline: its last step that has them is drawn.
-
+            Fitted estimator with ``explained_variance_ratio_``, such as PCA or AutoencoderTransformer, or a pipeline,
+            of which the last step that has it is drawn.
         name : str, default=None
-            Title of the picture. By default the class of the estimator.
-
+            Title of the picture. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 
@@ -81,11 +73,9 @@ class ScreeDisplay(_NamedDisplay):
         Raises
         ------
         TypeError
-            If the estimator has no `explained_variance_ratio_`.
+            If the estimator has no ``explained_variance_ratio_``.
         NotFittedError
             If it is not fitted.
-        ImportError
-            If matplotlib is not installed.
 
         Examples
         --------
@@ -100,7 +90,7 @@ class ScreeDisplay(_NamedDisplay):
         return cls(step.explained_variance_ratio_, estimator_name=label).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> ScreeDisplay:
-        """Draw a bar for each unit, and the line of their sums.
+        """Draw one bar per component, and a line of the cumulative sums.
 
         Parameters
         ----------
@@ -115,20 +105,20 @@ class ScreeDisplay(_NamedDisplay):
         Raises
         ------
         ValueError
-            If the shares are not one-dimensional and finite, or there are none.
+            If the fractions are not one-dimensional and finite, or there are none.
         ImportError
             If matplotlib is not installed.
         """
-        shares = check_curve("explained_variance_ratio", self.explained_variance_ratio)
-        if len(shares) == 0 or not np.isfinite(shares).all():
-            raise ValueError(f"explained_variance_ratio must be one finite number or more, got {shares}.")
-        ax = self._start(ax, (6.4, 4.0))
-        units = np.arange(len(shares))
-        bars = ax.bar(units, shares, color="C0", label="this unit")
-        markevery = max(1, len(shares) // 20)
-        sums = ax.plot(units, shares.cumsum(), "C1s-", markersize=4, markevery=markevery, label="all units up to it")
+        fractions = check_curve("explained_variance_ratio", self.explained_variance_ratio)
+        if len(fractions) == 0 or not np.isfinite(fractions).all():
+            raise ValueError(f"explained_variance_ratio must have at least one entry, all finite, got {fractions}.")
+        ax = self._set_axes(ax, (6.4, 4.0))
+        components = np.arange(len(fractions))
+        bars = ax.bar(components, fractions, color="C0", label="per component")
+        markevery = max(1, len(fractions) // 20)
+        sums = ax.plot(components, fractions.cumsum(), "C1s-", markersize=4, markevery=markevery, label="cumulative")
         ax.axhline(0, color="0.2", linewidth=0.8)
-        ax.set(xlabel="unit", ylabel="share of the variance explained", xlim=(-0.7, len(shares) - 0.3))
+        ax.set(xlabel="component", ylabel="fraction of variance explained", xlim=(-0.7, len(fractions) - 0.3))
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
-        self._draw_head(ax, [bars, *sums])
+        self._draw_legend_and_title(ax, [bars, *sums])
         return self

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_ae._metrics.reconstruction import _size_curve
-from sklearn_ae.plotting._base import (
-    LABEL_WIDTH,
-    _Display,
-    legend_beside,
-    line_style,
-    size_axis,
-    wrap,
-)
+from sklearn_ae._metrics.reconstruction import size_curve
+from sklearn_ae.plotting._base import LABEL_WIDTH, Display, draw_legend, line_style, set_size_axis, wrap
 from sklearn_ae.plotting._checks import check_curves, check_mapping
 
 if TYPE_CHECKING:
@@ -27,27 +20,25 @@ __all__ = ["SizeCurveDisplay"]
 
 
 @dataclass(eq=False, repr=False)
-class SizeCurveDisplay(_Display):
-    """R² against the number of units, a line for each kind of estimator.
+class SizeCurveDisplay(Display):
+    """R² against the number of components, one line per kind of estimator.
 
     It is recommended to use :meth:`from_estimators`.
 
     Parameters
     ----------
     curves : dict of str to (sizes, scores)
-        Numbers of units and the R² at each, two array-likes of one length, by the label
-        of their line. In any order; they are drawn by size.
+        Numbers of components and the R² at each, two array-likes of equal length, by the label of their line. They may
+        be in any order, and are drawn by size.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         The figure.
-
     axes_ : ndarray of shape (1,) of matplotlib Axes
-        The one Axes that holds all lines.
-
+        The one Axes with all lines.
     ax_ : matplotlib Axes
-        The same, alone.
+        The first of ``axes_``.
 
     Examples
     --------
@@ -72,21 +63,18 @@ class SizeCurveDisplay(_Display):
         Parameters
         ----------
         estimators : dict of str to estimator instance or sequence of them
-            Fitted estimators with `transform` and `inverse_transform`, by the label of
-            their line. What is scored depends on what is given:
+            Fitted estimators with ``transform`` and ``inverse_transform``, by the label of their line. What is scored
+            depends on the kind:
 
             - a sequence: each of its estimators, at the number of columns of its codes;
-            - an estimator with a method `reconstruction_curve`, such as an ordered
-              AutoencoderTransformer: its first unit, its first two, and so on to all;
-            - PCA: the same, the codes of the other units being zero;
-            - any other estimator, pipelines too: that one size.
-
+            - an estimator with a method ``reconstruction_curve``, such as an ordered AutoencoderTransformer: its first
+              component, its first two, and so on up to all;
+            - PCA: the same, with the codes of the other components set to zero;
+            - any other estimator, including pipelines: its one size.
         X : array-like of shape (n_samples, n_features)
-            Rows to reconstruct, which differ. Rows that were not fitted to say more.
-
+            Samples to reconstruct, not all the same; held-out ones are more informative.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -98,21 +86,18 @@ class SizeCurveDisplay(_Display):
         Raises
         ------
         TypeError
-            If `estimators` is not a dict, or one cannot transform or invert.
+            If `estimators` is not a dict, or an estimator lacks ``transform`` or ``inverse_transform``.
         NotFittedError
             If one is not fitted.
         ValueError
-            If there is no estimator, the rows of `X` are all the same, or `X` or a
-            reconstruction of it is not finite.
-        ImportError
-            If matplotlib is not installed.
+            If there is no estimator, the samples in `X` are all the same, or `X` or a reconstruction of it is not
+            finite.
 
         Notes
         -----
-        The R² is :func:`~sklearn_ae.model_selection.reconstruction_score`, whose baseline
-        is the mean of the `X` that is given. `reconstruction_curve` of
-        AutoencoderTransformer has the mean of the rows that it was fitted to instead: on
-        other rows its R² is a little higher, by the distance of the two means.
+        The R² is :func:`~sklearn_ae.model_selection.reconstruction_score`, whose baseline is the mean of `X`. The
+        baseline of ``AutoencoderTransformer.reconstruction_curve`` is the mean of the training data instead, so on
+        other samples its R² is slightly higher, by the distance between the two means.
 
         Examples
         --------
@@ -127,7 +112,7 @@ class SizeCurveDisplay(_Display):
         [1 2 3 4 5 6 7 8] [0.15 0.29 0.4  0.49 0.54 0.59 0.64 0.67]
         """
         check_mapping("estimators", estimators, "fitted estimators or lists of them")
-        return cls({name: _size_curve(name, each, X) for name, each in estimators.items()}).plot(ax=ax, **kwargs)
+        return cls({name: size_curve(name, each, X) for name, each in estimators.items()}).plot(ax=ax, **kwargs)
 
     def plot(
         self,
@@ -142,12 +127,10 @@ class SizeCurveDisplay(_Display):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
-
         log_sizes : bool, default=True
-            Whether each doubling of the number of units takes the same space.
-
+            Whether the x axis is logarithmic, to base 2.
         chosen : dict of str to int, default=None
-            A size to mark with a ring, by the label of its line.
+            Sizes to mark with a ring, by the label of their line.
 
         Returns
         -------
@@ -159,34 +142,33 @@ class SizeCurveDisplay(_Display):
         TypeError
             If `curves` or `chosen` is not a dict.
         ValueError
-            If sizes and scores do not agree, there is nothing to draw, or `chosen` is
-            not among the sizes.
+            If sizes and scores do not agree, there is nothing to draw, or `chosen` is not among the sizes.
         ImportError
             If matplotlib is not installed.
         """
         curves = check_curves(self.curves, ("sizes", "scores"))
         rings = _check_chosen(chosen, curves)
-        ax = self._start(ax, (8.0, 4.0))
+        ax = self._set_axes(ax, (8.0, 4.0))
         for position, (name, (sizes, scores)) in enumerate(curves.items()):
             markevery = 0.06 if len(sizes) > 12 else None  # of the diagonal: marks on dense lines would merge
             ax.plot(sizes, scores, label=wrap(str(name), LABEL_WIDTH), markevery=markevery, **line_style(position))
         if rings:
             ax.plot(*np.transpose(rings), "o", color="0.2", markersize=13, markerfacecolor="none", label="chosen")
-        size_axis(ax, np.concatenate([sizes for sizes, _ in curves.values()]), log=log_sizes)
+        set_size_axis(ax, np.concatenate([sizes for sizes, _ in curves.values()]), log=log_sizes)
         ax.set_ylabel("R²")
         ax.grid(alpha=0.3)
-        legend_beside(ax)
+        draw_legend(ax)
         return self
 
 
 def _check_chosen(chosen: Mapping[str, int] | None, curves: dict[str, np.ndarray]) -> list[tuple[float, float]]:
-    """Return the points that the chosen sizes are."""
+    """Return the points of the chosen sizes."""
     rings: list[tuple[float, float]] = []
     if chosen is not None:
         check_mapping("chosen", chosen, "sizes")
         for name, size in chosen.items():
             sizes, scores = curves.get(name, np.empty((2, 0)))
             if size not in sizes:
-                raise ValueError(f"chosen must be sizes of curves, by their label, got {size} of {name!r}.")
+                raise ValueError(f"chosen must map labels of curves to one of their sizes, got {size} for {name!r}.")
             rings.append((size, scores[sizes == size][0]))
     return rings

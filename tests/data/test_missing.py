@@ -412,20 +412,20 @@ class TestPasses:
         model = masked(output_activation="clip").partial_fit(first)
         np.testing.assert_array_equal(model.inverse_transform(model.transform(small))[:, 3], 0)
         model.partial_fit(small)
-        low, high = model._bounds
+        low, high, _ = model._column_range
         np.testing.assert_array_equal(low, small.min(axis=0))
         np.testing.assert_array_equal(high, small.max(axis=0))
         assert low[3] > 90
         model.partial_fit(first)
-        np.testing.assert_array_equal(model._bounds[0], low)
+        np.testing.assert_array_equal(model._column_range.low, low)
         restored = pickle.loads(pickle.dumps(masked(output_activation="clip").partial_fit(first))).partial_fit(small)
-        np.testing.assert_array_equal(restored._bounds[0], low)
+        np.testing.assert_array_equal(restored._column_range.low, low)
 
     def test_the_range_grows_by_what_is_observed(self, small):
         model = masked(output_activation="clip").partial_fit(small[:40])
         model.partial_fit(holes(small[40:]))
         np.testing.assert_array_equal(
-            model._bounds[0], np.fmin(small[:40].min(0), np.nanmin(holes(small[40:]), axis=0))
+            model._column_range.low, np.fmin(small[:40].min(0), np.nanmin(holes(small[40:]), axis=0))
         )
 
     def test_passes_with_and_without_gaps_follow_each_other(self, small, X):
@@ -478,5 +478,7 @@ def test_masking_sets_entries_to_the_mean(X):
     for missing, given in (("mask", X), ("mask", np.nan_to_num(X)), ("error", np.nan_to_num(X))):
         model = quick(missing=missing, corruption=0.5).fit(given)
         expected = model.mean_ if missing == "mask" else np.zeros(8)
-        zero = model._scaling.inverse_transform(model._frame(torch.device("cpu")).zero.double()[None])[0]
+        zero = model._scaling.inverse_transform(
+            model._scaling.data_bounds(model._column_range, torch.device("cpu")).zero.double()[None]
+        )[0]
         np.testing.assert_allclose(zero, expected, atol=1e-5)

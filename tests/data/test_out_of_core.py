@@ -146,7 +146,7 @@ def test_columns_are_those_of_the_array(kind, X, tmp_path):
     np.testing.assert_allclose(columns.mean, table.columns().mean, rtol=1e-14)
     np.testing.assert_array_equal(columns.low, X.min(axis=0))
     np.testing.assert_array_equal(columns.high, X.max(axis=0))
-    assert source.spread(columns).root_mean_square() == pytest.approx((X - X.mean(0)).std())
+    assert source.variation(columns).root_mean_square() == pytest.approx((X - X.mean(0)).std())
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -269,7 +269,7 @@ class TestParquet:
 
     def test_columns_that_are_no_numbers_are_named(self, tmp_path):
         dataset = self.dataset(tmp_path, a=[1.0, 2.0], name=["x", "y"], when=pa.array([0, 1], pa.timestamp("s")))
-        with pytest.raises(ValueError, match=r"no numbers: \['name', 'when'\]\. Leave them out, or encode them"):
+        with pytest.raises(ValueError, match=r"not numeric: \['name', 'when'\]\. Leave them out, or encode them"):
             quick().fit(dataset)
 
     def test_hive_partitions_are_columns(self, X, tmp_path):
@@ -382,13 +382,13 @@ def test_what_is_wrong_is_refused_and_nothing_is_fitted(kind, megabytes, X):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("generator", "generator, which yields its chunks once only: pass an iterable .* or give it to partial_fit"),
+        ("generator", "generator, which yields its chunks only once: pass an iterable .* or give it to partial_fit"),
         ("no chunks", "iterable without a chunk; it must yield arrays of shape"),
         ("chunks with another width", r"Block 1 of X has shape \(80, 5\), but \(80, 8\) was expected"),
-        ("iterable of texts", "X yields str where dense chunks"),
+        ("iterable of texts", "X yields str instead of dense chunks"),
         ("chunks of text", "type <U32, but only real numbers"),
         ("complex chunks", "type complex128, but only real numbers"),
-        ("iterable of sparse chunks", "where dense chunks"),
+        ("iterable of sparse chunks", "instead of dense chunks"),
         ("no rows", r"0 sample\(s\) .* a minimum of 2 is required"),
         ("no columns", r"0 feature\(s\) .* a minimum of 1 is required"),
         ("fewer chunks the second time", "yielded 5 chunks the first time and 4 now"),

@@ -9,7 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_ae._data import arrays
 from sklearn_ae._data.arrays import row_slices
-from sklearn_ae._data.columns import check_range, fraction_on_bounds
+from sklearn_ae._data.columns import ColumnRange, check_range, fraction_on_bounds
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.split import Split, held_out_rows
 from sklearn_ae._data.tables import DenseTable
@@ -31,9 +31,13 @@ def X() -> np.ndarray:
     return rng.normal(size=(101, 4)) * [1, 2, 0.1, 5] + [0, 1, 10, -3]
 
 
-def coordinates_of(X: np.ndarray, raw=False) -> Scaling:
+def range_of(low, high) -> ColumnRange:
+    return ColumnRange(np.array(low), np.array(high), np.ones(len(low), dtype=bool))
+
+
+def coordinates_of(X: np.ndarray, unscaled=False) -> Scaling:
     columns = DenseTable(X).columns()
-    return Scaling.of(columns.mean, DenseTable(X).spread(columns), raw)
+    return Scaling.of(columns, DenseTable(X).variation(columns), unscaled)
 
 
 @pytest.mark.parametrize(("n_rows", "width"), [(1, 1), (7, 10), (100, 7), (5, 49), (5, 51), (3, 1000), (50, 1)])
@@ -206,31 +210,31 @@ def test_entries_outside_the_range_are_refused_by_column(entry, message):
     X = np.zeros((30, 3))
     X[20, 2] = entry
     with pytest.raises(ValueError, match=message):
-        check_range(DenseTable(X).columns().bounds, (0.0, 1.0), None, "loss='log_loss'")
+        check_range(DenseTable(X).columns().range, (0.0, 1.0), None, "loss='log_loss'")
 
 
 def test_each_column_may_have_a_range_of_its_own():
-    bounds = np.array([-9.0, 0, -1, 0]), np.array([9.0, 1, 5, 7])
+    bounds = range_of([-9.0, 0, -1, 0], [9.0, 1, 5, 7])
     ends = torch.tensor([-torch.inf, 0, 0, 0]), torch.tensor([torch.inf, 1, 1, torch.inf])
     with pytest.raises(
         ValueError, match=r"models data in \[0, 1\], but X has values from -1 to 5 .* in column 'feature 2'\."
     ):
         check_range(bounds, ends, NAMES, "test")
-    bounds[0][2], bounds[1][2] = 0, 1
+    bounds.low[2], bounds.high[2] = 0, 1
     check_range(bounds, ends, NAMES, "test")
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "float32", "float64"])
 def test_the_ends_of_the_range_belong_to_it(dtype):
     X = np.array([[0, 1], [1, 0], [1, 1]], dtype)
-    check_range(DenseTable(X).columns().bounds, (0.0, 1.0), None, "test")
+    check_range(DenseTable(X).columns().range, (0.0, 1.0), None, "test")
     np.testing.assert_allclose(DenseTable(X).columns().mean, [2 / 3, 2 / 3], rtol=1e-15)
 
 
 def test_rounding_beyond_the_ends_is_allowed():
-    check_range((np.array([-1e-7]), np.array([1 + 1e-7])), (0.0, 1.0), None, "test")
+    check_range(range_of([-1e-7], [1 + 1e-7]), (0.0, 1.0), None, "test")
     with pytest.raises(ValueError, match="models data"):
-        check_range((np.array([0.0]), np.array([1 + 1e-5])), (0.0, 1.0), None, "test")
+        check_range(range_of([0.0], [1 + 1e-5]), (0.0, 1.0), None, "test")
 
 
 def test_data_scaled_to_its_range_is_accepted():
@@ -271,7 +275,7 @@ BOUND_CASES = {
 def test_share_on_bounds_counts_repeats_of_the_extremes(case):
     X = BOUND_CASES[case]
     table = DenseTable(X)
-    share = fraction_on_bounds(table.columns(), table.spread(table.columns()))
+    share = fraction_on_bounds(table.columns(), table.variation(table.columns()))
     assert share == pytest.approx(share_formula(X))
     assert 0 <= share < 1
     known = {"binary": 48 / 50, "continuous": 0, "some constant": 2 / 30, "all constant": 0, "two rows": 0}
@@ -279,7 +283,7 @@ def test_share_on_bounds_counts_repeats_of_the_extremes(case):
 
 
 def test_column_bounds_are_the_extremes(X):
-    low, high = DenseTable(X).columns().bounds
+    low, high, _ = DenseTable(X).columns().range
     np.testing.assert_array_equal(low, np.sort(X, axis=0)[0])
     np.testing.assert_array_equal(high, np.sort(X, axis=0)[-1])
 
@@ -315,7 +319,7 @@ def test_split_follows_the_random_state_and_holds_out_each_row_alike():
 
 @pytest.mark.parametrize(("n", "fraction"), [(1, 0.1), (2, 0.6), (10, 0.95)])
 def test_split_that_leaves_nothing_to_train_on_is_refused(n, fraction):
-    with pytest.raises(ValueError, match=rf"validation_fraction={fraction} leaves no training row of the {n} given"):
+    with pytest.raises(ValueError, match=rf"validation_fraction={fraction} leaves no training sample of the {n} given"):
         held_out_rows(n, fraction, np.random.RandomState(0))
 
 
@@ -362,7 +366,7 @@ def test_a_table_with_raw_columns_keeps_its_digits_in_a_round_trip(move, X):
 @pytest.mark.parametrize(("raw", "expected"), [(True, True), (False, False), ([True] * 4, True), ([False] * 4, False)])
 def test_columns_that_are_all_raw_or_none_need_no_mask(raw, expected, X):
     coordinates = coordinates_of(X, raw)
-    assert coordinates.unscaled is None
+    assert (coordinates.unscaled == np.asarray(raw)).all()
     assert (coordinates.scale == 1 and not coordinates.offset.any()) is expected
     np.testing.assert_array_equal(coordinates.transform(X, torch.float64) == torch.from_numpy(X), expected)
     assert coordinates.column_weights == 1
@@ -385,7 +389,7 @@ def test_spread_is_that_of_the_entries_about_their_means_as_the_network_sees_the
 @pytest.mark.parametrize("raw", [True, False, RAW], ids=str)
 def test_the_frame_has_the_datas_zero_and_bounds_as_the_network_sees_them(raw, X):
     coordinates = coordinates_of(X, raw)
-    landmarks = coordinates.data_bounds(DenseTable(X).columns().bounds, torch.device("cpu"))
+    landmarks = coordinates.data_bounds(DenseTable(X).columns().range, torch.device("cpu"))
     Z = coordinates.transform(np.vstack([X, np.zeros(4)]), torch.float32)
     for found, expected in [(landmarks.zero, Z[-1]), (landmarks.low, Z[:-1].amin(0)), (landmarks.high, Z[:-1].amax(0))]:
         assert found.dtype == torch.float32

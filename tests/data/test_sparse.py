@@ -110,7 +110,7 @@ class TestFitted:
             thin.partial_fit(sparse.csr_array(part))
             full.partial_fit(part)
         assert thin.score(X) == pytest.approx(full.score(X), abs=0.01)
-        np.testing.assert_allclose(thin._bounds, full._bounds)
+        np.testing.assert_allclose(thin._column_range, full._column_range)
 
     @pytest.mark.parametrize("method", ["fit", "transform", "score"])
     @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -85,11 +85,11 @@ def test_spread_is_that_of_numpy(make, share_missing):
     X = many_zeros(share_missing)
     table = make(X)
     columns = table.columns(allow_nan=True)
-    spread = table.spread(columns)
+    spread = table.variation(columns)
     deviations = X - np.nanmean(X, axis=0)
-    assert spread.unit == pytest.approx(np.nanmax(np.abs(deviations)))
+    assert spread.overflow_guard == pytest.approx(np.nanmax(np.abs(deviations)))
     np.testing.assert_allclose(
-        spread.squares * spread.unit**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
+        spread.squares * spread.overflow_guard**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
     )
     assert spread.root_mean_square() == pytest.approx(np.sqrt(np.nanmean(deviations**2)))
     assert spread.root_mean_square([1, 2]) == pytest.approx(np.sqrt(np.nanmean(deviations[:, 1:3] ** 2)))
@@ -108,7 +108,7 @@ def test_float32_far_from_zero_loses_nothing():
     columns = DenseTable(X).columns()
     np.testing.assert_allclose(columns.mean, X.mean(axis=0, dtype=np.float64), rtol=1e-15)
     assert columns.mean[2] == columns.low[2] == columns.high[2] == np.float32(0.1)
-    np.testing.assert_array_equal(DenseTable(X).spread(columns).n_on_bounds[2], 5000)
+    np.testing.assert_array_equal(DenseTable(X).variation(columns).n_on_bounds[2], 5000)
 
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
@@ -134,7 +134,7 @@ def test_every_dtype_is_looked_at_in_float64(make, dtype):
     for name in ("low", "high", "n_observed"):
         np.testing.assert_array_equal(getattr(columns, name), getattr(expected, name))
     np.testing.assert_allclose(columns.mean, expected.mean, rtol=1e-14)
-    np.testing.assert_allclose(table.spread(columns).squares, exact.spread(expected).squares, rtol=1e-12)
+    np.testing.assert_allclose(table.variation(columns).squares, exact.variation(expected).squares, rtol=1e-12)
 
 
 @pytest.mark.parametrize("given", ["duplicates", "explicit zeros", "float32", "integers", "canonical"])
@@ -157,7 +157,7 @@ def test_the_matrix_of_the_user_stays_as_it_was(given):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SparseTable, "__init__", noting)
         made = table[given](X)
-    made.spread(made.columns())
+    made.variation(made.columns())
     list(made.chunks())
     matrix, *before = seen[0]
     for now, then in zip((matrix.data, matrix.indices, matrix.indptr), before, strict=True):
@@ -173,7 +173,7 @@ def test_columns_without_an_observed_entry_are_zeros(make):
     columns = table.columns(allow_nan=True)
     for each in (columns.mean, columns.low, columns.high, columns.n_observed):
         np.testing.assert_array_equal(each[[1, 3]], 0)
-    spread = table.spread(columns)
+    spread = table.variation(columns)
     np.testing.assert_array_equal(spread.squares[[1, 3]], 0)
     np.testing.assert_array_equal(spread.n_on_bounds[[1, 3]], 0)
     rest = [0, 2, 4, 5]
@@ -185,8 +185,8 @@ def test_a_table_of_nothing_but_missing_entries_is_defined(make):
     table = make(np.full((30, 3), np.nan))
     columns = table.columns(allow_nan=True)
     np.testing.assert_array_equal(columns.mean, 0)
-    assert table.spread(columns).root_mean_square() == 0
-    assert fraction_on_bounds(columns, table.spread(columns)) == 0
+    assert table.variation(columns).root_mean_square() == 0
+    assert fraction_on_bounds(columns, table.variation(columns)) == 0
 
 
 @pytest.mark.parametrize("make", [DenseTable, csr_table])
@@ -216,8 +216,8 @@ def test_huge_and_tiny_values_neither_overflow_nor_vanish(make, factor):
     plain, moved = make(X), make(X * factor)
     columns = moved.columns(allow_nan=True)
     np.testing.assert_allclose(columns.mean, plain.columns(allow_nan=True).mean * factor, rtol=1e-12)
-    spread = moved.spread(columns)
-    expected = plain.spread(plain.columns(allow_nan=True))
+    spread = moved.variation(columns)
+    expected = plain.variation(plain.columns(allow_nan=True))
     assert spread.root_mean_square() == pytest.approx(expected.root_mean_square() * factor, rel=1e-12)
     np.testing.assert_array_equal(spread.n_on_bounds, expected.n_on_bounds)
 
@@ -227,7 +227,7 @@ def test_a_far_offset_costs_no_digits(make):
     """Seconds since 1970: the variance is 18 orders below the squares."""
     X = 1.7e9 + np.random.default_rng(0).normal(size=(101, 3))
     table = make(X)
-    rms = table.spread(table.columns()).root_mean_square()
+    rms = table.variation(table.columns()).root_mean_square()
     assert rms == pytest.approx((X - X.mean(0)).std(), rel=1e-6)
 
 
@@ -238,4 +238,4 @@ def test_no_warning_escapes():
         warnings.simplefilter("error")
         for make in (DenseTable, csr_table):
             table = make(X)
-            table.spread(table.columns(allow_nan=True))
+            table.variation(table.columns(allow_nan=True))

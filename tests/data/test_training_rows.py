@@ -11,7 +11,6 @@ from sklearn.decomposition import PCA
 from torch import Generator
 
 from sklearn_ae._data import arrays, training_rows
-from sklearn_ae._data.arrays import fill_missing
 from sklearn_ae._data.out_of_core import ChunkedTable, IterableTable
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, SparseTable
@@ -39,7 +38,7 @@ def no_reader_left():
 def coordinates_of(X) -> Scaling:
     table = DenseTable(X)
     columns = table.columns(allow_nan=True)
-    return Scaling.of(columns.mean, table.spread(columns), False)
+    return Scaling.of(columns, table.variation(columns), fills_missing=columns.gaps)
 
 
 def mostly_zeros(n=103, d=7) -> np.ndarray:
@@ -97,7 +96,7 @@ class TestSparseRows:
     def test_missing_entries_stay_missing(self):
         X = mostly_zeros()
         X[3, 4] = X[9, 0] = np.nan
-        rows = to_training_rows(SparseTable(sparse.csr_array(X)), coordinates_of(X), CPU, torch.zeros(7))
+        rows = to_training_rows(SparseTable(sparse.csr_array(X)), coordinates_of(X), CPU)
         np.testing.assert_array_equal(torch.cat(list(rows.chunks())).isnan(), np.isnan(X))
         assert not torch.cat(list(rows.filled())).isnan().any()
 
@@ -106,7 +105,7 @@ class TestSparseRows:
         table = DenseTable(X)
         columns = table.columns()
         raw = np.arange(7) % 2 == 0
-        coordinates = Scaling.of(columns.mean, table.spread(columns), raw)
+        coordinates = Scaling.of(columns, table.variation(columns), raw)
         dense, thin = (to_training_rows(each, coordinates, CPU) for each in (table, SparseTable(sparse.csr_array(X))))
         torch.testing.assert_close(torch.cat(list(thin.chunks())), dense.data, atol=1e-6, rtol=0)
 
@@ -285,12 +284,12 @@ def as_numpy(tensors) -> list[np.ndarray]:
 
 
 def rows_like(kind: str, X: np.ndarray) -> TrainingRows:
-    coordinates = Scaling(X.mean(0) if kind != "gaps" else np.nanmean(X, axis=0), 2.0)
+    coordinates = Scaling(np.nanmean(X, axis=0), 2.0, fills_missing=kind == "gaps")
     if kind == "sparse":
         return to_training_rows(SparseTable(sparse.csr_array(X)), coordinates, CPU)
     if kind == "streamed":
         return to_training_rows(ChunkedTable(np.array_split(X, 7)), coordinates, CPU)
-    return to_training_rows(DenseTable(X), coordinates, CPU, torch.zeros(X.shape[1]) if kind == "gaps" else None)
+    return to_training_rows(DenseTable(X), coordinates, CPU)
 
 
 @pytest.mark.parametrize("shape", [(90, 20), (20, 90)])
@@ -355,11 +354,11 @@ def test_selected_rows_alone_have_a_say(kind):
     np.testing.assert_allclose(np.abs(axes @ pca.components_.T), np.eye(3), atol=2e-4)
 
 
-def test_observe_fills_what_is_missing_and_says_what_is_observed():
-    z = torch.tensor([[1.0, torch.nan], [torch.nan, 4.0]])
-    filled, observed = fill_missing(z, torch.tensor([7.0, 8.0], dtype=torch.float64))
+def test_missing_entries_are_filled_with_the_mean_and_marked():
+    z, scaling = torch.tensor([[1.0, torch.nan], [torch.nan, 4.0]]), Scaling(np.array([7.0, 8.0]), unscaled=True)
+    filled, observed = scaling.filling(True).fill_missing(z)
     assert filled.tolist() == [[1, 8], [7, 4]]
     assert observed.tolist() == [[True, False], [False, True]]
-    same, nothing = fill_missing(z, None)
+    same, nothing = scaling.fill_missing(z)
     assert same is z
     assert nothing is None

@@ -52,7 +52,14 @@ HOUSE: list[dict[str, list[str]]] = [
         ]
     },
     {"_training": ["callbacks optimizers processes resume sklearn_callbacks", "net"]},
-    {"_estimator": ["dask persistence size_selection", "configuration fitted"]},
+    {
+        "_estimator": [
+            "dask size_selection validation",
+            "configuration fitted_state",
+            "persistence",
+            "fitted fitting",
+        ]
+    },
     {"_autoencoder": []},
     {"onnx": [], "__init__": []},
     {"__main__": []},

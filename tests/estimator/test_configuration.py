@@ -13,26 +13,25 @@ from torch import nn
 from sklearn_ae._data.tables import DenseTable
 from sklearn_ae._estimator.configuration import (
     batch_size_for,
-    checked_module,
+    check_building_blocks,
     choose_architecture,
     find_device,
     find_device_or_cpu,
     sizes_of,
 )
-from sklearn_ae._model.module import Architecture
+from sklearn_ae._model.module import Architecture, build
 from sklearn_ae.base import Member
 from sklearn_ae.codes import CODES, Gaussian, TopK
 from sklearn_ae.corruptions import GaussianNoise
 from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError
-from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity, penalties_of
+from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity
 
 
 def architecture_of(X, names=None, **params) -> Architecture:
     estimator = quick(**params)
     table = DenseTable(X)
     columns = table.columns()
-    penalties = penalties_of(estimator.penalty)
-    return choose_architecture(estimator, penalties, X.shape, columns, table.spread(columns), names)
+    return choose_architecture(estimator, X.shape, columns, table.variation(columns), names)
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -125,7 +124,9 @@ class Asked(Member):
 )
 def test_members_are_told_the_setting(params, code_range, affine, small):
     asked = Asked()
-    module = checked_module(architecture_of(small, **params), [None, asked], seed=0)
+    architecture = architecture_of(small, **params)
+    module = build(architecture)
+    check_building_blocks(architecture, module, [None, asked])
     assert asked.setting_ == (8, 2, code_range, params.get("tied_weights", False), affine)
     assert module.n_features == 8
 
@@ -140,11 +141,11 @@ class Free(nn.Module):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_penalties_are_checked_against_code_and_network(penalty, small):
-    untranslatable_error = {"kl_sparsity": {"code": "tanh"}, "orthogonal": {"module": Free}}.get(penalty)
+    unsuitable = {"kl_sparsity": {"code": "tanh"}, "orthogonal": {"module": Free}}.get(penalty)
     assert np.isfinite(quick(penalty=penalty, code="sigmoid").fit(small).transform(small)).all()
-    if untranslatable_error:
+    if unsuitable:
         with pytest.raises(ValueError, match="needs"):
-            quick(penalty=penalty, **untranslatable_error).fit(small)
+            quick(penalty=penalty, **unsuitable).fit(small)
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 39, 320, 640, 641, 5000, 5119, 5120, 10**6])
@@ -196,7 +197,7 @@ def test_the_range_of_a_loss_holds_for_partial_fit_too(small):
         ({"tied_weights": True}, r"needs hidden_layer_sizes=\(\)"),
         ({"loss": "log_loss"}, r"models data in \[0, 1\], but X has values from .*column"),
         ({"output_activation": "sigmoid"}, r"output_activation='sigmoid' models data in \[0, 1\]"),
-        ({"validation_fraction": 0.999}, "leaves no training row of the 80 given"),
+        ({"validation_fraction": 0.999}, "leaves no training sample of the 80 given"),
         ({"device": "nonsense"}, "not a torch device"),
         ({"activation": dict}, "not a subclass of torch's Module"),
         ({"optimizer": dict}, "not a subclass of torch's Optimizer"),

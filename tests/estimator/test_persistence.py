@@ -357,11 +357,6 @@ def test_a_newer_format_raises_an_error():
         restored_from(newer)
 
 
-def test_a_state_without_a_format_is_refused():
-    with pytest.raises(ValueError, match=r"without a format number, by a development version of sklearn-ae older"):
-        restored_from({"_format": None, "_versions": None})
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 @pytest.mark.parametrize("through", [by_pickle, by_joblib, deepcopy, by_skops])
 @pytest.mark.parametrize("fitted", [{}], indirect=True)

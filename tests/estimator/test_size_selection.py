@@ -17,7 +17,7 @@ from torch import Generator, nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.split import held_out_rows
-from sklearn_ae._estimator.size_selection import standard_error
+from sklearn_ae._estimator.size_selection import standard_error_of_r2
 from sklearn_ae._model.module import prefixes
 from sklearn_ae.codes import CODES, TopK
 from sklearn_ae.networks import ConvAutoencoder
@@ -165,7 +165,7 @@ def test_auto_keeps_the_fewest_within_one_standard_error_of_the_best():
     best = int(curve.argmax()) + 1
     errors = whole.truncate(best).reconstruction_error(rows)
     variances = ((rows - whole.mean_) ** 2).sum(axis=1)
-    least = curve.max() - standard_error(errors, variances)
+    least = curve.max() - standard_error_of_r2(errors, variances)
     assert model.n_components_ == np.flatnonzero(curve >= least)[0] + 1 < best
 
 
@@ -175,11 +175,11 @@ def test_the_standard_error_is_that_of_the_bootstrap():
     errors = variances * rng.uniform(0, 0.5, size=400)
     draws = rng.integers(400, size=(4000, 400))
     scores = 1 - errors[draws].sum(axis=1) / variances[draws].sum(axis=1)
-    assert standard_error(errors, variances) == pytest.approx(scores.std(), rel=0.05)
+    assert standard_error_of_r2(errors, variances) == pytest.approx(scores.std(), rel=0.05)
 
 
 def test_a_share_out_of_reach_keeps_all_units_and_says_what_was_reached():
-    with pytest.warns(UserWarning, match=r"R² of 0\.999 on the validation rows, but all 60 units reach 0\.\d+"):
+    with pytest.warns(UserWarning, match=r"R² of 0\.999 on the validation samples, but all 60 components reach 0\.\d+"):
         model = quick(0.999).fit(np.random.default_rng(0).normal(size=(60, 150)))
     assert model.n_components_ == 60
 

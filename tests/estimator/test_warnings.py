@@ -25,7 +25,9 @@ def digits():
 
 
 def test_training_that_max_epochs_cuts_short_says_so(digits):
-    with pytest.warns(ConvergenceWarning, match="max_epochs=4 ended training while it still improved") as caught:
+    with pytest.warns(
+        ConvergenceWarning, match="Training stopped at max_epochs=4 while it was still improving"
+    ) as caught:
         AutoencoderTransformer(random_state=0, max_epochs=4).fit(digits)
     assert caught[0].filename == __file__
 

@@ -1,4 +1,4 @@
-"""Each code is its formula, in training and afterwards, and says truly what others may rely on."""
+"""Each code equals its formula, in training and afterwards, and its class attributes are true."""
 
 from math import ceil
 
@@ -18,7 +18,7 @@ from sklearn_ae.networks import DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import Identity as IdentityOutput
 
 CODE_NAMES = sorted(CODES)
-N_ROWS, N_UNITS = 40, 20
+N_SAMPLES, N_COMPONENTS = 40, 20
 
 
 def kept(a, k) -> np.ndarray:
@@ -27,9 +27,9 @@ def kept(a, k) -> np.ndarray:
     return np.where(a >= kth, np.maximum(a, 0), 0)
 
 
-#: What transforming does, by numpy.
+#: The code when transforming, in numpy.
 FORMULAS = {
-    "gaussian": lambda a: a[:, :N_UNITS],
+    "gaussian": lambda a: a[:, :N_COMPONENTS],
     "identity": lambda a: a,
     "relu": lambda a: np.maximum(a, 0),
     "sigmoid": expit,
@@ -37,7 +37,7 @@ FORMULAS = {
     "top_k": lambda a: kept(a, 2),
     "winner_take_all": lambda a: np.maximum(a, 0),
 }
-#: What the end of training does, where that differs.
+#: The code at the end of training, if it differs.
 FORMULAS_IN_TRAINING = {
     "top_k": lambda a: kept(a, 2),
     "winner_take_all": lambda a: kept(a.T, 2).T,
@@ -48,12 +48,12 @@ def generator(seed=0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def setting(n_components=N_UNITS) -> CheckContext:
+def setting(n_components=N_COMPONENTS) -> CheckContext:
     return CheckContext(50, n_components, (-np.inf, np.inf), False, True)
 
 
 def preactivation_of(code) -> torch.Tensor:
-    shape = N_ROWS, code.n_preactivations(N_UNITS)
+    shape = N_SAMPLES, code.n_preactivations(N_COMPONENTS)
     return 2 * torch.randn(shape, generator=generator(), dtype=torch.float64)
 
 
@@ -75,7 +75,7 @@ def a(code) -> torch.Tensor:
 @pytest.fixture
 def positive() -> torch.Tensor:
     """Pre-activations that are all positive, no two alike."""
-    return torch.rand(N_ROWS, N_UNITS, generator=generator(), dtype=torch.float64) + 0.1
+    return torch.rand(N_SAMPLES, N_COMPONENTS, generator=generator(), dtype=torch.float64) + 0.1
 
 
 def test_every_code_has_a_formula_here():
@@ -84,18 +84,18 @@ def test_every_code_has_a_formula_here():
 
 def test_code_is_its_formula(name, code, a):
     np.testing.assert_allclose(code(a).numpy(), FORMULAS[name](a.numpy()), rtol=1e-14, atol=0)
-    assert code(a).shape == (N_ROWS, N_UNITS)
+    assert code(a).shape == (N_SAMPLES, N_COMPONENTS)
 
 
 def test_code_in_training_is_its_formula(name, code, a):
-    noise = torch.empty(N_ROWS, N_UNITS, dtype=torch.float64).normal_(generator=generator(3)).numpy()
+    noise = torch.empty(N_SAMPLES, N_COMPONENTS, dtype=torch.float64).normal_(generator=generator(3)).numpy()
     formulas = FORMULAS | FORMULAS_IN_TRAINING
-    formulas["gaussian"] = lambda a: a[:, :N_UNITS] + np.exp(a[:, N_UNITS:] / 2) * noise
+    formulas["gaussian"] = lambda a: a[:, :N_COMPONENTS] + np.exp(a[:, N_COMPONENTS:] / 2) * noise
     trained = code.in_training(a, 1.0, generator(3)).numpy()
     np.testing.assert_allclose(trained, formulas[name](a.numpy()), rtol=1e-13, atol=0)
 
 
-def test_codes_say_whether_training_codes_as_transforming_does(name, code, a):
+def test_deterministic_is_whether_training_gives_the_same_code_as_transforming(name, code, a):
     same = all(torch.equal(code.in_training(a, progress, generator()), code(a)) for progress in (0.0, 0.3, 1.0))
     assert code.deterministic is same
 
@@ -106,7 +106,7 @@ def test_gradient_is_that_of_differences(code, a):
     assert torch.autograd.gradcheck(lambda a: code.in_training(a, 0.2, generator()), a)
 
 
-def test_input_is_left_as_it_was(code, a):
+def test_input_is_not_changed(code, a):
     before = a.clone()
     code(a)
     code.in_training(a, 0.2, generator())
@@ -140,27 +140,27 @@ def test_linear_codes_keep_sums_and_multiples():
     assert torch.allclose(code(a - 2 * a.flip(0)), code(a) - 2 * code(a.flip(0)))
 
 
-def test_unitwise_codes_have_no_slopes_across_units(code, a):
+def test_elementwise_codes_have_no_slopes_across_components(code, a):
     jacobian = torch.autograd.functional.jacobian(lambda row: code(row[None])[0], a[0])  # (k, m)
     across = jacobian.clone()
     across.diagonal().zero_()
     assert code.elementwise is bool((across == 0).all())
 
 
-def test_the_number_of_preactivations_is_that_of_units_but_for_the_gaussian(name, code):
+def test_the_number_of_preactivations_is_n_components_except_for_the_gaussian(name, code):
     assert code.n_preactivations(7) == (14 if name == "gaussian" else 7)
 
 
-def test_the_base_class_is_no_code():
+def test_the_base_class_raises():
     with pytest.raises(NotImplementedError):
         Code()(torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize(
     ("k", "n_kept"),
-    [(1, 1), (3, 3), (N_UNITS, N_UNITS), (0.1, 2), (0.11, 3), (0.01, 1), (0.95, 19), (0.35, 7), (0.15, 3)],
+    [(1, 1), (3, 3), (N_COMPONENTS, N_COMPONENTS), (0.1, 2), (0.11, 3), (0.01, 1), (0.95, 19), (0.35, 7), (0.15, 3)],
 )
-def test_top_k_keeps_k_units_or_a_share_rounded_up(k, n_kept, positive):
+def test_top_k_keeps_k_components_or_a_fraction_rounded_up(k, n_kept, positive):
     code = TopK(k)
     code.check(setting())
     for h in (code(positive), code.in_training(positive, 1.0, generator())):
@@ -169,12 +169,12 @@ def test_top_k_keeps_k_units_or_a_share_rounded_up(k, n_kept, positive):
 
 
 @pytest.mark.parametrize(
-    ("share", "n_units", "n_kept"), [(0.07, 100, 7), (0.55, 100, 55), (0.29, 100, 29), (1e-12, 100, 1)]
+    ("fraction", "n_components", "n_kept"), [(0.07, 100, 7), (0.55, 100, 55), (0.29, 100, 29), (1e-12, 100, 1)]
 )
-def test_a_share_of_whole_units_is_not_rounded_up(share, n_units, n_kept):
-    a = torch.rand(3, n_units, generator=generator(), dtype=torch.float64)
-    assert ((TopK(share)(a) > 0).sum(dim=1) == n_kept).all()
-    assert ((WinnerTakeAll(share).in_training(a.T, 1.0, generator()) > 0).sum(dim=0) == n_kept).all()
+def test_a_fraction_of_whole_components_is_not_rounded_up(fraction, n_components, n_kept):
+    a = torch.rand(3, n_components, generator=generator(), dtype=torch.float64)
+    assert ((TopK(fraction)(a) > 0).sum(dim=1) == n_kept).all()
+    assert ((WinnerTakeAll(fraction).in_training(a.T, 1.0, generator()) > 0).sum(dim=0) == n_kept).all()
 
 
 def test_top_k_keeps_exactly_k_of_equal_ones():
@@ -182,15 +182,15 @@ def test_top_k_keeps_exactly_k_of_equal_ones():
     assert ((TopK(4)(a) > 0).sum(dim=1) == 4).all()
 
 
-def test_top_k_keeps_no_negative_one():
+def test_top_k_keeps_no_negative_values():
     a = torch.tensor([[-1.0, 2.0, -3.0, -0.5]], dtype=torch.float64)
     assert TopK(3)(a).tolist() == [[0, 2, 0, 0]]
 
 
 @pytest.mark.parametrize(
-    ("k_transform", "n_kept"), [(None, 3), (1, 1), (6, 6), (N_UNITS, N_UNITS), (0.5, 10), (0.51, 11)]
+    ("k_transform", "n_kept"), [(None, 3), (1, 1), (6, 6), (N_COMPONENTS, N_COMPONENTS), (0.5, 10), (0.51, 11)]
 )
-def test_k_transform_is_for_transforming_alone(k_transform, n_kept, positive):
+def test_k_transform_is_only_for_transforming(k_transform, n_kept, positive):
     code = TopK(3, k_transform=k_transform)
     code.check(setting())
     assert ((code(positive) > 0).sum(dim=1) == n_kept).all()
@@ -199,11 +199,12 @@ def test_k_transform_is_for_transforming_alone(k_transform, n_kept, positive):
 
 @pytest.mark.parametrize("anneal", [0.5, 0.8])
 @pytest.mark.parametrize(
-    ("k", "share", "n_kept"), [(4, 0, 16), (4, 0.5, 10), (4, 0.99, 4), (4, 1, 4), (4, 1.2, 4), (2, 0.5, 5), (8, 0, 20)]
+    ("k", "fraction", "n_kept"),
+    [(4, 0, 16), (4, 0.5, 10), (4, 0.99, 4), (4, 1, 4), (4, 1.2, 4), (2, 0.5, 5), (8, 0, 20)],
 )
-def test_k_narrows_from_four_times_to_k_over_the_annealing(k, share, n_kept, anneal, positive):
+def test_k_narrows_from_four_times_to_k_over_the_annealing(k, fraction, n_kept, anneal, positive):
     code = TopK(k, anneal=anneal)
-    h = code.in_training(positive, share * anneal, generator())
+    h = code.in_training(positive, fraction * anneal, generator())
     assert ((h > 0).sum(dim=1) == n_kept).all()
     assert code.annealed_until == anneal
 
@@ -214,14 +215,14 @@ def test_without_annealing_k_is_k_from_the_start(positive):
     assert ((code.in_training(positive, 0.0, generator()) > 0).sum(dim=1) == 2).all()
 
 
-def module_of(code, n_units=N_UNITS, n_features=8, network=None) -> Autoencoder:
+def module_of(code, n_components=N_COMPONENTS, n_features=8, network=None) -> Autoencoder:
     """Return an autoencoder in float64 with random weights, or with the weights of a network."""
     if network is None:
-        network = DenseAutoencoder(n_features, n_units, code.n_preactivations(n_units), (), torch.nn.Identity)
+        network = DenseAutoencoder(n_features, n_components, code.n_preactivations(n_components), (), torch.nn.Identity)
         for weights in network.parameters():
             torch.nn.init.normal_(weights, generator=generator(1))
     output = IdentityOutput(n_features)
-    return Autoencoder(network, n_features, n_units, code, output, PermutationMap(n_units)).double()
+    return Autoencoder(network, n_features, n_components, code, output, PermutationMap(n_components)).double()
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ def test_unused_units_reconstruct_the_residual(data):
     code = TopK(1, aux=0.25)
     step = module_of(code).step(data[:4], progress=1.0, generator=generator())
     used = (step.code > 0).any(dim=0).numpy()
-    assert 0 < used.sum() < N_UNITS
+    assert 0 < used.sum() < N_COMPONENTS
     spare = kept(np.where(used, -np.inf, step.preactivation.detach().numpy()), 2)
     missing = (step.target - step.output).detach().numpy()
     left = missing - spare @ step.decoder_matrix.detach().numpy().T
@@ -243,7 +244,7 @@ def test_unused_units_reconstruct_the_residual(data):
     assert float(code.unused_units(step).detach()) == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_loss_of_unused_units_teaches_these_alone(data):
+def test_the_loss_of_unused_units_trains_only_these(data):
     code = TopK(1, aux=0.25)
     module = module_of(code)
     step = module.step(data[:4], progress=1.0, generator=generator())
@@ -258,8 +259,8 @@ def test_the_loss_of_unused_units_teaches_these_alone(data):
     assert (decoder.weight.grad[:, ~used] != 0).any()
 
 
-def test_where_all_units_are_used_the_residual_stays(data):
-    code = TopK(N_UNITS, aux=0.5)
+def test_if_all_units_are_used_the_residual_stays(data):
+    code = TopK(N_COMPONENTS, aux=0.5)
     step = module_of(code).step(data, generator=generator())
     expected = 0.5 * (step.target - step.output).square().sum(dim=1).mean()
     assert float(code.unused_units(step)) == pytest.approx(float(expected.detach()), rel=1e-14)
@@ -271,25 +272,25 @@ def test_without_weight_unused_units_have_no_term():
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.06, 0.5, 1.0])
-def test_each_unit_keeps_its_largest_rows(rate, positive):
+def test_each_component_keeps_its_largest_samples(rate, positive):
     code = WinnerTakeAll(rate)
     code.check(setting())
     h = code.in_training(positive, 1.0, generator())
-    assert ((h > 0).sum(dim=0) == ceil(rate * N_ROWS)).all()
-    np.testing.assert_array_equal(h.T, kept(positive.numpy().T, ceil(rate * N_ROWS)))
+    assert ((h > 0).sum(dim=0) == ceil(rate * N_SAMPLES)).all()
+    np.testing.assert_array_equal(h.T, kept(positive.numpy().T, ceil(rate * N_SAMPLES)))
     assert torch.equal(code(positive), positive)
 
 
-def test_winners_of_a_single_row_are_its_positive_units():
+def test_winners_of_a_single_sample_are_its_positive_components():
     a = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
     assert torch.equal(WinnerTakeAll().in_training(a, 0.0, generator()), torch.relu(a))
 
 
 def test_divergence_is_its_closed_form():
     a = preactivation_of(Gaussian())
-    mean, log_variance = a.numpy()[:, :N_UNITS], a.numpy()[:, N_UNITS:]
+    mean, log_variance = a.numpy()[:, :N_COMPONENTS], a.numpy()[:, N_COMPONENTS:]
     closed = 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1)
-    code, prior = Normal(a[:, :N_UNITS], torch.exp(a[:, N_UNITS:] / 2)), Normal(0.0, 1.0)
+    code, prior = Normal(a[:, :N_COMPONENTS], torch.exp(a[:, N_COMPONENTS:] / 2)), Normal(0.0, 1.0)
     divergence = Gaussian().divergence(a).numpy()
     np.testing.assert_allclose(divergence, closed, rtol=1e-13)
     np.testing.assert_allclose(divergence, kl_divergence(code, prior).sum(dim=1).numpy(), rtol=1e-13)
@@ -308,14 +309,14 @@ def test_draws_have_mean_and_deviation_of_the_code():
 
 
 @pytest.mark.parametrize(
-    ("warm_up", "progress", "share"), [(0.4, 0.0, 0), (0.4, 0.1, 0.25), (0.4, 0.4, 1), (0.4, 1.0, 1), (0.0, 0.0, 1)]
+    ("warm_up", "progress", "fraction"), [(0.4, 0.0, 0), (0.4, 0.1, 0.25), (0.4, 0.4, 1), (0.4, 1.0, 1), (0.0, 0.0, 1)]
 )
-def test_the_weight_of_the_divergence_warms_up(warm_up, progress, share, data):
+def test_the_weight_of_the_divergence_warms_up(warm_up, progress, fraction, data):
     code = Gaussian(weight=3.0, warm_up=warm_up)
     code.check(setting())
     step = module_of(code).step(data, progress=progress, generator=generator())
     (term,) = code.terms
-    expected = 3 * share * code.divergence(step.preactivation).mean()
+    expected = 3 * fraction * code.divergence(step.preactivation).mean()
     assert float(term(step).detach()) == pytest.approx(float(expected.detach()), rel=1e-14)
     assert code.annealed_until == warm_up
 
@@ -325,41 +326,43 @@ def test_codes_are_drawn_from_the_prior():
     np.testing.assert_array_equal(drawn, np.random.RandomState(4).standard_normal((5, 3)))
 
 
-def pca_started(code, data, n_units, rank=8) -> tuple[Autoencoder, torch.Tensor]:
-    """Return an autoencoder that starts as PCA, and data of a rank."""
+def initialized_by_pca(code, data, n_components, rank=8) -> tuple[Autoencoder, torch.Tensor]:
+    """Return an autoencoder initialized as PCA, and data of the given rank."""
     X = data.clone()
     X[:, rank:] = X[:, :1]
-    network = DenseAutoencoder(8, n_units, code.n_preactivations(n_units), (), torch.nn.Identity).double()
-    module = module_of(code, n_units, network=network)
+    network = DenseAutoencoder(8, n_components, code.n_preactivations(n_components), (), torch.nn.Identity).double()
+    module = module_of(code, n_components, network=network)
     pca_(module, TrainingRows(X), generator())
     return module, X
 
 
-@pytest.mark.parametrize(("n_units", "rank", "n_varying"), [(1, 8, 1), (3, 8, 3), (8, 8, 8), (5, 4, 4), (10, 8, 10)])
-def test_a_pca_start_is_whitened_and_reconstructs_the_same(n_units, rank, n_varying, data):
-    gaussian, X = pca_started(Gaussian(), data, n_units, rank)
-    linear, _ = pca_started(CODES["identity"](), data, n_units, rank)
+@pytest.mark.parametrize(
+    ("n_components", "rank", "n_varying"), [(1, 8, 1), (3, 8, 3), (8, 8, 8), (5, 4, 4), (10, 8, 10)]
+)
+def test_a_pca_initialization_is_whitened_and_reconstructs_the_same(n_components, rank, n_varying, data):
+    gaussian, X = initialized_by_pca(Gaussian(), data, n_components, rank)
+    linear, _ = initialized_by_pca(CODES["identity"](), data, n_components, rank)
     with torch.no_grad():
         code, scores = gaussian.network_code(X), linear.network_code(X)
         np.testing.assert_allclose(gaussian(X), linear(X), atol=1e-10)
     np.testing.assert_allclose(code.mean(dim=0), 0, atol=1e-10)
-    np.testing.assert_allclose(code.var(dim=0, correction=0), np.arange(n_units) < n_varying, atol=1e-8)
+    np.testing.assert_allclose(code.var(dim=0, correction=0), np.arange(n_components) < n_varying, atol=1e-8)
     assert torch.corrcoef(torch.cat([code[:, :1], scores[:, :1]], dim=1).T).abs().min() > 1 - 1e-10
 
 
-def test_a_pca_start_has_the_posterior_of_probabilistic_pca(data):
+def test_a_pca_initialization_has_the_posterior_of_probabilistic_pca(data):
     """With a noise variance of one half, half the squared error's: 1 / (1 + 2 variance)."""
-    module, X = pca_started(Gaussian(), data, 3)
+    module, X = initialized_by_pca(Gaussian(), data, 3)
     variances = np.linalg.eigvalsh(np.cov(X.numpy().T, bias=True))[::-1][:3]
     with torch.no_grad():
         log_variance = module.network.encode(X)[:, 3:].numpy()
     np.testing.assert_allclose(log_variance, np.broadcast_to(-np.log1p(2 * variances), (200, 3)), rtol=1e-9)
 
 
-def test_a_tied_start_keeps_the_axes_of_pca(data):
+def test_a_tied_initialization_keeps_the_axes_of_pca(data):
     module = module_of(Gaussian(), 3, network=TiedAutoencoder(8, 3, 6).double())
     pca_(module, TrainingRows(data), generator())
-    linear, _ = pca_started(CODES["identity"](), data, 3)
+    linear, _ = initialized_by_pca(CODES["identity"](), data, 3)
     with torch.no_grad():
         np.testing.assert_allclose(module(data), linear(data), atol=1e-10)
 

@@ -1,4 +1,4 @@
-"""Each corruption changes as many entries as it says, to what it says, by its generator alone."""
+"""Each corruption replaces the right fraction of entries by the right values, drawing only from its generator."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn_ae.corruptions import CORRUPTIONS, Corruption, GaussianNoise, Maski
 
 N, D = 2000, 20
 NAMES = sorted(CORRUPTIONS)
-FRAME = DataBounds(
+BOUNDS = DataBounds(
     zero=torch.linspace(-3, -2, D, dtype=torch.float64),
     low=torch.linspace(-9, -8, D, dtype=torch.float64),
     high=torch.linspace(8, 9, D, dtype=torch.float64),
@@ -21,8 +21,8 @@ def generator(seed=0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def frame_in(dtype) -> DataBounds:
-    return DataBounds(*(point.to(dtype) for point in FRAME[:3]), FRAME.spread)
+def bounds_in(dtype) -> DataBounds:
+    return DataBounds(*(point.to(dtype) for point in BOUNDS[:3]), BOUNDS.spread)
 
 
 @pytest.fixture
@@ -36,40 +36,40 @@ def corruption(request) -> Corruption:
 
 
 def assert_chosen_at(rate, chosen):
-    """Hold numbers of chosen entries, overall and by column, to 4.5 standard deviations of the binomial."""
-    for share, n in ((chosen.double().mean(), N * D), (chosen.double().mean(dim=0), N)):
-        assert ((share - rate).abs() < 4.5 * (rate * (1 - rate) / n) ** 0.5).all()
+    """Compare fractions of chosen entries, overall and by column, with a rate to 4.5 standard deviations."""
+    for fraction, n in ((chosen.double().mean(), N * D), (chosen.double().mean(dim=0), N)):
+        assert ((fraction - rate).abs() < 4.5 * (rate * (1 - rate) / n) ** 0.5).all()
 
 
 def assert_independent(chosen):
-    """Hold correlations of the columns' choices to 4.5 standard errors."""
+    """Bound correlations between the columns' choices by 4.5 standard errors."""
     correlations = torch.corrcoef(chosen.double().T) - torch.eye(D, dtype=torch.float64)
     assert (correlations.abs() < 4.5 / N**0.5).all()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.7])
 def test_masking_sets_entries_to_zero_of_the_data_at_its_rate(rate, x):
-    masked = Masking(rate)(x, FRAME, generator())
+    masked = Masking(rate)(x, BOUNDS, generator())
     chosen = masked != x
     assert_chosen_at(rate, chosen)
     assert_independent(chosen)
-    assert torch.equal(masked, torch.where(chosen, FRAME.zero, x))
+    assert torch.equal(masked, torch.where(chosen, BOUNDS.zero, x))
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.6])
 def test_salt_and_pepper_set_entries_to_both_ends_of_their_column_at_half_the_rate_each(rate, x):
-    salted = SaltAndPepper(rate)(x, FRAME, generator())
-    high, low = salted == FRAME.high, salted == FRAME.low
+    salted = SaltAndPepper(rate)(x, BOUNDS, generator())
+    high, low = salted == BOUNDS.high, salted == BOUNDS.low
     for chosen in (high, low):
         assert_chosen_at(rate / 2, chosen)
     assert_independent(high | low)
-    assert torch.equal(salted, torch.where(high, FRAME.high, torch.where(low, FRAME.low, x)))
+    assert torch.equal(salted, torch.where(high, BOUNDS.high, torch.where(low, BOUNDS.low, x)))
 
 
 @pytest.mark.parametrize("scale", [0.05, 0.3, 2.0])
 def test_gaussian_noise_has_its_scale_times_the_spread(scale, x):
     """Bounds are 4.5 standard errors."""
-    noise = (GaussianNoise(scale)(x, FRAME, generator()) - x) / (scale * FRAME.spread)
+    noise = (GaussianNoise(scale)(x, BOUNDS, generator()) - x) / (scale * BOUNDS.spread)
     n = N * D
     assert abs(noise.mean()) < 4.5 / n**0.5
     assert abs(noise.square().mean() - 1) < 4.5 * (2 / n) ** 0.5
@@ -78,60 +78,60 @@ def test_gaussian_noise_has_its_scale_times_the_spread(scale, x):
 
 
 def test_gaussian_noise_changes_every_entry(x):
-    assert (GaussianNoise()(x, FRAME, generator()) != x).all()
+    assert (GaussianNoise()(x, BOUNDS, generator()) != x).all()
 
 
-def test_input_is_left_as_it_was(corruption, x):
+def test_input_is_not_changed(corruption, x):
     before = x.clone()
-    corrupted = corruption(x, FRAME, generator())
+    corrupted = corruption(x, BOUNDS, generator())
     assert torch.equal(x, before)
     assert corrupted.data_ptr() != x.data_ptr()
 
 
 def test_the_same_seed_draws_the_same_bits(corruption, x):
-    first, again, other = (corruption(x, FRAME, generator(seed)) for seed in (3, 3, 4))
+    first, again, other = (corruption(x, BOUNDS, generator(seed)) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_generator_goes_on_from_batch_to_batch(corruption, x):
+def test_a_generator_draws_new_noise_for_each_batch(corruption, x):
     source = generator(3)
-    assert not torch.equal(corruption(x, FRAME, source), corruption(x, FRAME, source))
+    assert not torch.equal(corruption(x, BOUNDS, source), corruption(x, BOUNDS, source))
 
 
-def test_the_global_generator_is_left_alone(corruption, x):
+def test_the_global_generator_is_not_used(corruption, x):
     before = torch.get_rng_state()
-    corruption(x, FRAME, generator())
+    corruption(x, BOUNDS, generator())
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dtype_and_shape_are_kept(corruption, dtype, x):
-    corrupted = corruption(x.to(dtype), frame_in(dtype), generator())
+    corrupted = corruption(x.to(dtype), bounds_in(dtype), generator())
     assert corrupted.dtype == dtype
     assert corrupted.shape == x.shape
 
 
 @pytest.mark.parametrize("value", [None, 0, 0.0, False])
-def test_nothing_and_zero_are_no_corruption(value):
+def test_none_and_zero_mean_no_corruption(value):
     assert corruption_of(value) is None
 
 
 @pytest.mark.parametrize("rate", [0.3, np.float32(0.3), np.float64(0.3)], ids=lambda rate: type(rate).__name__)
-def test_a_number_is_a_rate_of_masking(rate):
+def test_a_number_is_the_rate_of_masking(rate):
     assert corruption_of(rate) == Masking(float(rate))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_the_member_with_its_defaults(name):
+def test_a_name_is_the_instance_with_its_defaults(name):
     assert corruption_of(name) == CORRUPTIONS[name]()
 
 
-def test_a_member_is_itself(corruption):
+def test_an_instance_is_returned_unchanged(corruption):
     assert corruption_of(corruption) is corruption
 
 
-def test_an_unknown_name_is_refused():
+def test_an_unknown_name_raises():
     with pytest.raises(ValueError, match=r"'salt'.*'gaussian_noise'"):
         corruption_of("salt")
 
@@ -149,6 +149,6 @@ def test_scales_must_be_above_zero(value):
         GaussianNoise(value).check(CheckContext(D, 2, (0.0, 1.0), False, True))
 
 
-def test_the_base_class_is_no_corruption(x):
+def test_the_base_class_raises(x):
     with pytest.raises(NotImplementedError):
-        Corruption()(x, FRAME, generator())
+        Corruption()(x, BOUNDS, generator())

@@ -49,8 +49,8 @@ def inference(request, X) -> FittedModel:
     module64 = in_float64(module)
     Z = torch.from_numpy((X - OFFSET) / SCALE)
     moments = CodeMoments(K, rotation_invariant=module64.code_map.__class__.__name__ == "RotationMap")
-    add_moments(moments, module64, TrainingRows(Z), torch.zeros(D).double(), torch.ones(()))
-    canonicalize_(module64, moments, SCALE)
+    add_moments(moments, module64, TrainingRows(Z))
+    canonicalize_(module64, moments, coordinates)
     module.code_map.load_state_dict(module64.code_map.state_dict())
     return FittedModel(module, module64, coordinates)
 
@@ -173,9 +173,9 @@ def test_in_float64_leaves_a_permutation_whole():
 @pytest.mark.parametrize("rotation_invariant", [True, False])
 def test_moments_in_chunks_are_those_of_code_and_error(rotation_invariant, X):
     module = in_float64(random_network(rotation_invariant=rotation_invariant))
-    Z, mean = torch.from_numpy((X - OFFSET) / SCALE), torch.arange(D) / 10
+    Z, mean = torch.from_numpy((X - OFFSET) / SCALE), np.arange(D) / 10
     moments = CodeMoments(K, rotation_invariant=rotation_invariant)
-    add_moments(moments, module, TrainingRows(Z), mean.double(), torch.ones(()))
+    add_moments(moments, module, TrainingRows(Z, scaling=Scaling(mean, unscaled=True)))
     with torch.no_grad():
         code, output = module.network_code(Z).numpy(), module(Z).numpy()
     covariance = np.cov(code, rowvar=False)
@@ -184,12 +184,14 @@ def test_moments_in_chunks_are_those_of_code_and_error(rotation_invariant, X):
         moments.covariance, covariance if rotation_invariant else covariance.diagonal(), rtol=1e-10
     )
     assert moments.errors[-1] == pytest.approx(np.square(Z.numpy() - output).sum())
-    assert moments.variance == pytest.approx(np.square(Z.numpy() - mean.numpy()).sum())
+    assert moments.variance == pytest.approx(np.square(Z.numpy() - mean).sum())
     assert moments.n_samples == len(X)
 
 
 def test_errors_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
-    (error,), variance = inference.errors(DenseTable(X), X.mean(0))
+    moved = Scaling(X.mean(0), SCALE)
+    inference = FittedModel(inference.by_dtype[torch.float32][0], inference.module64, moved)
+    (error,), variance = inference.errors(DenseTable(X))
     squares = sum(np.square(residual).sum() for _, residual in inference.residuals(DenseTable(X)))
     assert error == pytest.approx(squares)
     expected = r2_score(
@@ -225,9 +227,11 @@ def test_raw_columns_are_residual_and_decoded_in_their_own_units(dtype, atol, ta
 
 def test_moments_are_in_units_of_the_scale_where_widths_differ(table):
     inference = in_mixed_coordinates()
-    coordinates, moments = inference.coordinates, CodeMoments(K, rotation_invariant=True)
-    Z, mean = coordinates.transform(table, torch.float64), torch.from_numpy(coordinates.transform_point(table.mean(0)))
-    add_moments(moments, inference.module64, TrainingRows(Z), mean, torch.as_tensor(coordinates.column_weights))
+    moments = CodeMoments(K, rotation_invariant=True)
+    coordinates = Scaling(table.mean(0), SCALE, RAW)
+    inference = FittedModel(inference.by_dtype[torch.float32][0], inference.module64, coordinates)
+    Z = coordinates.transform(table, torch.float64)
+    add_moments(moments, inference.module64, TrainingRows(Z, scaling=coordinates))
     error = np.square(table - inference.decode(DenseTable(inference.encode(DenseTable(table))))).sum()
     assert moments.errors[-1] * SCALE**2 == pytest.approx(error)
     assert moments.variance * SCALE**2 == pytest.approx(np.square(table - table.mean(0)).sum())
@@ -244,7 +248,7 @@ def test_the_bound_is_the_likelihood_of_draws_less_their_divergence(seed, table)
     """Numbers are normal with half the squared scale for a variance, binaries Bernoulli, codes standard normal."""
     inference = in_mixed_coordinates("gaussian", rotation_invariant=False, hidden_layer_sizes=())
     with torch.no_grad():
-        preactivation = inference.module64.step(inference.coordinates.transform(table, torch.float64)).preactivation
+        preactivation = inference.module64.step(inference.scaling.transform(table, torch.float64)).preactivation
     mean, deviation = preactivation[:, :K].numpy(), np.exp(preactivation[:, K:].numpy() / 2)
     codes = mean + deviation * draws(seed, len(table), 5)
     decoded = inference.decode(DenseTable(codes))

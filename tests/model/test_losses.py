@@ -1,4 +1,4 @@
-"""Each loss is its formula in float64, has its gradient, and says which log-likelihood it stands for."""
+"""Each loss equals its formula in float64, has its gradient, and defines the right log-likelihood."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn_ae.base import CheckContext, Step
 from sklearn_ae.losses import LOSSES, AbsoluteError, CrossEntropy, Huber, LogLoss, Loss, Mixed, Poisson, SquaredError
 
-N_ROWS, N_FEATURES = 6, 4
+N_SAMPLES, N_FEATURES = 6, 4
 LOSS_NAMES = sorted(LOSSES)
 REALS = ["absolute_error", "huber", "squared_error"]
 
@@ -55,17 +55,17 @@ METRICS = {
 def targets_of(name) -> np.ndarray:
     rng = np.random.default_rng(1)
     if name == "log_loss":
-        return rng.integers(0, 2, size=(N_ROWS, N_FEATURES)).astype(float)
+        return rng.integers(0, 2, size=(N_SAMPLES, N_FEATURES)).astype(float)
     if name == "poisson":
-        return rng.poisson(2, size=(N_ROWS, N_FEATURES)).astype(float)
+        return rng.poisson(2, size=(N_SAMPLES, N_FEATURES)).astype(float)
     if name == "cross_entropy":
-        return np.eye(N_FEATURES)[rng.integers(0, N_FEATURES, size=N_ROWS)]
-    return rng.normal(scale=2, size=(N_ROWS, N_FEATURES))
+        return np.eye(N_FEATURES)[rng.integers(0, N_FEATURES, size=N_SAMPLES)]
+    return rng.normal(scale=2, size=(N_SAMPLES, N_FEATURES))
 
 
 @pytest.fixture
 def linear_output() -> np.ndarray:
-    return np.random.default_rng(0).normal(scale=2, size=(N_ROWS, N_FEATURES))
+    return np.random.default_rng(0).normal(scale=2, size=(N_SAMPLES, N_FEATURES))
 
 
 def never(_):
@@ -73,7 +73,7 @@ def never(_):
 
 
 def step_of(loss, target, linear_output, activation=None) -> Step:
-    """Return a step with an output activation of the loss, the first unless named, and NaN in all that is not its."""
+    """Return a step with an output activation of the loss, by default the first, and NaN in all unused fields."""
     u = torch.as_tensor(linear_output, dtype=torch.float64)
     output = loss.output(activation or loss.output_activations[0], u.shape[1]).double()
     if activation == "clip":
@@ -108,7 +108,7 @@ def test_entries_are_those_of_the_formula(name, linear_output):
     loss, targets = LOSSES[name](), targets_of(name)
     entries = loss.entries(step_of(loss, targets, linear_output)).numpy()
     np.testing.assert_allclose(entries, FORMULAS[name](targets, linear_output), rtol=1e-12, atol=1e-15)
-    assert entries.shape == (N_ROWS, loss.n_entries(N_FEATURES))
+    assert entries.shape == (N_SAMPLES, loss.n_entries(N_FEATURES))
 
 
 @pytest.mark.parametrize("name", LOSS_NAMES)
@@ -139,7 +139,7 @@ def test_gradient_is_that_of_the_formula(name, linear_output):
     loss, targets = LOSSES[name](), targets_of(name)
     u = torch.from_numpy(linear_output.copy()).requires_grad_()
     loss(step_of(loss, targets, u)).backward()
-    expected = SLOPES[name](targets, linear_output) / (N_ROWS * loss.n_entries(N_FEATURES))
+    expected = SLOPES[name](targets, linear_output) / (N_SAMPLES * loss.n_entries(N_FEATURES))
     np.testing.assert_allclose(u.grad.numpy(), expected, rtol=1e-11, atol=1e-15)
 
 
@@ -161,15 +161,15 @@ def test_huber_bends_at_delta(delta, linear_output):
 
 
 def test_log_loss_of_targets_between_is_cross_entropy(linear_output):
-    shares = np.random.default_rng(2).uniform(size=linear_output.shape)
-    entries = LogLoss().entries(step_of(LogLoss(), shares, linear_output)).numpy()
-    np.testing.assert_allclose(entries, FORMULAS["log_loss"](shares, linear_output), rtol=1e-12)
+    fractions = np.random.default_rng(2).uniform(size=linear_output.shape)
+    entries = LogLoss().entries(step_of(LogLoss(), fractions, linear_output)).numpy()
+    np.testing.assert_allclose(entries, FORMULAS["log_loss"](fractions, linear_output), rtol=1e-12)
 
 
-def test_cross_entropy_of_shares_is_its_formula(linear_output):
-    shares = np.random.default_rng(2).dirichlet(np.ones(N_FEATURES), size=N_ROWS)
-    entries = CrossEntropy().entries(step_of(CrossEntropy(), shares, linear_output)).numpy()
-    np.testing.assert_allclose(entries, FORMULAS["cross_entropy"](shares, linear_output), rtol=1e-12)
+def test_cross_entropy_of_fractions_is_its_formula(linear_output):
+    fractions = np.random.default_rng(2).dirichlet(np.ones(N_FEATURES), size=N_SAMPLES)
+    entries = CrossEntropy().entries(step_of(CrossEntropy(), fractions, linear_output)).numpy()
+    np.testing.assert_allclose(entries, FORMULAS["cross_entropy"](fractions, linear_output), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -181,13 +181,13 @@ def test_cross_entropy_of_shares_is_its_formula(linear_output):
         (Huber(), np.array([[-1.0, 2.0]]), np.array([[-1.0, 2.0]])),
     ],
 )
-def test_loss_is_least_where_the_output_is_the_target(loss, target, best):
+def test_loss_is_minimal_if_the_output_is_the_target(loss, target, best):
     u = torch.from_numpy(best).requires_grad_()
     loss(step_of(loss, target, u)).backward()
     np.testing.assert_allclose(u.grad.numpy(), 0, atol=1e-15)
 
 
-def test_poisson_deviance_is_zero_where_the_output_is_the_count():
+def test_poisson_deviance_is_zero_if_the_output_is_the_count():
     counts = np.array([[1.0, 2.0, 30.0]])
     np.testing.assert_allclose(Poisson().entries(step_of(Poisson(), counts, np.log(np.expm1(counts)))), 0, atol=1e-13)
 
@@ -205,7 +205,7 @@ def test_cross_entropy_is_exact_at_logits_that_saturate():
 
 @pytest.mark.parametrize("u", [-25.0, -40.0, -1000.0])
 def test_poisson_keeps_its_gradient_at_rates_that_vanish(u):
-    """There softplus is the exponential: -x log(rate) is -x u."""
+    """For these u softplus is the exponential: -x log(rate) is -x u."""
     linear_output = torch.tensor([[u]], dtype=torch.float64, requires_grad=True)
     loss = Poisson()(step_of(Poisson(), [[3.0]], linear_output))
     loss.backward()
@@ -214,7 +214,7 @@ def test_poisson_keeps_its_gradient_at_rates_that_vanish(u):
 
 
 @pytest.mark.parametrize("name", LOSS_NAMES)
-def test_rows_twice_leave_the_mean(name, linear_output):
+def test_repeated_samples_do_not_change_the_mean(name, linear_output):
     loss, targets = LOSSES[name](), targets_of(name)
     once = loss(step_of(loss, targets, linear_output))
     twice = loss(step_of(loss, np.tile(targets, (2, 1)), np.tile(linear_output, (2, 1))))
@@ -280,12 +280,12 @@ def test_probabilities_of_categories_sum_to_one(linear_output):
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, np.nan])
-def test_huber_refuses_a_delta_that_is_not_above_zero(delta):
+def test_huber_requires_a_delta_above_zero(delta):
     with pytest.raises(ValueError, match=r"Huber\(delta=.*\): delta must be above 0"):
         Huber(delta).check(CheckContext(4, 2, (0.0, 1.0), False, True))
 
 
-def test_what_losses_say_of_outputs():
+def test_output_activations_of_losses():
     limited = ("identity", "clip", "sigmoid")
     assert {name: LOSSES[name].output_activations for name in REALS} == dict.fromkeys(REALS, limited)
     assert LogLoss.output_activations == ("sigmoid",)
@@ -294,20 +294,20 @@ def test_what_losses_say_of_outputs():
     assert [name for name in LOSS_NAMES if LOSSES[name].allows_auto_clip] == REALS
 
 
-def test_a_loss_for_all_columns_alike_is_its_own_for_columns():
+def test_a_loss_for_all_columns_alike_is_returned_by_for_columns():
     loss = Huber(2.0)
     assert loss.for_columns(5, None) is loss
 
 
-def test_the_base_class_is_no_loss(linear_output):
+def test_the_base_class_raises(linear_output):
     step = step_of(SquaredError(), linear_output, linear_output)
     with pytest.raises(NotImplementedError):
         Loss()(step)
-    with pytest.raises(NotImplementedError, match="Loss does not say which log-likelihood"):
+    with pytest.raises(NotImplementedError, match="Loss does not define a log-likelihood"):
         Loss().log_partition(step.target)
 
 
-def test_clones_are_equal_and_their_parts_their_own():
+def test_clones_are_equal_with_copies_of_their_parts():
     mixed = Mixed([(Huber(2.0), [0, 1])], remainder=Poisson())
     copy = clone(mixed)
     assert copy == mixed
@@ -400,7 +400,7 @@ def test_one_column_needs_no_list(column):
     assert Mixed([("log_loss", column)]).for_columns(6, NAMES).losses[0] == (LogLoss(), [1])
 
 
-def test_for_columns_gives_a_plain_mixed_that_says_the_same_again(mixed):
+def test_for_columns_returns_a_plain_mixed_and_is_idempotent(mixed):
     assert type(mixed) is Mixed
     assert all(isinstance(loss, Loss) for loss, _ in mixed.losses)
     columns = [i for _, part in mixed.losses for i in part]
@@ -409,7 +409,7 @@ def test_for_columns_gives_a_plain_mixed_that_says_the_same_again(mixed):
     assert mixed.for_columns(6, NAMES) == mixed == clone(mixed)
 
 
-def test_for_columns_leaves_the_parameters():
+def test_for_columns_does_not_change_the_parameters():
     parts = [("log_loss", ["sold"])]
     loss = Mixed(parts, remainder="huber")
     loss.for_columns(6, NAMES)
@@ -417,7 +417,7 @@ def test_for_columns_leaves_the_parameters():
     assert loss.losses is parts
 
 
-def test_remainder_has_the_columns_that_are_not_named():
+def test_remainder_has_all_other_columns():
     of_rest = Mixed([("log_loss", 1)], remainder=Huber(0.5)).for_columns(6, NAMES)
     assert of_rest.losses[1:] == [(Huber(0.5), [0, 2, 3, 4, 5])]
     of_none = Mixed([("huber", slice(None))], remainder="poisson").for_columns(6, NAMES)
@@ -439,20 +439,24 @@ def test_a_loss_of_no_columns_is_left_out(none):
         ([("log_loss", [0, -7])], None, "the column -7, but X has 6 columns"),
         ([("log_loss", [1, "sold"])], NAMES, r"names columns \[1\] more than once"),
         ([("log_loss", [1, 2]), ("poisson", slice(2, None))], None, r"names columns \[2\] more than once"),
-        ([("log_los", 1)], NAMES, "Mixed has the loss 'log_los'; choose one of .*'squared_error'"),
-        ([(3, 1)], NAMES, "Mixed has the loss 3; choose one of"),
-        ([(Mixed(), 1)], NAMES, r"Mixed has the loss Mixed\(\); choose one of"),
+        (
+            [("log_los", 1)],
+            NAMES,
+            "Mixed contains the loss 'log_los'; choose one of .*'squared_error'.* or an instance of Loss",
+        ),
+        ([(3, 1)], NAMES, "Mixed contains the loss 3; choose one of"),
+        ([(Mixed(), 1)], NAMES, r"Mixed contains the loss Mixed\(\); list the losses of both"),
         ([("log_loss", 1.5)], NAMES, "the column 1.5"),
         ([("log_loss", None)], NAMES, "the column None"),
         ([("log_loss", np.arange(6) == 1)], NAMES, "the column (np.)?False"),
     ],
 )
-def test_mixed_refuses_what_it_cannot_assign(losses, names, message):
+def test_mixed_rejects_losses_and_columns_it_cannot_assign(losses, names, message):
     with pytest.raises(ValueError, match=message):
         Mixed(losses).for_columns(6, names)
 
 
-def test_mixed_refuses_an_unknown_remainder():
+def test_mixed_rejects_an_unknown_remainder():
     with pytest.raises(ValueError, match=r"'huver'.*choose one of"):
         Mixed([("log_loss", 1)], remainder="huver").for_columns(6, NAMES)
 

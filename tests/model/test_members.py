@@ -1,4 +1,4 @@
-"""The members of all axes are estimators with plain parameters, equal where those are, and hold no state."""
+"""Codes, losses, penalties and corruptions are stateless estimators with plain parameters, equal if these are."""
 
 import inspect
 import pickle
@@ -27,7 +27,7 @@ AXES = {
 }
 CLASSES = {f"{axis}-{name}": (cls, base) for axis, (registry, base) in AXES.items() for name, cls in registry.items()}
 CLASSES["loss-mixed"] = Mixed, Loss
-SETTING = CheckContext(n_features=5, n_components=4, code_range=(0.0, 1.0), tied_weights=False, affine_path=True)
+CONTEXT = CheckContext(n_features=5, n_components=4, code_range=(0.0, 1.0), tied_weights=False, affine_path=True)
 PLAIN = (bool, float, int, str, tuple, type(None))
 
 
@@ -58,7 +58,7 @@ def test_members_are_estimators_of_their_axis(name):
     assert issubclass(Member, BaseEstimator)
 
 
-def test_parameters_are_plain_and_those_of_the_signature(cls):
+def test_parameters_are_plain_and_in_the_signature(cls):
     one, signature = cls(), inspect.signature(cls).parameters
     assert one.get_params() == {name: parameter.default for name, parameter in signature.items()}
     assert vars(one) == one.get_params()
@@ -80,16 +80,16 @@ def test_members_with_another_parameter_are_unequal(cls):
         assert one != cls()
 
 
-def test_parameters_that_no_member_has_cannot_be_set(cls):
+def test_unknown_parameters_cannot_be_set(cls):
     with pytest.raises(ValueError, match="Invalid parameter 'gain'"):
         cls().set_params(gain=2)
 
 
 def test_defaults_pass_their_own_check(cls):
-    cls().check(SETTING)
+    cls().check(CONTEXT)
 
 
-def test_the_settled_share_of_training_is_below_one(cls):
+def test_annealing_ends_before_training(cls):
     assert 0 <= cls().annealed_until < 1
 
 
@@ -124,7 +124,7 @@ def test_members_with_members_and_columns_within_are_compared(columns):
     ],
     ids=repr,
 )
-def test_members_show_what_is_not_the_default(one, shown):
+def test_repr_shows_parameters_other_than_defaults(one, shown):
     assert repr(one) == shown
 
 
@@ -140,19 +140,19 @@ def test_codes_hold_no_state(name, x):
 
 @pytest.mark.parametrize("axis", ["loss", "penalty", "corruption"])
 def test_other_members_hold_no_state(axis, x):
-    step, frame = step_of(CODES["sigmoid"](), x), DataBounds(x[0], x[1], x[2], 1.0)
+    step, bounds = step_of(CODES["sigmoid"](), x), DataBounds(x[0], x[1], x[2], 1.0)
     for cls in AXES[axis][0].values():
         one = cls()
         before = clone(one)
         if axis == "corruption":
-            one(x, frame, torch.Generator())
+            one(x, bounds, torch.Generator())
         else:
             one(step)
         assert vars(one) == vars(before)
 
 
 @pytest.mark.parametrize("axis", sorted(AXES))
-def test_a_short_name_is_the_member_with_its_defaults(axis):
+def test_a_short_name_gives_a_new_instance_with_defaults(axis):
     registry, _ = AXES[axis]
     for name, cls in registry.items():
         assert type(member(name, registry)) is cls
@@ -160,25 +160,25 @@ def test_a_short_name_is_the_member_with_its_defaults(axis):
         assert member(name, registry) is not member(name, registry)
 
 
-def test_a_member_stands_for_itself():
+def test_an_instance_is_returned_unchanged():
     one = Huber(3.0)
     assert member(one, LOSSES) is one
 
 
 @pytest.mark.parametrize("axis", sorted(AXES))
-def test_an_unknown_short_name_is_refused_with_those_there_are(axis):
+def test_an_unknown_short_name_raises_an_error_that_lists_all(axis):
     registry, _ = AXES[axis]
     with pytest.raises(ValueError, match=rf"'nothing'.*'{min(registry)}'"):
         member("nothing", registry)
 
 
-def test_a_refused_parameter_is_named_with_its_value():
+def test_an_error_names_the_parameter_and_its_value():
     with pytest.raises(ValueError, match=r"^Masking\(rate=2\): rate must be below 1\.$"):
         Masking(2)._require("rate", False, "below 1")
     Masking(2)._require("rate", True, "below 1")
 
 
-def test_a_step_is_of_settled_training_and_without_noise_unless_it_says_else(x):
+def test_a_step_is_after_annealing_and_without_noise_by_default(x):
     step = step_of(CODES["relu"](), x)
     short = Step(*step[: len(step) - 3])
     assert (short.progress, short.generator, short.observed) == (1.0, None, None)

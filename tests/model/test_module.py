@@ -360,7 +360,9 @@ def test_an_encoder_of_another_width_is_refused(sizes, code, message):
 def test_a_decoder_of_another_width_is_refused():
     network = Halves(D, K, K)
     network.decode = nn.Linear(K, D + 2)
-    message = r"(?s)decode of module=.* must return 5 columns for n_features=5, .* returned shape \(2, 7\) for two rows"
+    message = (
+        r"(?s)decode of module=.* must return 5 columns for n_features=5, .* returned shape \(2, 7\) for two samples"
+    )
     with pytest.raises(ValueError, match=message):
         build(PLAIN._replace(module=network))
 
@@ -386,5 +388,5 @@ class HalfOnly(nn.Module):
     "value", [nn.Linear(D, K), HalfOnly, lambda: "no module"], ids=["no encode", "no decode", "string"]
 )
 def test_what_is_no_network_is_refused(value):
-    with pytest.raises(ValueError, match=r"is no torch\.nn\.Module with encode and decode"):
+    with pytest.raises(ValueError, match=r"must be a torch\.nn\.Module with encode and decode methods"):
         build(PLAIN._replace(module=value))

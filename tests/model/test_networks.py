@@ -371,7 +371,7 @@ def test_a_custom_network_has_no_tied_weights(small):
     [
         ({"module": OwnOfFive(), "n_components": 3}, r"(?s)encode of module=Own.* must return 3 columns .* \(2, 2\)"),
         ({"module": OwnOfFive, "code": "gaussian"}, r"encode of module=.* must return 4 columns .* \(2, 2\) for two"),
-        ({"module": lambda: 3}, "is no torch.nn.Module with encode and decode"),
+        ({"module": lambda: 3}, "must be a torch.nn.Module with encode and decode methods"),
         ({"module": "dense"}, "The 'module' parameter"),
         ({"module": ConvAutoencoder}, "5 features, which are no 2 x 2 image"),
         ({"module": Own, "penalty": "orthogonal"}, "needs the columns of a decoder with an affine path"),

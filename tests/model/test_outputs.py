@@ -1,4 +1,4 @@
-"""Output activations: each starts where its data is, stays within its range, and works by columns."""
+"""Output activations: initialized near the data, within their ranges, and by columns."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ FORMULAS = {
     "softmax": lambda u: softmax(u, axis=-1),
     "softplus": lambda u: np.logaddexp(0, u),
 }
-#: The means that `inverse` does not move, in each of D columns.
+#: Means for which `inverse` is exact, in each of D columns.
 MEANS = {
     "clip": [-3.0, 0.0, 0.5, 1e6, -1e6],
     "identity": [-3.0, 0.0, 0.5, 1e6, -1e6],
@@ -53,7 +53,7 @@ def test_outputs_lie_in_the_range_of_the_data(name, scale):
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_inverse_is_what_the_output_maps_to_a_mean(name):
+def test_outputs_of_inverse_are_the_means(name):
     mean = means(name)
     torch.testing.assert_close(output(name)(output(name).inverse(mean)), mean, rtol=1e-9, atol=1e-12)
 
@@ -79,7 +79,7 @@ def test_slope_is_the_derivative_at_the_mean(name):
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "softmax"])
-def test_slope_is_the_steepest_one_where_outputs_saturate(name):
+def test_slope_is_the_steepest_one_if_outputs_saturate(name):
     slope = output(name).slope(means(name))
     torch.testing.assert_close(slope, torch.full((D,), 0.25).double())
     assert (steepest(name, output(name).inverse(means(name))) <= slope + 1e-12).all()
@@ -94,12 +94,12 @@ def test_slope_of_rare_counts_does_not_vanish():
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_outputs_for_a_range_of_data_take_it_as_it_is(name):
+def test_outputs_for_a_range_of_data_are_unscaled(name):
     assert output(name).unscaled is bool(np.isfinite(output(name).data_range).any())
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_only_clip_takes_note_of_a_range(name):
+def test_only_clip_uses_a_range(name):
     changed = output(name)
     changed.set_range(torch.full((D,), -0.1), torch.full((D,), 0.1))
     assert changed.bounded is (name == "clip")
@@ -161,13 +161,13 @@ def test_the_order_in_which_sets_of_columns_are_named_does_not_matter():
     assert torch.equal(other.unscaled, by_columns().unscaled)
 
 
-def test_columns_that_are_all_of_one_kind_are_that_kind():
+def test_sets_with_the_same_activation_are_that_activation():
     u, split = rows(), ByColumns([Sigmoid(2), Sigmoid(3)], [[3, 1], [0, 2, 4]])
     torch.testing.assert_close(split(u), torch.sigmoid(u), rtol=0, atol=0)
     assert split.unscaled.all()
 
 
-def test_each_column_knows_its_range_and_whether_it_is_raw():
+def test_each_column_has_its_range_and_scaling():
     out = by_columns()
     assert out.n_features == 7
     assert out.unscaled.tolist() == [True, True, False, True, True, True, True]

@@ -1,4 +1,4 @@
-"""Each penalty is its formula, has its gradient in the network's weights, and works as training and validation call."""
+"""Each penalty equals its formula, has its gradient in the weights, and works in training and in validation."""
 
 import numpy as np
 import pytest
@@ -65,13 +65,13 @@ def test_l1_is_its_formula(name, tied, X):
     assert float(L1(0.3)(step).detach()) == pytest.approx(expected, rel=1e-13)
 
 
-def test_l1_without_a_decoder_matrix_takes_lengths_as_one(X):
+def test_l1_without_a_decoder_matrix_takes_norms_as_one(X):
     step = module_of(CODES["tanh"]()).step(X)._replace(decoder_matrix=None)
     expected = 0.3 * np.abs(step.code.detach().numpy()).sum(axis=1).mean()
     assert float(L1(0.3)(step).detach()) == pytest.approx(expected, rel=1e-13)
 
 
-def test_l1_does_not_depend_on_how_units_share_their_size(X):
+def test_l1_does_not_depend_on_how_encoder_and_decoder_split_the_scale(X):
     module = module_of(CODES["relu"]())
     before = float(L1()(module.step(X)).detach())
     sizes = torch.tensor([0.1, 1.0, 3.0, 20.0], dtype=torch.float64)
@@ -89,14 +89,14 @@ def test_kl_sparsity_is_its_formula(X):
     assert float(KLSparsity(0.7, rho)(step).detach()) == pytest.approx(0.7 * divergences.sum(), rel=1e-12)
 
 
-def test_kl_sparsity_is_zero_where_units_are_on_at_the_rate(X):
+def test_kl_sparsity_is_zero_if_mean_activations_are_rho(X):
     step = module_of(CODES["sigmoid"]()).step(X)
     on_and_off = torch.tensor([0.1, 0.3, 0.2, 0.2, 0.0, 0.4], dtype=torch.float64)[:, None].expand(N, K)
     assert float(KLSparsity(rho=0.2)(step._replace(code=on_and_off))) == pytest.approx(0, abs=1e-15)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_kl_sparsity_is_finite_where_units_are_always_off_or_on(value, X):
+def test_kl_sparsity_is_finite_for_codes_of_zeros_or_ones(value, X):
     step = module_of(CODES["sigmoid"]()).step(X)
     assert np.isfinite(float(KLSparsity()(step._replace(code=torch.full_like(step.code, value)))))
 
@@ -111,7 +111,7 @@ def test_orthogonal_is_the_sum_of_squared_cosines(tied, X):
     assert float(Orthogonal(0.4)(step).detach()) == pytest.approx(0.4 * np.square(cosines).sum(), rel=1e-13)
 
 
-def test_orthogonal_is_zero_for_right_angles_and_one_for_each_parallel_pair(X):
+def test_orthogonal_is_zero_for_right_angles_and_one_per_parallel_pair(X):
     step, sizes = module_of(CODES["tanh"]()).step(X), torch.tensor([0.01, 1.0, -7.0, 100.0], dtype=torch.float64)
     orthogonal = torch.linalg.qr(torch.randn(D, K, generator=generator(), dtype=torch.float64))[0]
     assert float(Orthogonal()(step._replace(decoder_matrix=orthogonal * sizes))) == pytest.approx(0, abs=1e-14)
@@ -173,7 +173,7 @@ def test_contractive_is_that_of_the_corrupted_input(X):
     assert value == pytest.approx(mean_squared_norm(module, X + 1), rel=1e-12)
 
 
-def test_projections_come_from_the_generator_alone(X):
+def test_projections_come_only_from_the_generator(X):
     module, before = module_of(CODES["tanh"](), (7,)), torch.get_rng_state()
     first, again, other = (float(Contractive()(module.step(X, generator=generator(s))).detach()) for s in (1, 1, 2))
     assert first == again != other
@@ -188,7 +188,7 @@ def test_without_a_generator_contractive_draws_nothing_and_is_exact(X):
 
 
 class Penalised(nn.Module):
-    """The penalty of a step, as a function of the weights: each call draws the same noise."""
+    """The penalty of a step as a function of the weights, with the same noise in each call."""
 
     def __init__(self, module, penalty):
         super().__init__()
@@ -242,7 +242,7 @@ def test_validation_gets_the_value_that_training_gets(penalty, hidden, X):
 
 
 @pytest.mark.parametrize("name", sorted(PENALTIES))
-def test_rows_twice_leave_the_penalty(name, X):
+def test_repeated_samples_do_not_change_the_penalty(name, X):
     module, penalty = module_of(CODES["sigmoid"]()), PENALTIES[name]()
     once, twice = (float(penalty(module.step(rows)).detach()) for rows in (X, torch.cat([X, X])))
     assert once == pytest.approx(twice, rel=1e-13)
@@ -256,7 +256,7 @@ def test_alpha_is_a_factor(name, X):
 
 
 @pytest.mark.parametrize("name", sorted(PENALTIES))
-def test_penalties_say_whether_rotating_a_linear_code_changes_them(name, X):
+def test_rotation_invariant_is_whether_rotating_a_linear_code_keeps_the_penalty(name, X):
     module, penalty = module_of(CODES["identity"]()), PENALTIES[name]()
     rotation = torch.linalg.qr(torch.randn(K, K, generator=generator(2), dtype=torch.float64))[0]
     before = float(penalty(module.step(X)).detach())
@@ -305,16 +305,18 @@ def test_kl_sparsity_needs_a_code_between_zero_and_one(name):
 
 def test_orthogonal_needs_a_decoder_with_an_affine_path():
     Orthogonal().check(setting())
-    with pytest.raises(ValueError, match=r"penalty=Orthogonal\(\) needs .* affine path, but module= has none"):
+    with pytest.raises(
+        ValueError, match=r"penalty=Orthogonal\(\) needs .* affine path, but the network .* module has none"
+    ):
         Orthogonal().check(setting(affine_path=False))
 
 
 @pytest.mark.parametrize("penalty", [L1(), KLSparsity(), Contractive()], ids=repr)
-def test_other_penalties_do_without_an_affine_path(penalty):
+def test_other_penalties_need_no_affine_path(penalty):
     penalty.check(setting(affine_path=False))
 
 
-def test_penalties_are_given_alone_or_in_lists_by_name_or_as_members():
+def test_penalties_may_be_names_instances_or_lists_of_these():
     l1 = L1(0.5)
     assert penalties_of(None) == penalties_of([]) == penalties_of(()) == ()
     assert penalties_of("contractive") == (Contractive(),)
@@ -335,11 +337,11 @@ def test_penalties_are_given_alone_or_in_lists_by_name_or_as_members():
         ([["l1"]], r"\['l1'\]"),
     ],
 )
-def test_what_is_no_penalty_is_refused_by_name(value, named):
-    with pytest.raises(ValueError, match=rf"{named}.*'contractive'"):
+def test_other_values_raise_an_error_that_names_them(value, named):
+    with pytest.raises(ValueError, match=rf"^penalty=.* contains .*{named}.*'contractive'.* or an instance of Penalty"):
         penalties_of(value)
 
 
-def test_the_base_class_is_no_penalty(X):
+def test_the_base_class_raises(X):
     with pytest.raises(NotImplementedError):
         Penalty()(module_of(CODES["tanh"]()).step(X))

@@ -1,4 +1,4 @@
-"""compare_decompositions: one table whose figures a hand-written loop over the same folds finds too."""
+"""compare_decompositions: one table whose measures equal those of a hand-written loop over the same folds."""
 
 import warnings
 from itertools import permutations
@@ -22,9 +22,9 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._metrics.components import _directions, stability
+from sklearn_ae._metrics.components import directions_and_lengths, stability
 from sklearn_ae.model_selection import compare_decompositions, component_quality, reconstruction_score
-from sklearn_ae.model_selection._comparison import standard_error
+from sklearn_ae.model_selection._comparison import standard_error_of_mean
 
 SECONDS = ["fit_seconds", "transform_seconds"]
 COLUMNS = ["estimator", "n_components", "r2", "r2_se", *SECONDS, "n_parameters"]
@@ -52,26 +52,26 @@ def compare(estimators, X, y=None, **params):
     return compare_decompositions(estimators, X, y, **{"cv": 3, "random_state": 0, **params})
 
 
-def figures(comparison):
-    """Return the table but for the seconds, by estimator and size."""
+def measures(comparison):
+    """Return the table without the seconds, by estimator and number of components."""
     return comparison.to_frame().drop(columns=SECONDS).set_index(["estimator", "n_components"]).sort_index()
 
 
 class Crashing(PCA):
-    """PCA that does not like one seed."""
+    """PCA that fails with one seed."""
 
-    def __init__(self, n_components=None, *, disliked=None, random_state=None):
+    def __init__(self, n_components=None, *, bad_seed=None, random_state=None):
         super().__init__(n_components, random_state=random_state)
-        self.disliked = disliked
+        self.bad_seed = bad_seed
 
     def fit(self, X, y=None):
-        if self.disliked in (None, self.random_state):
-            raise RuntimeError("I do not like this seed")
+        if self.bad_seed in (None, self.random_state):
+            raise RuntimeError("bad seed")
         return super().fit(X)
 
 
 class Recording(TransformerMixin, BaseEstimator):
-    """Note what `fit` was given, and reconstruct everything."""
+    """Record the arguments of ``fit``, and reconstruct everything."""
 
     given: list  # set by a test
 
@@ -98,15 +98,15 @@ def recorded(monkeypatch):
 
 
 def every_third(y):
-    """Return one split that holds out every third row."""
+    """Return one split that holds out every third sample."""
     test = np.arange(0, len(y), 3)
     return [(np.setdiff1d(np.arange(len(y)), test), test)]
 
 
-class TestFigures:
+class TestMeasures:
     @pytest.mark.parametrize("make", [PCA, quick], ids=["PCA", "AutoencoderTransformer"])
     @pytest.mark.parametrize("kind", ["classes", "numbers"])
-    def test_a_hand_written_loop_finds_the_same(self, X, make, kind, request):
+    def test_a_hand_written_loop_gives_the_same(self, X, make, kind, request):
         y = request.getfixturevalue(kind)
         comparison = compare({"one": make()}, X, y, n_components=[2, 3])
         scores = {2: [], 3: []}
@@ -146,29 +146,29 @@ class TestFigures:
         assert (frame[SECONDS] > 0).all(axis=None)
         assert frame["error"].tolist() == ["", ""]
 
-    def test_y_changes_no_other_figure(self, X, classes):
+    def test_y_changes_no_other_measure(self, X, classes):
         estimators = [PCA(), quick()]
-        with_y, without = (figures(compare(estimators, X, y, n_components=[1, 2])) for y in (classes, None))
+        with_y, without = (measures(compare(estimators, X, y, n_components=[1, 2])) for y in (classes, None))
         pd.testing.assert_frame_equal(with_y[without.columns], without)
 
     def test_order_of_estimators_does_not_matter(self, X, numbers):
         named = {"a": quick(), "b": NMF(max_iter=5000, init="random"), "c": make_pipeline(StandardScaler(), PCA())}
-        forwards = figures(compare(named, X, numbers, n_components=[1, 2]))
-        backwards = figures(compare(dict(reversed(named.items())), X, numbers, n_components=[2, 1]))
+        forwards = measures(compare(named, X, numbers, n_components=[1, 2]))
+        backwards = measures(compare(dict(reversed(named.items())), X, numbers, n_components=[2, 1]))
         pd.testing.assert_frame_equal(forwards, backwards)
 
     def test_two_processes_equal_one(self, X, classes):
         estimators = [quick(), PCA(), NMF(max_iter=5000, init="random")]
-        one, two = (figures(compare(estimators, X, classes, n_components=2, n_jobs=n)) for n in (1, 2))
+        one, two = (measures(compare(estimators, X, classes, n_components=2, n_jobs=n)) for n in (1, 2))
         pd.testing.assert_frame_equal(one, two)
 
-    def test_estimators_are_left_as_they_are(self, X):
+    def test_estimators_are_not_changed(self, X):
         estimator = quick(2, random_state=7)
         compare([estimator], X, n_components=3)
         assert not hasattr(estimator, "module_")
         assert (estimator.n_components, estimator.random_state) == (2, 7)
 
-    def test_a_generator_goes_on_and_an_int_does_not(self, X):
+    def test_a_generator_advances_and_an_int_does_not(self, X):
         generator = np.random.RandomState(0)
         seeds = [compare([PCA(2)], X, random_state=state).seeds for state in (generator, generator, 0, 0)]
         assert seeds[0] != seeds[1]
@@ -195,7 +195,7 @@ class TestParameters:
 
 
 class TestStability:
-    def test_a_search_of_all_matches_finds_the_same(self):
+    def test_a_search_of_all_matches_gives_the_same(self):
         rng = np.random.default_rng(0)
         components = [rng.normal(size=(4, 7)) for _ in range(3)]
         unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in components]
@@ -213,9 +213,11 @@ class TestStability:
 
     def test_zeros_match_nothing(self):
         assert stability([np.eye(2), np.diag([1.0, 0.0])]) == 0.5
-        assert_array_equal(_directions(np.diag([0.0, -4.0])), [[0, 0], [0, -1]])
+        directions, lengths = directions_and_lengths(np.diag([0.0, -4.0]))
+        assert_array_equal(directions, [[0, 0], [0, -1]])
+        assert_array_equal(lengths, [0, 4])
 
-    def test_of_two_sizes_the_smaller_is_matched(self):
+    def test_the_smaller_set_of_components_is_matched(self):
         assert stability([np.eye(3), np.eye(3)[[2]]]) == 1
 
     @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ class TestStability:
         [[np.eye(2)], [np.eye(2), None], [None, None], [np.eye(2), np.eye(3)]],
         ids=["one fold", "failed fold", "no components", "other features"],
     )
-    def test_what_cannot_be_matched_is_nan(self, components):
+    def test_components_without_a_match_give_nan(self, components):
         assert np.isnan(stability(components))
 
     def test_clear_axes_are_stable(self):
@@ -233,14 +235,14 @@ class TestStability:
 
 
 class TestSizes:
-    def test_the_last_step_of_a_pipeline_with_a_size_gets_it(self, X):
+    def test_the_last_step_of_a_pipeline_that_has_n_components_gets_it(self, X):
         steps = [("first", PCA(5)), ("second", make_pipeline(StandardScaler(), PCA(4))), ("last", "passthrough")]
         comparison = compare({"steps": Pipeline(steps)}, X, n_components=[1, 3])
         assert [row["n_components"] for row in comparison.rows] == [1, 3]
         assert [row["n_parameters"] for row in comparison.rows] == [36 + 5 + 5 * k + 5 for k in (1, 3)]
 
-    def test_without_sizes_the_columns_of_the_codes_count(self, X):
-        named = {"as it is": PCA(3), "all": PCA(), "a share": PCA(0.9), "no parameter": MinMaxScaler()}
+    def test_without_n_components_the_columns_of_the_codes_count(self, X):
+        named = {"a number": PCA(3), "all": PCA(), "a fraction": PCA(0.9), "no parameter": MinMaxScaler()}
         rows = compare(named, X).rows
         assert [row["n_components"] for row in rows[:2] + rows[3:]] == [3, 6, 6]
         sizes = [fold["n_components"] for fold in compare([PCA(0.9)], X).folds]
@@ -258,11 +260,11 @@ class TestSizes:
         assert [row["n_components"] for row in compare([PCA()], X, n_components=np.array([1, 2])).rows] == [1, 2]
 
     @pytest.mark.parametrize("bad", [0, 1.5, "ab", [], [2, 2], [2, None], [2, -1]])
-    def test_bad_sizes_are_refused(self, X, bad):
+    def test_bad_sizes_raise_an_error(self, X, bad):
         with pytest.raises(ValueError, match=r"n_components must be an integer of at least 1.*got"):
             compare([PCA()], X, n_components=bad)
 
-    def test_what_has_no_size_is_named(self, X):
+    def test_an_estimator_without_n_components_is_named(self, X):
         for estimator in (MinMaxScaler(), make_pipeline("passthrough", MinMaxScaler())):
             with pytest.raises(ValueError, match="scaler has no parameter n_components to set"):
                 compare({"PCA": PCA(), "scaler": estimator}, X, n_components=2)
@@ -277,19 +279,19 @@ class TestFolds:
             assert_array_equal(train, expected_train)
             assert_array_equal(test, expected_test)
 
-    def test_splitters_and_splits_are_used_as_they_are(self, X, classes):
+    def test_splitters_and_splits_are_used_unchanged(self, X, classes):
         splitter = StratifiedKFold(3)
         by_splitter, by_splits = (
             compare([PCA(2)], X, classes, cv=cv) for cv in (splitter, list(splitter.split(X, classes)))
         )
-        pd.testing.assert_frame_equal(figures(by_splitter), figures(by_splits))
+        pd.testing.assert_frame_equal(measures(by_splitter), measures(by_splits))
         assert_array_equal(by_splitter.splits[0][1], next(splitter.split(X, classes))[1])
 
-    def test_one_fold_has_no_errors_norstability(self, X, classes):
+    def test_one_fold_has_neither_standard_errors_nor_stability(self, X, classes):
         (row,) = compare([PCA(2)], X, classes, cv=[(np.arange(60), np.arange(60, 90))]).rows
         assert np.isnan([row["r2_se"], row["probe_se"], row["neighbours_se"], row["stability"]]).all()
         assert 0 < row["r2"] < 1
-        assert np.isnan(standard_error([0.5]))
+        assert np.isnan(standard_error_of_mean([0.5]))
 
     def test_each_fold_has_a_seed_that_all_estimators_share(self, X, recorded):
         nested = {"a": Recording(PCA(random_state=1), random_state=2), "b": make_pipeline(Recording(NMF()))}
@@ -297,13 +299,13 @@ class TestFolds:
         assert len(set(comparison.seeds)) == 3
         assert [seeds for *seeds, _, _ in recorded] == [[seed, seed] for seed in comparison.seeds] * 2
 
-    def test_a_fold_of_one_row_is_refused(self, X):
-        with pytest.raises(ValueError, match="Fold 0 holds out 1 rows, but R² needs at least two"):
+    def test_a_fold_with_one_held_out_sample_raises_an_error(self, X):
+        with pytest.raises(ValueError, match="R² needs at least two held-out samples, but fold 0 has 1"):
             compare([PCA(2)], X, cv=len(X))
 
-    def test_training_rows_of_one_class_are_refused(self, X):
+    def test_training_samples_of_one_class_raise_an_error(self, X):
         y = np.arange(90) < 30
-        with pytest.raises(ValueError, match="All training rows of fold 1 have the same y"):
+        with pytest.raises(ValueError, match="All training samples of fold 1 have the same y"):
             compare([PCA(2)], X, y, cv=[(np.arange(40), np.arange(40, 90)), (np.arange(40, 90), np.arange(40))])
 
 
@@ -313,8 +315,8 @@ class TestInput:
         columns = [f"column {i}" for i in range(X.shape[1])]
         table = frame(dict(zip(columns, X.T, strict=True)))
         estimators = [make_pipeline(StandardScaler(), PCA()), quick()]
-        expected = figures(compare(estimators, X, classes, n_components=2))
-        of_table = figures(compare(estimators, table, pd.Series(classes), n_components=2))
+        expected = measures(compare(estimators, X, classes, n_components=2))
+        of_table = measures(compare(estimators, table, pd.Series(classes), n_components=2))
         pd.testing.assert_frame_equal(of_table, expected)
         compare([Recording()], table)
         assert {kind for *_, kind, _ in recorded} == {frame}
@@ -322,13 +324,13 @@ class TestInput:
     @pytest.mark.parametrize("output", ["pandas", "polars"])
     def test_codes_may_be_data_frames(self, X, classes, output):
         estimators = [PCA(2), quick()]
-        expected = figures(compare(estimators, X, classes))
+        expected = measures(compare(estimators, X, classes))
         framing = [estimator.set_output(transform=output) for estimator in estimators]
-        pd.testing.assert_frame_equal(figures(compare(framing, X, classes)), expected)
+        pd.testing.assert_frame_equal(measures(compare(framing, X, classes)), expected)
 
     def test_lists_are_data(self, X, numbers):
-        expected = figures(compare([PCA(2)], X, numbers))
-        pd.testing.assert_frame_equal(figures(compare([PCA(2)], X.tolist(), numbers.tolist())), expected)
+        expected = measures(compare([PCA(2)], X, numbers))
+        pd.testing.assert_frame_equal(measures(compare([PCA(2)], X.tolist(), numbers.tolist())), expected)
 
     def test_whole_numbers_are_classes_until_they_are_standardised(self, X, numbers):
         counts = np.round(numbers).clip(-10)
@@ -360,7 +362,7 @@ class TestInput:
         ],
         ids=["empty", "empty dict", "one", "one pipeline", "str", "None", "names", "class", "number"],
     )
-    def test_bad_estimators_are_refused(self, X, estimators, error, message):
+    def test_bad_estimators_raise_an_error(self, X, estimators, error, message):
         with pytest.raises(error, match=message):
             compare(estimators, X)
 
@@ -373,13 +375,13 @@ class TestInput:
             (lambda X: X[:1], ValueError, "minimum of 2"),
             (lambda X: X[:2], ValueError, "n_splits=3"),
         ],
-        ids=["sparse", "NaN", "one-dimensional", "one row", "fewer rows than folds"],
+        ids=["sparse", "NaN", "one-dimensional", "one sample", "fewer samples than folds"],
     )
-    def test_bad_data_is_refused(self, X, change, error, message):
+    def test_bad_data_raises_an_error(self, X, change, error, message):
         with pytest.raises(error, match=message):
             compare([PCA(2)], change(X))
 
-    def test_bad_targets_are_refused(self, X, numbers):
+    def test_bad_targets_raise_an_error(self, X, numbers):
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             compare([PCA(2)], X, numbers[:-1])
         with pytest.raises(ValueError, match="y contains NaN"):
@@ -391,12 +393,12 @@ class TestInput:
 
 
 class TestErrors:
-    def test_the_others_go_on(self, X, classes):
+    def test_the_others_continue(self, X, classes):
         seeds = compare([PCA(2)], X).seeds
-        named = {"before": PCA(2), "crash": Crashing(2, disliked=seeds[1]), "after": quick()}
+        named = {"before": PCA(2), "crash": Crashing(2, bad_seed=seeds[1]), "after": quick()}
         comparison = compare(named, X, classes)
         before, crash, after = comparison.rows
-        assert crash.pop("error") == "RuntimeError: I do not like this seed"
+        assert crash.pop("error") == "RuntimeError: bad seed"
         assert (crash.pop("estimator"), np.isnan(crash.pop("n_components"))) == ("crash", True)
         assert np.isnan(list(crash.values())).all()
         for row in (before, after):
@@ -406,7 +408,7 @@ class TestErrors:
         assert [fold["error"] != "" for fold in of_crash] == [False, True, False]
         assert np.isnan([fold["r2"] for fold in of_crash]).tolist() == [False, True, False]
 
-    def test_the_size_asked_for_is_told(self, X):
+    def test_failed_rows_have_the_n_components_asked_for(self, X):
         rows = compare([Crashing(), PCA()], X, n_components=[1, 2]).rows
         assert [row["n_components"] for row in rows] == [1, 2, 1, 2]
 
@@ -421,12 +423,12 @@ class TestErrors:
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, BaseEstimator) else None,
     )
-    def test_what_cannot_reconstruct_says_so_in_its_row(self, X, estimator, message):
+    def test_an_estimator_that_cannot_reconstruct_has_the_error_in_its_row(self, X, estimator, message):
         failed, fine = compare({"failed": estimator, "fine": PCA(2)}, X).rows
         assert failed["error"].startswith(message)
         assert fine["error"] == ""
 
-    def test_an_interrupt_ends_it(self, X, monkeypatch):
+    def test_an_interrupt_ends_the_comparison(self, X, monkeypatch):
         def interrupt(self, X, y=None):
             raise KeyboardInterrupt
 
@@ -434,7 +436,7 @@ class TestErrors:
         with pytest.raises(KeyboardInterrupt):
             compare([PCA(2), Crashing()], X)
 
-    def test_without_components_their_figures_are_missing(self, X):
+    def test_without_components_their_measures_are_missing(self, X):
         (row,) = compare([KernelPCA(2, fit_inverse_transform=True)], X).rows
         assert np.isnan([row[name] for name in ("localisation", "redundancy", "dead", "stability")]).all()
         assert np.isfinite([row["r2"], row["r2_se"]]).all()
@@ -453,9 +455,11 @@ class TestWarnings:
             assert warning.filename == __file__
         assert [row["error"] for row in rows] == [""] * 4
 
-    def test_filters_are_heeded(self, X):
+    def test_warning_filters_apply(self, X):
         hasty = {"hasty": NMF(2, max_iter=1)}
-        assert compare(hasty, X).rows[0]["error"].startswith("ConvergenceWarning: Maximum number")  # as pytest has it
+        assert (
+            compare(hasty, X).rows[0]["error"].startswith("ConvergenceWarning: Maximum number")
+        )  # by the filter of pytest
         with warnings.catch_warnings(record=True) as caught:
             warnings.filterwarnings("ignore", "Maximum number of iterations")
             assert compare(hasty, X).rows[0]["error"] == ""
@@ -476,13 +480,13 @@ class TestTable:
         assert lines[0].startswith("<PCA> & more")
         assert f"{first['r2']:.3f} ± {first['r2_se']:.3f}" in lines[0]
         assert f"{first['n_parameters']}  " in lines[0]
-        assert lines[2].split() == ["crash", "2", "RuntimeError:", "I", "do", "not", "like", "this", "seed"]
+        assert lines[2].split() == ["crash", "2", "RuntimeError:", "bad", "seed"]
         end = head.index("localisation") + len("localisation")
         assert {line[:end].split()[-1] for line in lines[:2]} == {
             f"{r['localisation']:.3f}" for r in comparison.rows[:2]
         }
 
-    def test_without_errors_there_is_no_such_column(self, X):
+    def test_without_errors_there_is_no_error_column(self, X):
         text = repr(compare([quick(hidden_layer_sizes=(500,))], X))
         assert "error" not in text
         n_parameters = 32 + (7 * 500 + 500 * 2) + (3 * 500 + 500 * 6)

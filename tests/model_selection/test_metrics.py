@@ -1,4 +1,4 @@
-"""reconstruction_score and component_quality: figures for every decomposition, whatever its kind."""
+"""reconstruction_score and component_quality: measures for every kind of decomposition."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from sklearn_ae.model_selection import component_quality, reconstruction_score
 
 
 class Reconstructing(TransformerMixin, BaseEstimator):
-    """Reconstruct everything as `reconstruct(X)`."""
+    """Reconstruct X as ``reconstruct(X)``."""
 
     def __init__(self, reconstruct):
         self.reconstruct = reconstruct
@@ -41,7 +41,7 @@ class Reconstructing(TransformerMixin, BaseEstimator):
 
 
 class Decomposed(TransformerMixin, BaseEstimator):
-    """Have the given components, and X itself as the code."""
+    """A decomposition with the given components and X itself as the code."""
 
     def __init__(self, components):
         self.components_ = np.asarray(components)
@@ -53,7 +53,7 @@ class Decomposed(TransformerMixin, BaseEstimator):
         return X
 
 
-def judge(*components, X=None):
+def quality_of(*components, X=None):
     return component_quality(Decomposed(components), X)
 
 
@@ -69,7 +69,7 @@ def test_pca_scores_its_explained_variance_ratio(X, k):
     assert reconstruction_score(pca, X) == pytest.approx(pca.explained_variance_ratio_.sum())
 
 
-def test_baseline_is_the_mean_of_the_rows_scored(X):
+def test_baseline_is_the_mean_of_the_samples_scored(X):
     train, test = X[:60] + 5, X[60:]
     pca = PCA(2).fit(train)
     error = np.sum((test - pca.inverse_transform(pca.transform(test))) ** 2)
@@ -79,13 +79,13 @@ def test_baseline_is_the_mean_of_the_rows_scored(X):
     assert reconstruction_score(mean, test) == pytest.approx(0)
 
 
-def test_columns_weigh_by_their_variance():
+def test_features_are_weighted_by_their_variance():
     X = np.column_stack([np.tile([-3.0, 3.0], 5), np.tile([-1.0, 1.0], 5)])
     first_only = Reconstructing(lambda X: X * [1, 0])
     assert reconstruction_score(first_only, X) == pytest.approx(9 / 10)
 
 
-def test_pipeline_is_judged_in_the_units_of_its_input(X):
+def test_pipeline_is_scored_in_the_units_of_its_input(X):
     X = X * [1, 1, 1, 1, 1, 100]
     pipeline = make_pipeline(StandardScaler(), PCA(2)).fit(X)
     reconstruction = pipeline.inverse_transform(pipeline.transform(X))
@@ -185,12 +185,12 @@ def test_is_a_scorer_with_and_without_y(X):
     ],
     ids=["TSNE", "classifier", "FeatureUnion", "ends in a classifier", "inner step"],
 )
-def test_what_cannot_reconstruct_is_named(X, estimator, message):
+def test_an_estimator_that_cannot_reconstruct_is_named(X, estimator, message):
     with pytest.raises(TypeError, match=message):
         reconstruction_score(estimator, X)
 
 
-def test_unfitted_estimators_are_refused(X):
+def test_unfitted_estimators_raise_an_error(X):
     with pytest.raises(NotFittedError):
         reconstruction_score(TruncatedSVD(), X)  # PCA of scikit-learn 1.6 raises an AttributeError
 
@@ -200,7 +200,7 @@ def test_kernel_pca_without_an_inverse_says_which_parameter(X):
         reconstruction_score(KernelPCA(2).fit(X), X)
 
 
-def test_bad_data_is_refused(X):
+def test_bad_data_raises_an_error(X):
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         reconstruction_score(Reconstructing(lambda X: X), csr_array(X))
     with pytest.raises(ValueError, match="X contains NaN"):
@@ -230,38 +230,38 @@ ONE, OTHER, ZERO = [3.0, 4.0, 0.0], [4.0, -3.0, 1.0], [0.0, 0.0, 0.0]
     ],
 )
 def test_localisation_is_hoyers_sparseness(component, expected):
-    quality = judge(component)
+    quality = quality_of(component)
     assert quality.localisation == pytest.approx(expected)
     assert 0 <= quality.localisation <= 1
 
 
 def test_a_single_feature_is_local():
-    quality = judge([2.0], [-3.0])
+    quality = quality_of([2.0], [-3.0])
     assert (quality.localisation, quality.redundancy) == (1, 1)
 
 
 def test_orthogonal_components_are_not_redundant():
     components = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0] * [[1], [5], [0.1], [2], [1], [-1]]
-    assert judge(*components).redundancy == pytest.approx(0, abs=1e-14)
+    assert quality_of(*components).redundancy == pytest.approx(0, abs=1e-14)
 
 
 def test_repeated_components_are_redundant():
-    quality = judge([1, 0, 0], [0, 1, 1], [0, -2, -2])
+    quality = quality_of([1, 0, 0], [0, 1, 1], [0, -2, -2])
     assert_allclose(quality.redundancy_per_component, [0, 1, 1])
     assert quality.redundancy == pytest.approx(2 / 3)
 
 
 def test_redundancy_is_the_largest_cosine_to_another():
-    quality = judge([1, 0], [0, 1], [3, 4])
+    quality = quality_of([1, 0], [0, 1], [3, 4])
     assert_allclose(quality.redundancy_per_component, [3 / 5, 4 / 5, 4 / 5])
 
 
 def test_scale_and_sign_do_not_matter():
     rng = np.random.default_rng(0)
     components = rng.normal(size=(5, 8))
-    expected = judge(*components)
+    expected = quality_of(*components)
     for scale in (np.array([[1], [-1], [2], [-1e3], [1e-3]]), 1e-200, -1e200):
-        quality = judge(*components * scale)
+        quality = quality_of(*components * scale)
         assert quality.dead == 0
         assert_allclose(quality.localisation_per_component, expected.localisation_per_component)
         assert_allclose(quality.redundancy_per_component, expected.redundancy_per_component)
@@ -270,13 +270,13 @@ def test_scale_and_sign_do_not_matter():
 def test_order_does_not_matter():
     rng = np.random.default_rng(0)
     components, order = rng.normal(size=(5, 8)), rng.permutation(5)
-    quality, expected = judge(*components[order][:, ::-1]), judge(*components)
+    quality, expected = quality_of(*components[order][:, ::-1]), quality_of(*components)
     assert quality.localisation == pytest.approx(expected.localisation)
     assert_allclose(quality.redundancy_per_component, expected.redundancy_per_component[order])
 
 
-def test_dead_units_are_left_out():
-    quality, live = judge(ONE, ZERO, OTHER, np.multiply(ONE, 1e-8)), judge(ONE, OTHER)
+def test_dead_components_are_left_out():
+    quality, live = quality_of(ONE, ZERO, OTHER, np.multiply(ONE, 1e-8)), quality_of(ONE, OTHER)
     assert quality.dead == 0.5
     assert quality.is_dead.tolist() == [False, True, False, True]
     assert quality.localisation == live.localisation
@@ -285,14 +285,14 @@ def test_dead_units_are_left_out():
         assert_allclose(quality[name], np.insert(live[name], [1, 2], np.nan))
 
 
-def test_a_unit_without_others_is_not_redundant():
-    quality = judge(ZERO, ONE)
+def test_a_component_without_others_is_not_redundant():
+    quality = quality_of(ZERO, ONE)
     assert quality.redundancy == 0
     assert_allclose(quality.redundancy_per_component, [np.nan, 0])
 
 
-def test_if_all_are_dead_there_is_nothing_to_judge():
-    quality = judge(ZERO, ZERO)
+def test_if_all_are_dead_localisation_and_redundancy_are_nan():
+    quality = quality_of(ZERO, ZERO)
     assert quality.dead == 1
     assert np.isnan([quality.localisation, quality.redundancy]).all()
     assert np.isnan([quality.localisation_per_component, quality.redundancy_per_component]).all()
@@ -303,22 +303,22 @@ def test_if_all_are_dead_there_is_nothing_to_judge():
 def test_a_constant_code_is_dead(output, dtype):
     codes = np.random.default_rng(0).normal(size=(1000, 3)).astype(dtype)
     codes[:, 1] = 0.1
-    assert judge(ONE, ONE, OTHER).redundancy_per_component[0] == pytest.approx(1)
-    quality = judge(ONE, ONE, OTHER, X=output(codes))
+    assert quality_of(ONE, ONE, OTHER).redundancy_per_component[0] == pytest.approx(1)
+    quality = quality_of(ONE, ONE, OTHER, X=output(codes))
     assert quality.is_dead.tolist() == [False, True, False]
-    assert quality.redundancy == pytest.approx(judge(ONE, OTHER).redundancy)
+    assert quality.redundancy == pytest.approx(quality_of(ONE, OTHER).redundancy)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_codes_that_vary_by_rounding_are_dead(dtype):
     codes = np.full((10, 2), 0.1, dtype=dtype)
     codes[::2] = np.nextafter(codes[::2], dtype(1))
-    assert judge(ONE, OTHER, X=codes).dead == 1
+    assert quality_of(ONE, OTHER, X=codes).dead == 1
 
 
-def test_weak_units_live():
+def test_weak_components_are_not_dead():
     codes = np.random.default_rng(0).normal(size=(10, 2)) * [1, 1e-5]
-    assert judge(ONE, np.multiply(OTHER, 1e-6), X=codes).dead == 0
+    assert quality_of(ONE, np.multiply(OTHER, 1e-6), X=codes).dead == 0
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["without X", "with X"])
@@ -341,14 +341,14 @@ def test_principal_axes_beyond_the_rank_are_dead(svd_solver, dtype, whiten, give
     assert quality.is_dead.tolist() == [False] * 5 + [True] * 15
 
 
-def test_pixels_that_are_always_zero_cost_as_many_axes(digits):
+def test_pixels_that_are_always_zero_make_as_many_components_dead(digits):
     n_constant = np.sum(np.ptp(digits, axis=0) == 0)
     assert n_constant == 3
     for X in (None, digits):
         assert component_quality(PCA().fit(digits), X).is_dead.sum() == n_constant
 
 
-def test_data_can_add_to_the_dead_but_not_take_away(X):
+def test_data_can_add_dead_components_but_not_remove_them(X):
     pca = PCA().fit(X * [1, 1, 1, 1, 1, 0])
     assert component_quality(pca).is_dead.sum() == 1
     assert component_quality(pca, X).is_dead.sum() == 1  # though X varies along it
@@ -379,7 +379,7 @@ def test_results_are_float64_and_the_estimator_is_unchanged(X):
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
-def test_judges_every_decomposition_alone_and_in_pipelines(digits, estimator):
+def test_measures_every_decomposition_alone_and_in_pipelines(digits, estimator):
     X = digits[:300] / 16
     expected = component_quality(estimator.fit(X), X)
     assert expected.dead == 0
@@ -404,34 +404,34 @@ def test_judges_every_decomposition_alone_and_in_pipelines(digits, estimator):
     ],
     ids=["KernelPCA", "ends in a scaler", "only passthrough"],
 )
-def test_what_has_no_components_is_named(X, estimator, name):
-    with pytest.raises(TypeError, match=rf"^{name} has no components_ to judge\. Use"):
+def test_an_estimator_without_components_is_named(X, estimator, name):
+    with pytest.raises(TypeError, match=rf"^{name} has no components_\. Use"):
         component_quality(estimator.fit(X))
 
 
 @pytest.mark.parametrize(
     "estimator", [PCA(), KernelPCA(), make_pipeline(StandardScaler(), PCA())], ids=["PCA", "KernelPCA", "pipeline"]
 )
-def test_unfitted_decompositions_are_refused(X, estimator):
+def test_unfitted_decompositions_raise_an_error(X, estimator):
     for rows in (None, X):
         with pytest.raises(NotFittedError):
             component_quality(estimator, rows)
 
 
-def test_codes_that_cannot_tell_are_refused(X):
+def test_codes_that_cannot_be_matched_raise_an_error(X):
     cores = DBSCAN(eps=10).fit(X)  # its components_ are rows of X
     assert component_quality(cores).dead == 0
     with pytest.raises(TypeError, match=r"DBSCAN has no transform.*leave X out"):
         component_quality(cores, X)
     with pytest.raises(ValueError, match=r"returned 6 columns for 2 components.*leave X out"):
-        judge(ONE, OTHER, X=X)
+        quality_of(ONE, OTHER, X=X)
     with pytest.raises(ValueError, match="minimum of 2"):
         component_quality(PCA(2).fit(X), X[:1])
     with pytest.raises(ValueError, match="codes contains NaN"):
-        judge(ONE, OTHER, X=[[1.0, np.nan], [1.0, 2.0]])
+        quality_of(ONE, OTHER, X=[[1.0, np.nan], [1.0, 2.0]])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_components_must_be_finite(bad):
     with pytest.raises(ValueError, match="components_ contains"):
-        judge(ONE, [0.0, bad, 1.0])
+        quality_of(ONE, [0.0, bad, 1.0])

@@ -1,4 +1,4 @@
-"""one_standard_error: the smallest size that is as good as the best within the noise of the splits."""
+"""one_standard_error: the smallest number of components as good as the best within the noise of the splits."""
 
 import pickle
 
@@ -15,7 +15,7 @@ from sklearn_ae.model_selection import one_standard_error
 
 
 def results(sizes, scores, **more):
-    """Return what a search would make of scores, a row for each candidate; sizes of None lack the parameter."""
+    """Return the cv_results_ of a search, with one row of scores per candidate; sizes of None lack the parameter."""
     scores = np.asarray(scores, dtype=float)
     params = [{} if size is None else {"k": size} for size in sizes]
     splits = {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
@@ -40,7 +40,7 @@ class TestRule:
         scores = [around(0.5), around(0.79), around(0.785, 0.5), around(0.8, 0.0101), around(0.6)]
         assert choose(results([1, 2, 4, 8, 16], scores)) == 1
 
-    def test_the_error_is_the_best_ones(self):
+    def test_the_error_is_that_of_the_best(self):
         scores = [around(0.79, 0.5), around(0.8, 0.005)]
         assert choose(results([1, 2], scores)) == 1
         scores = [around(0.79, 0.0), around(0.8, 0.015)]
@@ -61,27 +61,27 @@ class TestRule:
     def test_all_alike_gives_the_smallest(self):
         assert choose(results([8, 2, 4], [around(-1.0)] * 3)) == 1
 
-    def test_sizes_may_be_shares(self):
+    def test_sizes_may_be_fractions(self):
         assert choose(results([0.9, 0.5, 2], [around(0.8, 0.1)] * 3)) == 1
 
     def test_index_is_an_int(self):
         assert type(choose(results([1, 2], [around(0.1), around(0.3)]))) is int
 
 
-class TestWhoTakesPart:
-    def test_nan_does_not(self):
+class TestCandidates:
+    def test_nan_is_ignored(self):
         nan = np.full(4, np.nan)
         some_nan = np.array([1, 1, np.nan, 1])
         assert choose(results([1, 2, 3, 4], [nan, some_nan, around(0.3), around(0.2)])) == 2
 
-    def test_without_the_parameter_none_does(self):
+    def test_candidates_without_the_parameter_are_ignored(self):
         assert choose(results([None, 4, 2], [around(0.99), around(0.5, 0.1), around(0.45)])) == 2
 
     def test_all_nan_is_an_error(self):
         with pytest.raises(ValueError, match="All candidates that have the parameter 'k' have a score of NaN"):
             choose(results([1, 2, None], [np.full(4, np.nan)] * 2 + [around(0.5)]))
 
-    def test_a_parameter_that_is_not_there_is_an_error(self):
+    def test_an_unknown_parameter_is_an_error(self):
         with pytest.raises(ValueError, match="No candidate of the search has the parameter 'n_components'"):
             one_standard_error("n_components")(results([1], [around(0.5)]))
 
@@ -109,7 +109,7 @@ class TestWhoTakesPart:
 
 @pytest.fixture(scope="module")
 def data():
-    """Return rows of four classes that two of ten directions tell apart."""
+    """Return samples of four classes that two of ten features separate."""
     rng = np.random.default_rng(0)
     y = np.arange(240) % 4
     X = np.zeros((240, 10))
@@ -131,7 +131,7 @@ class TestSearch:
         assert search.score(*data) > 0.95
         assert not hasattr(search, "best_score_")
 
-    def test_grids_without_the_size_do_not_take_part(self, data, search):
+    def test_grids_without_the_size_are_ignored(self, data, search):
         search.set_params(param_grid=[search.param_grid, {"decompose": ["passthrough"]}])
         assert search.fit(*data).best_params_ == {"decompose__n_components": 2}
 
@@ -140,12 +140,12 @@ class TestSearch:
         assert restored.fit(*data).best_index_ == search.fit(*data).best_index_
         assert pickle.loads(pickle.dumps(search)).refit(search.cv_results_) == search.best_index_
 
-    def test_several_metrics_are_refused(self, data, search):
+    def test_several_metrics_raise_an_error(self, data, search):
         search.set_params(scoring=["accuracy", "balanced_accuracy"])
         with pytest.raises(ValueError, match="single metric"):
             search.fit(*data)
 
 
-def test_everything_public_is_there():
+def test_all_is_sorted_and_complete():
     assert sorted(model_selection.__all__) == model_selection.__all__
     assert all(hasattr(model_selection, name) for name in model_selection.__all__)

@@ -1,4 +1,4 @@
-"""Sizes, shares of variance, codes and comparisons: what is drawn is the data, bad input is named."""
+"""Size curves, explained variance, codes and comparisons: the picture shows the data, and bad input raises an error."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 class Ordered(TransformerMixin, BaseEstimator):
-    """Three units, of which any number from the first may be used."""
+    """An estimator with three ordered components."""
 
     def fit(self, X, y=None):
         self.fitted_ = True
@@ -36,8 +36,8 @@ class Ordered(TransformerMixin, BaseEstimator):
         return np.array([0.2, 0.4, 0.3])
 
 
-def looks(lines):
-    """Return what tells lines apart without colour."""
+def styles(lines):
+    """Return the combinations of marker and dashes, which distinguish lines without colour."""
     return {(line.get_marker(), line.get_linestyle()) for line in lines}
 
 
@@ -64,7 +64,7 @@ def test_sequence_is_a_curve_by_size(digits):
     assert_array_equal(first.get_xydata(), np.transpose([[2, 4, 8], np.array(scores)[[1, 2, 0]]]))
     assert_allclose(second.get_xydata(), first.get_xydata())
     assert legend_texts(display) == ["PCA", "pipelines"]
-    assert len(looks([first, second])) == 2
+    assert len(styles([first, second])) == 2
     assert_fits(display.figure_)
 
 
@@ -106,7 +106,7 @@ def test_sizes_are_labelled_at_powers_of_two(sizes, labels):
     displays = SizeCurveDisplay({"a": (sizes, sizes)}).plot(), ComparisonDisplay({"a": (sizes, sizes, None)}).plot()
     for display in displays:
         assert texts(display.ax_.xaxis) == labels
-        assert display.ax_.get_xlabel() == "number of units"
+        assert display.ax_.get_xlabel() == "number of components"
         low, high = display.ax_.get_xlim()
         assert low < min(sizes)
         assert high > max(sizes)
@@ -128,21 +128,21 @@ def test_marks_on_dense_lines_are_thinned():
     assert len(dense.get_xdata()) == 64
 
 
-def test_chosen_sizes_have_a_ring():
+def test_chosen_sizes_are_marked_with_a_ring():
     curves = {"a": ([1, 2], [0.1, 0.2]), LONG_NAME: ([4, 2], [0.4, 0.3])}
     display = SizeCurveDisplay(curves).plot(chosen={LONG_NAME: 4, "a": 1})
     assert_array_equal(display.ax_.get_lines()[-1].get_xydata(), [[4, 0.4], [1, 0.1]])
     assert legend_texts(display)[-1] == "chosen"
     assert_fits(display.figure_)
-    with pytest.raises(ValueError, match="chosen must be sizes of curves, by their label, got 4 of 'a'"):
+    with pytest.raises(ValueError, match="chosen must map labels of curves to one of their sizes, got 4 for 'a'"):
         display.plot(chosen={"a": 4})
-    with pytest.raises(ValueError, match="got 1 of 'b'"):
+    with pytest.raises(ValueError, match="got 1 for 'b'"):
         display.plot(chosen={"b": 1})
     with pytest.raises(TypeError, match=r"chosen must be a dict .* got int"):
         display.plot(chosen=4)
 
 
-def test_estimators_without_a_size_curve_are_refused(digits):
+def test_estimators_without_a_size_curve_are_rejected(digits):
     with pytest.raises(TypeError, match=r"estimators must be a dict .* got PCA"):
         SizeCurveDisplay.from_estimators(PCA(), digits)
     with pytest.raises(ValueError, match="curves is empty"):
@@ -154,7 +154,7 @@ def test_estimators_without_a_size_curve_are_refused(digits):
             SizeCurveDisplay.from_estimators({"PCA": estimator}, digits)
     with pytest.raises(TypeError, match="KMeans has no inverse_transform"):
         SizeCurveDisplay.from_estimators({"KMeans": KMeans(2, n_init=1).fit(digits)}, digits)
-    with pytest.raises(ValueError, match="rows of X are all the same"):
+    with pytest.raises(ValueError, match="All samples of X are the same"):
         SizeCurveDisplay.from_estimators({"PCA": PCA(2).fit(digits)}, np.ones((5, 64)))
 
 
@@ -162,32 +162,34 @@ def test_estimators_without_a_size_curve_are_refused(digits):
     ("curve", "message"),
     [
         (([1, 2],), r"'a' must be \(sizes, scores\), got 1 parts"),
-        (([1, 2], [0.5]), "of one length, got {'sizes': 2, 'scores': 1}"),
+        (([1, 2], [0.5]), "of equal length, got {'sizes': 2, 'scores': 1}"),
         (([[1]], [[0.5]]), r"sizes of 'a' must be one-dimensional, got shape \(1, 1\)"),
-        (([0, 1], [0, 1]), "sizes of 'a' must be numbers of units, at least 1, got 0"),
+        (([0, 1], [0, 1]), "sizes of 'a' must be numbers of components, at least 1, got 0"),
         (([np.nan, 1], [0, 1]), "at least 1, got nan"),
     ],
     ids=["parts", "lengths", "2D", "zero", "missing"],
 )
-def test_curves_that_do_not_agree_are_refused(curve, message):
+def test_curves_that_do_not_agree_are_rejected(curve, message):
     with pytest.raises(ValueError, match=message):
         SizeCurveDisplay({"a": curve}).plot()
 
 
-@pytest.mark.parametrize("shares", [[0.5, 0.25, 0.125], [0.5, -0.1, 0.2], [0.9]], ids=str)
-def test_bars_are_shares_and_the_line_their_sums(shares):
-    display = ScreeDisplay(shares, estimator_name=LONG_NAME).plot()
-    assert_array_equal([bar.get_height() for bar in display.ax_.patches], shares)
+@pytest.mark.parametrize("fractions", [[0.5, 0.25, 0.125], [0.5, -0.1, 0.2], [0.9]], ids=str)
+def test_bars_are_fractions_and_the_line_their_sums(fractions):
+    display = ScreeDisplay(fractions, estimator_name=LONG_NAME).plot()
+    assert_array_equal([bar.get_height() for bar in display.ax_.patches], fractions)
     line = display.ax_.get_lines()[0]
-    assert_array_equal(line.get_xydata(), np.transpose([range(len(shares)), np.cumsum(shares)]))
-    assert legend_texts(display) == ["this unit", "all units up to it"]
+    assert_array_equal(line.get_xydata(), np.transpose([range(len(fractions)), np.cumsum(fractions)]))
+    assert legend_texts(display) == ["per component", "cumulative"]
+    assert display.ax_.get_xlabel() == "component"
+    assert display.ax_.get_ylabel() == "fraction of variance explained"
     low, high = display.ax_.get_ylim()
-    assert low <= min(0, *shares)
-    assert high > max(np.cumsum(shares))
+    assert low <= min(0, *fractions)
+    assert high > max(np.cumsum(fractions))
     assert_fits(display.figure_)
 
 
-def test_shares_of_an_estimator_are_its_attribute(digits):
+def test_fractions_of_an_estimator_are_its_attribute(digits):
     pca = PCA(5).fit(digits)
     y = np.arange(len(digits)) % 2
     pipeline = make_pipeline(StandardScaler(with_std=False), PCA(5), LogisticRegression()).fit(digits, y)
@@ -195,23 +197,23 @@ def test_shares_of_an_estimator_are_its_attribute(digits):
         display = ScreeDisplay.from_estimator(estimator)
         assert_allclose(display.explained_variance_ratio, pca.explained_variance_ratio_)
         assert display.ax_.get_title() == "PCA"
-    assert ScreeDisplay.from_estimator(pca, name="axes").ax_.get_title() == "axes"
+    assert ScreeDisplay.from_estimator(pca, name="digits").ax_.get_title() == "digits"
 
 
-def test_shares_that_cannot_be_drawn_are_refused(digits):
+def test_fractions_that_cannot_be_drawn_are_rejected(digits):
     with pytest.raises(NotFittedError):
         ScreeDisplay.from_estimator(PCA())
     with pytest.raises(TypeError, match="NMF has no explained_variance_ratio_ to draw"):
         ScreeDisplay.from_estimator(NMF(2, tol=1e-1).fit(digits))
-    for shares in ([], [0.5, np.nan]):
-        with pytest.raises(ValueError, match="must be one finite number or more"):
-            ScreeDisplay(shares).plot()
+    for fractions in ([], [0.5, np.nan]):
+        with pytest.raises(ValueError, match="explained_variance_ratio must have at least one entry, all finite, got"):
+            ScreeDisplay(fractions).plot()
     with pytest.raises(ValueError, match="one-dimensional"):
         ScreeDisplay([[0.5]]).plot()
 
 
 @pytest.mark.parametrize("kind", [str, int, bool, float])
-def test_classes_have_a_marker_each(kind):
+def test_each_class_has_a_marker(kind):
     codes = np.random.default_rng(0).normal(size=(60, 3))
     y = (np.arange(60) % (2 if kind is bool else 5)).astype(kind)
     display = CodeScatterDisplay(codes, y, (2, 0)).plot()
@@ -220,12 +222,12 @@ def test_classes_have_a_marker_each(kind):
     for cloud, label in zip(clouds, np.unique(y), strict=True):
         assert_array_equal(cloud.get_offsets(), codes[y == label][:, [2, 0]])
     assert len({cloud.get_paths()[0].vertices.tobytes() for cloud in clouds}) == len(clouds)
-    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("unit 2", "unit 0")
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("component 2", "component 0")
     assert_fits(display.figure_)
 
 
 @pytest.mark.parametrize("y", [np.linspace(0, 1, 50), np.arange(50), np.tile([0.5, 1.5], 25)], ids=["1", "2", "3"])
-def test_numbers_have_a_scale_of_colours(y):
+def test_numbers_have_a_colorbar(y):
     codes = np.random.default_rng(0).normal(size=(50, 2))
     display = CodeScatterDisplay(codes, y).plot(cmap="gray")
     (cloud,) = display.ax_.collections
@@ -236,7 +238,7 @@ def test_numbers_have_a_scale_of_colours(y):
     assert_fits(display.figure_)
 
 
-def test_codes_of_an_estimator_are_what_it_transforms_to(digits):
+def test_codes_of_an_estimator_are_the_output_of_transform(digits):
     iris = load_iris(as_frame=True)
     pipeline = make_pipeline(StandardScaler(), PCA(3)).set_output(transform="pandas").fit(iris.data)
     display = CodeScatterDisplay.from_estimator(pipeline, iris.data, iris.target, units=(1, 2), name="iris")
@@ -249,16 +251,16 @@ def test_codes_of_an_estimator_are_what_it_transforms_to(digits):
     assert_array_equal(plain.ax_.collections[0].get_offsets(), plain.codes)
 
 
-def test_codes_that_cannot_be_drawn_are_refused(digits):
+def test_codes_that_cannot_be_drawn_are_rejected(digits):
     with pytest.raises(NotFittedError):
         CodeScatterDisplay.from_estimator(PCA(), digits)
     with pytest.raises(TypeError, match="LogisticRegression has no transform"):
         CodeScatterDisplay.from_estimator(LogisticRegression().fit(np.eye(2), [0, 1]), np.eye(2))
-    with pytest.raises(ValueError, match="codes have a single unit"):
+    with pytest.raises(ValueError, match="codes must have at least two components, got one"):
         CodeScatterDisplay(digits[:, :1]).plot()
-    with pytest.raises(ValueError, match=r"whole numbers from 0 to 2, got \(0, 3\)"):
+    with pytest.raises(ValueError, match=r"a list of integers from 0 to 2, got \(0, 3\)"):
         CodeScatterDisplay(digits[:, :3], units=(0, 3)).plot()
-    with pytest.raises(ValueError, match=r"units must be two, .* got \(0, 1, 2\)"):
+    with pytest.raises(ValueError, match=r"units must be two components, .* got \(0, 1, 2\)"):
         CodeScatterDisplay(digits[:, :3], units=(0, 1, 2)).plot()
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         CodeScatterDisplay(digits, [1, 2]).plot()
@@ -298,10 +300,10 @@ def test_estimator_without_a_size_is_a_horizontal_line_and_band(frame):
     assert_array_equal(line.get_ydata(), [0.9, 0.9])
     (band,) = display.ax_.patches
     assert_allclose(band.get_extents().transformed(display.ax_.transData.inverted()).intervaly, [0.87, 0.93])
-    assert len(looks([line, *(container.lines[0] for container in display.ax_.containers)])) == 3
+    assert len(styles([line, *(container.lines[0] for container in display.ax_.containers)])) == 3
 
 
-def test_comparison_without_any_size_has_no_axis_of_sizes():
+def test_comparison_without_any_size_has_no_x_ticks():
     display = ComparisonDisplay({"identity": (None, [0.9], None), LONG_NAME: ([None], [0.8], [0.1])}).plot()
     assert len(display.ax_.get_xticks()) == 0
     assert len(display.ax_.get_lines()) == 2
@@ -317,7 +319,7 @@ def test_comparison_without_any_size_has_no_axis_of_sizes():
         ("stability", "stability of the components", "linear"),
         ("localisation", "localisation of the components", "linear"),
         ("redundancy", "redundancy of the components", "linear"),
-        ("dead", "share of dead units", "linear"),
+        ("dead", "fraction of dead components", "linear"),
         ("fit_seconds", "time to fit (s)", "log"),
         ("transform_seconds", "time to transform (s)", "log"),
         ("n_parameters", "number of parameters", "log"),
@@ -338,7 +340,7 @@ def test_missing_sizes_may_have_any_type():
         assert np.isnan(ComparisonDisplay.from_frame(frame).curves["identity"][0]).all()
 
 
-def test_frames_that_cannot_be_drawn_are_refused(frame):
+def test_frames_that_cannot_be_drawn_are_rejected(frame):
     with pytest.raises(TypeError, match="frame must be a pandas DataFrame, got dict"):
         ComparisonDisplay.from_frame({"estimator": []})
     with pytest.raises(ValueError, match=r"\['probe'\] not among \['estimator', 'n_components', 'r2'"):

@@ -1,4 +1,4 @@
-"""Displays: what is drawn is the data, everything fits into the figure, bad input is named."""
+"""Displays: the picture shows the data, everything fits into the figure, and bad input raises an error."""
 
 import sys
 
@@ -48,7 +48,7 @@ def cancer():
 
 
 @pytest.mark.parametrize(("n", "n_columns"), [(1, 1), (2, 2), (7, 4), (8, 4), (10, 5), (64, 8)])
-def test_components_are_the_tiles_each_on_its_own_scale(pca, n, n_columns):
+def test_images_are_components_each_on_its_own_scale(pca, n, n_columns):
     display = ComponentsDisplay.from_estimator(pca, n_components=n)
     drawn = tiles(display, (8, 8), n_columns)
     expected = pca.components_[:n]
@@ -88,7 +88,7 @@ def test_image_shape_can_be_given():
     assert_array_equal(tiles(display, (3, 4), 2), components.reshape(2, 3, 4))
 
 
-def test_features_that_are_no_square_are_a_heat_map():
+def test_features_that_do_not_form_a_square_are_a_heat_map():
     components = np.arange(-6.0, 6).reshape(2, 6)
     display = ComponentsDisplay.from_components(components, name="six", scale_each=False)
     assert_array_equal(display.im_.get_array(), components)
@@ -106,7 +106,7 @@ def test_named_features_are_a_heat_map_even_if_square():
     assert tiles(images, (2, 2), 2).shape == (2, 2, 2)
 
 
-def test_pipeline_draws_its_last_components_with_the_names_they_have(cancer):
+def test_pipeline_draws_its_last_components_with_their_feature_names(cancer):
     y = np.arange(len(cancer)) % 2
     pipeline = make_pipeline(StandardScaler(), PCA(8), LogisticRegression()).fit(cancer, y)
     display = ComponentsDisplay.from_estimator(pipeline)
@@ -117,7 +117,7 @@ def test_pipeline_draws_its_last_components_with_the_names_they_have(cancer):
     assert_labels_are_apart(display.ax_.xaxis)
 
 
-def test_pipeline_without_names_draws_without(cancer):
+def test_pipeline_without_feature_names_draws_without(cancer):
     pipeline = make_pipeline(FunctionTransformer(np.asarray), PCA(2)).fit(cancer)
     assert ComponentsDisplay.from_estimator(pipeline).feature_names is None
     pipeline = make_pipeline(StandardScaler(), PCA(2)).fit(cancer.to_numpy())
@@ -161,7 +161,7 @@ def test_colorbar_can_be_left_out(pca):
     assert without.ax_.child_axes == []
 
 
-def test_plot_draws_anew_in_a_new_figure(pca):
+def test_plot_draws_again_in_a_new_figure(pca):
     display = ComponentsDisplay.from_estimator(pca, n_components=4)
     first = display.figure_
     assert display.plot(cmap="gray") is display
@@ -169,7 +169,7 @@ def test_plot_draws_anew_in_a_new_figure(pca):
     assert display.im_.get_cmap().name == "gray"
 
 
-def test_components_that_cannot_be_drawn_are_refused(pca, digits):
+def test_components_that_cannot_be_drawn_are_rejected(pca, digits):
     with pytest.raises(NotFittedError):
         ComponentsDisplay.from_estimator(PCA())
     with pytest.raises(TypeError, match="KMeans has no components_ to draw"):
@@ -188,7 +188,7 @@ def test_components_that_cannot_be_drawn_are_refused(pca, digits):
         ComponentsDisplay.from_components([[np.nan]])
 
 
-def test_reconstructions_are_the_rows_below_the_originals(digits):
+def test_reconstructions_are_below_the_originals(digits):
     estimators = {"two": PCA(2).fit(digits), "NMF": NMF(4, tol=1e-2).fit(digits)}
     display = ReconstructionDisplay.from_estimators(estimators, digits, n_samples=5)
     drawn = tiles(display, (8, 8), 5).reshape(3, 5, 64)
@@ -198,7 +198,7 @@ def test_reconstructions_are_the_rows_below_the_originals(digits):
     assert display.im_.get_clim() == (digits[:5].min(), digits[:5].max())
 
 
-def test_labels_have_the_score_of_all_rows(digits):
+def test_labels_have_the_score_of_all_samples(digits):
     pca = PCA(2).fit(digits)
     display = ReconstructionDisplay.from_estimator(pca, digits, n_samples=3)
     score = reconstruction_score(pca, digits)
@@ -206,7 +206,7 @@ def test_labels_have_the_score_of_all_rows(digits):
     assert texts(display.ax_.yaxis) == ["original", f"PCA\nR² {score:.3f}"]
 
 
-def test_a_single_row_has_no_score(digits):
+def test_single_sample_has_no_score(digits):
     display = ReconstructionDisplay.from_estimator(PCA(2).fit(digits), digits[:1], name="one")
     assert texts(display.ax_.yaxis) == ["original", "one"]
 
@@ -219,7 +219,7 @@ def test_long_names_fit_beside_any_number_of_images(digits, n_samples):
     assert_labels_are_apart(display.ax_.yaxis)
 
 
-def test_fewer_rows_than_asked_for_are_all_drawn(digits):
+def test_fewer_samples_than_requested_are_all_drawn(digits):
     display = ReconstructionDisplay.from_reconstructions(digits[:4], {}, n_samples=10)
     assert tiles(display, (8, 8), 4).shape == (4, 8, 8)
 
@@ -237,7 +237,7 @@ def test_constant_images_are_drawn():
     assert_array_equal(tiles(display, (2, 2), 3), np.zeros((6, 2, 2)))
 
 
-def test_reconstructions_that_cannot_be_drawn_are_refused(digits, pca):
+def test_reconstructions_that_cannot_be_drawn_are_rejected(digits, pca):
     with pytest.raises(NotFittedError):
         ReconstructionDisplay.from_estimator(PCA(), digits)
     with pytest.raises(TypeError, match="KMeans has no inverse_transform"):
@@ -248,7 +248,7 @@ def test_reconstructions_that_cannot_be_drawn_are_refused(digits, pca):
         ReconstructionDisplay.from_reconstructions(digits, digits)
     with pytest.raises(ValueError, match="n_samples must be at least 1, got 0"):
         ReconstructionDisplay.from_estimator(pca, digits, n_samples=0)
-    with pytest.raises(ValueError, match=r"30 features.*give image_shape=\(height, width\)"):
+    with pytest.raises(ValueError, match=r"30 features.*pass image_shape=\(height, width\) with height \* width = 30"):
         ReconstructionDisplay.from_reconstructions(digits[:, :30], {})
     with pytest.raises(ValueError, match=r"'half' has shape \(1797, 32\) but X has"):
         ReconstructionDisplay.from_reconstructions(digits, {"half": digits[:, :32]})
@@ -282,7 +282,7 @@ def test_without_validation_there_is_one_axes():
     assert_fits(display.figure_)
 
 
-def test_untrained_estimator_shows_its_start():
+def test_untrained_estimator_shows_its_initial_score():
     display = LossCurveDisplay.from_curves([], validation_scores=[0.5], best_epoch=0)
     assert_array_equal(display.axes_[1].get_lines()[0].get_xydata(), [[0, 0.5]])
     low, high = display.ax_.get_xlim()
@@ -310,12 +310,12 @@ def test_curves_of_an_estimator_are_its_attributes(digits):
     ],
     ids=["nothing", "2D", "lengths", "best epoch"],
 )
-def test_curves_that_do_not_agree_are_refused(curves, message):
+def test_curves_that_do_not_agree_are_rejected(curves, message):
     with pytest.raises(ValueError, match=message):
         LossCurveDisplay.from_curves(**curves)
 
 
-def test_estimators_without_a_curve_are_refused(pca):
+def test_estimators_without_a_curve_are_rejected(pca):
     with pytest.raises(NotFittedError):
         LossCurveDisplay.from_estimator(AutoencoderTransformer())
     with pytest.raises(TypeError, match="PCA has no loss_curve_ to draw"):
@@ -323,7 +323,7 @@ def test_estimators_without_a_curve_are_refused(pca):
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
-def test_an_autoencoder_has_all_pictures(digits, early_stopping):
+def test_every_display_draws_an_autoencoder(digits, early_stopping):
     autoencoder = AutoencoderTransformer(3, max_epochs=2, early_stopping=early_stopping, random_state=0).fit(
         digits[:200]
     )
@@ -344,7 +344,7 @@ def test_an_autoencoder_has_all_pictures(digits, early_stopping):
     assert_allclose(codes.codes, autoencoder.transform(digits[:200]))
 
 
-def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+def test_error_without_matplotlib_names_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for display in (

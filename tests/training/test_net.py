@@ -14,6 +14,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNorm
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.split import Split
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
@@ -243,7 +244,10 @@ def test_among_the_best_epochs_above_are_the_start_one_between_and_the_last(X, s
 @pytest.mark.parametrize("average_window", [0, 20])
 def test_validation_judges_the_candidate_by_loss_with_noise_and_r2_without(average_window, X, split):
     recorder, keep_best, mean = Recorder(), KeepBest(9, 0.0), torch.tensor([0.5, -1.0, 0.0, 2.0])
-    module, settings = random_network(dropout=0.5), {"train_split": split, "validation_mean": mean}
+    module, settings = (
+        random_network(dropout=0.5),
+        {"train_split": split, "scaling": Scaling(mean.double().numpy(), unscaled=True)},
+    )
     net = net_of(module, average_window=average_window, keep_best=keep_best, callbacks=[recorder], **settings)
     net.partial_fit(TrainingRows(X))
     valid, scores, losses = X[split.valid], [], []

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.split import Split
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._training.callbacks import KeepBest
@@ -158,13 +159,14 @@ def test_validation_corrupts_for_the_objective_but_not_for_r2(X, split, data_bou
     np.testing.assert_allclose(keep_best.validation_scores_, [score.item()] * 4, rtol=1e-5)
 
 
-def test_r2_weighs_columns_by_their_widths(X, split):
-    widths, mean, keep_best = torch.tensor([1, 0.1, 1, 3.0]), torch.tensor([0.5, -1, 0, 2.0]), KeepBest(9, 0.0)
-    settings = {"column_weights": widths, "validation_mean": mean, "keep_best": keep_best, "max_epochs": 0}
+def test_r2_is_in_units_of_the_scale_in_unscaled_columns_too(X, split):
+    unscaled, mean, keep_best = np.array([False, True, False, True]), np.array([0.5, -1, 0, 2.0]), KeepBest(9, 0.0)
+    settings = {"scaling": Scaling(mean, 3.0, unscaled), "keep_best": keep_best, "max_epochs": 0}
+    weights, centre = torch.tensor([1, 1 / 3, 1, 1 / 3]), torch.tensor([0, -1, 0, 2.0])
     module = random_network().eval()
     net_of(module, train_split=split, **settings).partial_fit(TrainingRows(X))
     valid = X[split.valid]
-    error, variance = ((part * widths).square().sum() for part in (valid - module(valid), valid - mean))
+    error, variance = ((part * weights).square().sum() for part in (valid - module(valid), valid - centre))
     np.testing.assert_allclose(keep_best.validation_scores_, [(1 - error / variance).item()], rtol=1e-6)
 
 
@@ -356,7 +358,7 @@ def test_a_pass_that_fails_gives_the_weights_back(X):
 def test_an_interrupted_pass_warns_and_keeps_what_it_learnt(X):
     net = net_of(random_network(), max_epochs=1, callbacks=[Interrupt()])
     before = state_of(net.module_)
-    with pytest.warns(UserWarning, match="interrupted before its pass was over"):
+    with pytest.warns(UserWarning, match="interrupted before the end of its pass"):
         train_one_pass(net, X, state_of(net.module_))
     assert not same_bits(state_of(net.module_), before)
 

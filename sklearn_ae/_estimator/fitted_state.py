@@ -1,0 +1,68 @@
+"""The state of a fitted estimator, from which its fitted attributes follow."""
+
+from typing import Any, NamedTuple, Self
+
+from sklearn_ae._data.columns import ColumnRange
+from sklearn_ae._data.scaling import Scaling
+from sklearn_ae._estimator.validation import FEATURE_ATTRIBUTES
+from sklearn_ae._model.canonical import explained_variance
+from sklearn_ae._model.fitted_model import FittedModel
+from sklearn_ae._model.module import Architecture, Autoencoder
+from sklearn_ae._model.statistics import CodeMoments
+
+__all__ = ["FittedState"]
+
+
+class FittedState(NamedTuple):
+    """What a fitted estimator consists of, besides its parameters and the history of its training."""
+
+    features: dict[str, Any]  # the attributes that describe the features
+    architecture: Architecture
+    scaling: Scaling
+    column_range: ColumnRange
+    moments: CodeMoments
+    module: Autoencoder
+    module64: Autoencoder  # the same in float64
+
+    @classmethod
+    def of(cls, estimator: Any, module64: Autoencoder | None = None) -> Self:
+        """Return the state of a fitted estimator, whose fitted model may have to be rebuilt from a module."""
+        return cls(
+            {name: vars(estimator)[name] for name in FEATURE_ATTRIBUTES if name in vars(estimator)},
+            estimator._architecture,
+            estimator._scaling,
+            estimator._column_range,
+            estimator._moments,
+            estimator.module_,
+            estimator._fitted_model.module64 if module64 is None else module64,
+        )
+
+    def truncated_(self, n_components: int) -> Self:
+        """Reduce an ordered code to its first components; modules and moments change in place."""
+        for part in (self.module, self.module64, self.moments):
+            part.keep_(n_components)
+        return self._replace(architecture=self.architecture._replace(n_kept=n_components))
+
+    def fitted_model(self) -> FittedModel:
+        """Return the model that transforms and scores data."""
+        output_range = self.column_range if self.module.output.bounded else None
+        names = self.features.get("feature_names_in_")
+        return FittedModel(self.module, self.module64, self.scaling, output_range, names)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the fitted attributes."""
+        explained = explained_variance(self.module64, self.moments, self.scaling)
+        return {
+            **self.features,
+            "mean_": self.scaling.mean,
+            "components_": explained.components,
+            "explained_variance_": explained.variance,
+            "explained_variance_ratio_": explained.ratio,
+            "n_components_": self.module.n_components,
+            "module_": self.module,
+            "_architecture": self.architecture,
+            "_scaling": self.scaling,
+            "_column_range": self.column_range,
+            "_moments": self.moments,
+            "_fitted_model": self.fitted_model(),
+        }

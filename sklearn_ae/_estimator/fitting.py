@@ -1,0 +1,375 @@
+"""A fit in three steps, plan, train and finish: each takes what it needs and returns what it made.
+
+None of them changes the estimator, whose parameters they read: a fit that fails leaves it as it was before.
+"""
+
+from collections.abc import Iterator
+from copy import copy, deepcopy
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from torch import Generator
+
+from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
+from sklearn_ae._data.columns import (
+    ColumnRange,
+    ColumnStats,
+    ColumnVariation,
+    check_range,
+    check_scale,
+    warn_about_ranges,
+)
+from sklearn_ae._data.scaling import Scaling
+from sklearn_ae._data.split import Split, held_out_rows
+from sklearn_ae._data.tables import SparseTable, Table
+from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
+from sklearn_ae._estimator.configuration import (
+    building_blocks,
+    check_building_blocks,
+    choose_architecture,
+    find_device,
+    make_net,
+)
+from sklearn_ae._estimator.fitted_state import FittedState
+from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
+from sklearn_ae._estimator.validation import new_table, validated_table
+from sklearn_ae._model.canonical import canonicalize_
+from sklearn_ae._model.code_maps import CodeMap
+from sklearn_ae._model.fitted_model import in_float64
+from sklearn_ae._model.initializers import initialize_
+from sklearn_ae._model.module import Architecture, Autoencoder, build
+from sklearn_ae._model.statistics import CodeMoments, add_moments
+from sklearn_ae._model.weights import weights_of
+from sklearn_ae._training.callbacks import KeepBest
+from sklearn_ae._training.net import AutoencoderNet, train_one_pass, warn_if_not_converged
+from sklearn_ae._training.processes import Processes, SingleProcess, processes_for
+from sklearn_ae._training.resume import WriteCheckpoint
+from sklearn_ae._training.sklearn_callbacks import CallbackContext, SklearnCallbacks
+
+__all__ = ["finish", "finish_pass", "plan_fit", "plan_pass", "train", "train_pass"]
+
+#: Number of steps that the average of the weights spans, which training evaluates and keeps.
+AVERAGE_WINDOW = 400
+
+
+class FitPlan(NamedTuple):
+    """All that a fit has settled before its first step."""
+
+    params: Any  # the estimator
+    features: dict[str, Any]  # the attributes that describe the features
+    architecture: Architecture
+    scaling: Scaling
+    column_range: ColumnRange
+    module: Autoencoder  # initialized
+    rows: TrainingRows
+    split: Split | None
+    seed: int
+    processes: Processes
+    checkpoint: Checkpoint | None
+
+    @property
+    def validation_rows(self) -> TrainingRows | None:
+        """The samples held out for validation, if any."""
+        return None if self.split is None else self.split(self.rows)[1]
+
+
+class Training(NamedTuple):
+    """The result of training."""
+
+    net: AutoencoderNet
+    module: Autoencoder  # with the weights that are kept
+    keep_best: KeepBest
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the fitted attributes that describe the training."""
+        scores = self.keep_best.validation_scores_
+        losses = [epoch["train_loss"] for epoch in self.net.history if "train_loss" in epoch]
+        return {
+            "net_": self.net,
+            "loss_curve_": np.array(losses),
+            "validation_scores_": None if scores is None else np.array(scores),
+            "n_iter_": len(losses),
+            "best_epoch_": self.keep_best.chosen[0],
+        }
+
+
+def plan_fit(params: Any, X: Any) -> FitPlan:
+    """Validate data and parameters, and return all that training needs."""
+    device = find_device(params.device)
+    processes = processes_for(params.distributed, device)
+    table, features = new_table(params, X, min_samples=2)
+    random_state = processes.broadcast_object(check_random_state(params.random_state))
+    names = features.get("feature_names_in_")
+    columns, variation, architecture = _inspect_data(params, table, names)
+    is_warm = params.warm_start and getattr(params, "_architecture", None) == architecture
+    checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
+    valid = _draw_validation_rows(params, table, random_state)
+    seed = _draw_seed(random_state)
+    if checkpoint is not None:
+        seed, valid = checkpoint.restore_split(seed, valid)
+    split = None if valid is None else Split(valid)
+    module = _checked_module(params, architecture, columns, names, seed).to(device)
+    scaling = params._scaling if is_warm else _new_scaling(params, architecture, columns, variation)
+    scaling = scaling.filling(params.missing == "mask")
+    if not isinstance(table, SparseTable):  # single entries determine its ranges
+        warn_about_ranges(columns, module.output.unscaled, names)
+    rows = to_training_rows(table, scaling.filling(columns.gaps), device)
+    if checkpoint is not None:
+        checkpoint.check_data(table.shape, _fingerprint_arrays(scaling, rows))
+    if is_warm:
+        module.load_state_dict(params.module_.state_dict())
+    else:
+        train_rows = rows if split is None else split(rows)[0]
+        initialize_(module, params.init, train_rows, Generator().manual_seed(seed))
+    column_range = params._column_range.union(columns.range) if is_warm else columns.range
+    _set_output_range_(module, scaling, column_range)
+    plan = FitPlan(
+        params, features, architecture, scaling, column_range, module, rows, split, seed, processes, checkpoint
+    )
+    if params.distributed:
+        processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
+    return plan
+
+
+def train(plan: FitPlan, context: CallbackContext | None) -> Training:
+    """Train the planned module."""
+    params = plan.params
+    blocks = (plan.architecture.code, plan.architecture.loss, *building_blocks(params))
+    annealed_until = max(block.annealed_until for block in blocks if block is not None)
+    keep_best = KeepBest(params.n_iter_no_change, params.tol, annealed_until)
+    own: list[Any] = []
+    if context is not None:
+        own.append(SklearnCallbacks(context, lambda net: _snapshot(plan, net, keep_best)))
+    if plan.checkpoint is not None:
+        own.append(WriteCheckpoint(plan.checkpoint))
+    net = make_net(
+        params,
+        plan.architecture,
+        plan.module,
+        n_samples=len(plan.rows) - (0 if plan.split is None else len(plan.split.valid)),
+        seed=plan.seed,
+        data_bounds=plan.scaling.data_bounds(plan.column_range, plan.rows.device),
+        scaling=plan.rows.scaling,
+        callbacks=[*(params.callbacks or []), *own],
+        max_epochs=params.max_epochs,
+        lr_schedule=params.lr_schedule,
+        train_split=plan.split,
+        average_window=AVERAGE_WINDOW,
+        keep_best=keep_best,
+        processes=plan.processes,
+    )
+    plan.processes.broadcast_weights(plan.module)
+    net.partial_fit(plan.rows)
+    plan.processes.broadcast_weights(plan.module)  # machines may round differently
+    net.train_split = None  # its indices are those of these samples
+    net.processes = SingleProcess()
+    warn_if_not_converged(net)
+    return Training(net, plan.module, keep_best)
+
+
+def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
+    """Return the fitted attributes after training."""
+    state = _measure(plan, training.module, _new_moments(plan.architecture), code_map=None)
+    valid = plan.validation_rows
+    if valid is None:
+        state = _select_size_(plan.params.n_components, state, plan.rows, "training")
+    else:
+        state = _select_size_(plan.params.n_components, state, valid, "validation")
+    return state.attributes() | training.attributes()
+
+
+class PassPlan(NamedTuple):
+    """All that a call of ``partial_fit`` has settled before its first step."""
+
+    params: Any  # the estimator
+    features: dict[str, Any]  # the attributes that describe the features
+    architecture: Architecture
+    scaling: Scaling
+    column_range: ColumnRange
+    rows: TrainingRows
+    net: AutoencoderNet
+    moments: CodeMoments  # of the samples of earlier calls
+    code_map: CodeMap | None  # of earlier calls, in float64
+    n_iter: int  # epochs and calls before this one
+    loss_curve: np.ndarray
+
+
+def plan_pass(params: Any, X: Any) -> PassPlan:
+    """Validate data and parameters, and return all that a pass over X needs."""
+    plan = _plan_next_pass(params, X) if hasattr(params, "module_") else _plan_first_pass(params, X)
+    plan.net.data_bounds = plan.scaling.data_bounds(plan.column_range, plan.rows.device)
+    plan.net.scaling = plan.rows.scaling
+    return plan
+
+
+def train_pass(plan: PassPlan) -> float:
+    """Train for one pass and return its mean loss; a pass that fails leaves the weights as they were before."""
+    before = weights_of(plan.net.module_)
+    _set_output_range_(plan.net.module_, plan.scaling, plan.column_range)
+    return train_one_pass(plan.net, plan.rows, before)
+
+
+def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
+    """Return the fitted attributes after a pass."""
+    state = _measure(plan, plan.net.module_, plan.moments, plan.code_map)
+    if plan.code_map is None:
+        state = _select_size_(plan.params.n_components, state, plan.rows, "training")
+    n_iter = plan.n_iter + 1
+    return state.attributes() | {
+        "net_": plan.net,
+        "loss_curve_": np.append(plan.loss_curve, loss),
+        "validation_scores_": None,
+        "n_iter_": n_iter,
+        "best_epoch_": n_iter,
+    }
+
+
+def _plan_first_pass(params: Any, X: Any) -> PassPlan:
+    table, features = new_table(params, X, min_samples=2)
+    names = features.get("feature_names_in_")
+    columns, variation, architecture = _inspect_data(params, table, names)
+    seed = _draw_seed(check_random_state(params.random_state))
+    module = _checked_module(params, architecture, columns, names, seed).to(find_device(params.device))
+    scaling = _new_scaling(params, architecture, columns, variation)
+    rows = to_training_rows(table, scaling.filling(columns.gaps), module.device)
+    initialize_(module, params.init, rows, Generator().manual_seed(seed))
+    return PassPlan(
+        params,
+        features,
+        architecture,
+        scaling,
+        columns.range,
+        rows,
+        make_net(params, architecture, module, len(rows), seed, max_epochs=1, train_split=None),
+        _new_moments(architecture),
+        code_map=None,
+        n_iter=0,
+        loss_curve=np.empty(0),
+    )
+
+
+def _plan_next_pass(params: Any, X: Any) -> PassPlan:
+    state = FittedState.of(params)
+    table = validated_table(params, X)
+    masks_missing = params.missing == "mask"
+    names = state.features.get("feature_names_in_")
+    columns = table.columns(names, allow_nan=masks_missing)
+    check_building_blocks(state.architecture, state.module, building_blocks(params))
+    _check_range(params, state.architecture, columns, names)
+    scaling = state.scaling.filling(masks_missing)
+    rows = to_training_rows(table, scaling.filling(columns.gaps), state.module.device)
+    net = params.net_
+    if net.keep_best is not None:  # a net that ``fit`` made keeps weights by other rules
+        seed = _draw_seed(check_random_state(params.random_state))
+        module = deepcopy(state.module)
+        net = make_net(params, state.architecture, module, len(rows), seed, max_epochs=1, train_split=None)
+    return PassPlan(
+        params,
+        state.features,
+        state.architecture,
+        scaling,
+        state.column_range.union(columns.range),
+        rows,
+        net,
+        copy(state.moments),
+        state.module64.code_map,
+        params.n_iter_,
+        params.loss_curve_,
+    )
+
+
+def _inspect_data(
+    params: Any, table: Table, names: np.ndarray | None
+) -> tuple[ColumnStats, ColumnVariation, Architecture]:
+    """Return the statistics of the columns and the architecture that suits them."""
+    columns = table.columns(names, allow_nan=params.missing == "mask")
+    variation = table.variation(columns)
+    return columns, variation, choose_architecture(params, table.shape, columns, variation, names)
+
+
+def _draw_validation_rows(params: Any, table: Table, random_state: np.random.RandomState) -> np.ndarray | None:
+    if not params.early_stopping:
+        return None
+    return held_out_rows(len(table), params.validation_fraction, random_state, table.most_held_out)
+
+
+def _draw_seed(random_state: np.random.RandomState) -> int:
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def _checked_module(
+    params: Any, architecture: Architecture, columns: ColumnStats, names: np.ndarray | None, seed: int
+) -> Autoencoder:
+    """Return a module that is not initialized, after checking data and building blocks against it."""
+    module = build(architecture, seed)
+    check_building_blocks(architecture, module, building_blocks(params))
+    _check_range(params, architecture, columns, names)
+    return module
+
+
+def _check_range(params: Any, architecture: Architecture, columns: ColumnStats, names: np.ndarray | None) -> None:
+    what = f"loss={params.loss!r} with output_activation={params.output_activation!r}"
+    check_range(columns.range, architecture.make_output().data_range, names, what)
+
+
+def _new_scaling(params: Any, architecture: Architecture, columns: ColumnStats, variation: ColumnVariation) -> Scaling:
+    unscaled = architecture.make_output().unscaled
+    scaling = Scaling.of(columns, variation, unscaled, fills_missing=params.missing == "mask")
+    check_scale(scaling.scale)
+    return scaling
+
+
+def _set_output_range_(module: Autoencoder, scaling: Scaling, columns: ColumnRange) -> None:
+    module.output.set_range(*(torch.from_numpy(scaling.transform_point(end)) for end in (columns.low, columns.high)))
+
+
+def _fingerprint_arrays(scaling: Scaling, rows: TrainingRows) -> Iterator[np.ndarray]:
+    """Yield the arrays whose hash identifies the training data."""
+    yield from (scaling.mean, np.array([scaling.scale]))
+    for chunk in rows.chunks():
+        yield chunk.cpu().numpy()
+
+
+def _settings_shared_by_processes(plan: FitPlan) -> dict[str, Any]:
+    """Return by name what must be the same in all processes that train together."""
+    own = ("callbacks", "device", "random_state", "verbose")
+    params = {name: value for name, value in plan.params.get_params(deep=False).items() if name not in own}
+    plain = {name: value for name, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
+    first = next(plan.rows.chunks())[:8].cpu().numpy()
+    data = {"mean of X": plan.scaling.mean.tobytes(), "first rows of X": first.tobytes()}
+    return {"shape of X": plan.rows.shape, **data, **plain}
+
+
+def _snapshot(plan: FitPlan, net: AutoencoderNet, keep_best: KeepBest) -> dict[str, Any]:
+    """Return the attributes of the estimator as if training ended now."""
+    module = deepcopy(net.module_).eval()
+    module.load_state_dict(keep_best.chosen[1])
+    return vars(plan.params) | finish(plan, Training(net, module, keep_best))
+
+
+def _new_moments(architecture: Architecture) -> CodeMoments:
+    a = architecture
+    return CodeMoments(a.n_components, rotation_invariant=a.rotation_invariant, ordered=a.ordered)
+
+
+def _measure(
+    plan: FitPlan | PassPlan, module: Autoencoder, moments: CodeMoments, code_map: CodeMap | None
+) -> FittedState:
+    """Return the state of a trained module, with its canonical code or that of earlier calls."""
+    add_moments(moments, module, plan.rows)
+    module64 = in_float64(module)
+    if code_map is None:
+        canonicalize_(module64, moments, plan.scaling)
+        module.code_map.load_state_dict(module64.code_map.state_dict())
+    else:
+        module64.code_map.load_state_dict(code_map.state_dict())
+    return FittedState(plan.features, plan.architecture, plan.scaling, plan.column_range, moments, module, module64)
+
+
+def _select_size_(n_components: Any, state: FittedState, rows: TrainingRows, what: str) -> FittedState:
+    """Reduce the code, in place, to the smallest sufficient size on some samples if `n_components` asks for it."""
+    if not is_selected_by_fit(n_components):
+        return state
+    return state.truncated_(smallest_sufficient(n_components, state.module, rows, what))

@@ -1,0 +1,43 @@
+"""Validation of the data that a user passes: containers, shapes and feature names."""
+
+from copy import copy
+from typing import Any
+
+from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from sklearn_ae._data.out_of_core import in_memory_where_small, out_of_core_table
+from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
+
+__all__ = ["FEATURE_ATTRIBUTES", "new_table", "validated_table"]
+
+#: Fitted attributes that describe the features.
+FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
+
+
+def new_table(estimator: Any, X: Any, *, min_samples: int) -> tuple[Table, dict[str, Any]]:
+    """Return the data of a first fit as a table, and the attributes that describe its features.
+
+    The estimator stays unchanged: scikit-learn sets the attributes on a copy.
+    """
+    scratch = copy(estimator)
+    table = validated_table(scratch, X, reset=True, min_samples=min_samples)
+    return table, {name: vars(scratch)[name] for name in FEATURE_ATTRIBUTES if name in vars(scratch)}
+
+
+def validated_table(estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1) -> Table:
+    """Return X as a table after checking names and number of its features, or setting them with `reset`."""
+    table = TensorTable(X) if isinstance(X, Tensor) else out_of_core_table(X)
+    if table is None:
+        checks: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": min_samples}
+        X = validate_data(estimator, X, accept_sparse="csr", reset=reset, **checks)
+        return SparseTable(X) if issparse(X) else DenseTable(X)
+    validate_data(estimator, table.header, skip_check_array=True, reset=reset)
+    for what, n, at_least in zip(("sample", "feature"), table.shape, (min_samples, 1), strict=True):
+        if n < at_least:
+            raise ValueError(
+                f"Found array with {n} {what}(s) (shape={table.shape}) while a minimum of {at_least} is required "
+                "by AutoencoderTransformer."
+            )
+    return table if isinstance(table, TensorTable) else in_memory_where_small(table)

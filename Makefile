@@ -117,7 +117,8 @@ $(STAMP): constraints.txt pyproject.toml
 	fi
 	@echo "Installing the environment of constraints.txt (minutes, the first time)"
 	@$(PY) -m pip install --quiet --constraint constraints.txt setuptools
-	@$(PY) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev,plot,bench]"
+	@$(PY) -m pip install --quiet --no-compile --constraint constraints.txt --no-build-isolation \
+	  --editable ".[dev,plot,bench]"
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)

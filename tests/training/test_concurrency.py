@@ -122,7 +122,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this
 @pytest.mark.parametrize("variables", [{}, {"MKL_NUM_THREADS": "2"}], ids=["plain", "MKL"])
 def test_a_forked_process_works_as_a_serial_one(variables):
     """It would hang with more threads: OpenMP's do not survive a fork, and MKL obeys its own variable."""
-    serial, made = run_processes("os.fork", 1500, **variables)
+    serial, made = run_processes("os.fork", 300, **variables)
     assert made == serial
 
 

@@ -136,14 +136,6 @@ class AutoencoderNet(NeuralNet):
                 defaults.append(("progress", Progress()))
         return defaults
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call a method of the net and of the callbacks that have one of their own, not skorch's that does nothing."""
-        getattr(self, method_name)(self, **cb_kwargs)
-        nothing = getattr(Callback, method_name, None)
-        for _, callback in self.callbacks_:
-            if getattr(type(callback), method_name, None) is not nothing:
-                getattr(callback, method_name)(self, **cb_kwargs)
-
     def initialize(self) -> "AutoencoderNet":
         """Initialize skorch's components and the generators of noise."""
         self.noise_ = Generator(self.device).manual_seed(self.seed)

@@ -5,7 +5,8 @@ import re
 from itertools import combinations
 from pathlib import Path
 
-from torch import Generator, nn
+import torch
+from torch import Generator, Tensor, nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._checkpoints.format import DIGEST_BYTES, FORMAT, MAGIC, VERSION_BYTES
@@ -39,6 +40,11 @@ def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
     if "optimizer" not in settings:
         defaults |= optimizer_settings("adamw", 0.0)
     return AutoencoderNet(module, **defaults | settings).initialize()
+
+
+def same_bits(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Return whether two sets of weights are equal in all bits."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def run_blocks(document: Path) -> dict:

@@ -8,41 +8,21 @@ from math import exp
 import numpy as np
 import pytest
 import torch
-from helpers import net_of, random_network
+from helpers import net_of, random_network, same_bits
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
-from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._data.split import Split
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training import net as net_module
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.optimizers import OPTIMIZERS, WeightAverage, optimizer_settings
 from sklearn_ae.losses import LogLoss, SquaredError
 
 D, N = 4, 53
-
-
-@pytest.fixture
-def X() -> torch.Tensor:
-    return torch.randn(N, D, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def split() -> Split:
-    order = np.random.default_rng(0).permutation(N)
-    return Split(np.sort(order[:13]))
-
-
-def state_of(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def global_states() -> tuple[bytes, bytes]:
@@ -53,13 +33,13 @@ class Recorder(Callback):
     """Notes the weights that could be kept, the rate and the calls, at the end of each epoch."""
 
     def on_train_begin(self, net, **kwargs):
-        self.candidates, self.rates, self.n_begun = [state_of(net.candidate)], [], 0
+        self.candidates, self.rates, self.n_begun = [weights_of(net.candidate)], [], 0
 
     def on_epoch_begin(self, net, **kwargs):
         self.n_begun += 1
 
     def on_epoch_end(self, net, **kwargs):
-        self.candidates.append(state_of(net.candidate))
+        self.candidates.append(weights_of(net.candidate))
         self.rates.append(net.optimizer_.param_groups[0]["lr"])
 
 
@@ -118,7 +98,7 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
     momentum = {"momentum": 0.9, "nesterov": True} if optimizer == "sgd" else {}
     by_hand_optimizer = OPTIMIZERS[optimizer](by_hand.parameters(), lr=0.01, weight_decay=0.1, fused=True, **momentum)
     losses = hand_written_loop(by_hand, X, loss, by_hand_optimizer, n_epochs=3)
-    assert same_bits(state_of(by_net), state_of(by_hand))
+    assert same_bits(weights_of(by_net), weights_of(by_hand))
     np.testing.assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-6)
 
 
@@ -133,9 +113,9 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
 def test_a_class_of_optimizer_gets_only_what_was_asked_for(optimizer, decay, expected, X):
     assert optimizer_settings(optimizer, decay) == expected
     module = random_network()
-    before = state_of(module)
+    before = weights_of(module)
     net_of(module, **optimizer_settings(optimizer, decay)).partial_fit(TrainingRows(X))
-    assert not same_bits(state_of(module), before)
+    assert not same_bits(weights_of(module), before)
 
 
 def test_an_optimizer_that_asks_for_its_steps_works(X):
@@ -152,8 +132,8 @@ def test_validation_rows_are_not_trained_on(X, split):
     net_of(modules[0], train_split=split).partial_fit(TrainingRows(X))
     net_of(modules[1], train_split=split).partial_fit(TrainingRows(changed))
     net_of(modules[2]).partial_fit(TrainingRows(X).without(split.valid))
-    assert same_bits(state_of(modules[0]), state_of(modules[1]))
-    assert same_bits(state_of(modules[0]), state_of(modules[2]))
+    assert same_bits(weights_of(modules[0]), weights_of(modules[1]))
+    assert same_bits(weights_of(modules[0]), weights_of(modules[2]))
 
 
 @pytest.mark.parametrize("window", [3, 400])
@@ -176,9 +156,9 @@ def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
     torch.testing.assert_close(
         average.module.network.encoder_affine.weight.data, keep * expected + (1 - keep) * weight.data
     )
-    taken = state_of(average.module)
+    taken = weights_of(average.module)
     average.take()
-    assert same_bits(state_of(average.module), taken)
+    assert same_bits(weights_of(average.module), taken)
 
 
 def test_the_average_takes_in_every_step_by_the_end_of_an_epoch(X):
@@ -221,7 +201,7 @@ def test_the_best_epoch_is_kept_and_patience_ends(lr, patience, tol, validated, 
     best = int(np.argmin(objectives))
     assert keep_best.epoch_ == best
     assert keep_best.objective_ == objectives[best]
-    assert same_bits(state_of(module), recorder.candidates[best])
+    assert same_bits(weights_of(module), recorder.candidates[best])
     assert not module.training
     assert len(net.history) == stops_after(objectives, patience, tol)
     assert recorder.n_begun == len(recorder.rates) == len(net.history)
@@ -272,9 +252,9 @@ def test_evaluation_weighs_batches_by_their_rows(n):
 
 def test_without_epochs_the_start_is_kept(X, split):
     module, keep_best = random_network(), KeepBest(3, 0.0)
-    before = state_of(module)
+    before = weights_of(module)
     net_of(module, max_epochs=0, keep_best=keep_best, train_split=split).partial_fit(TrainingRows(X))
-    assert same_bits(state_of(module), before)
+    assert same_bits(weights_of(module), before)
     assert keep_best.epoch_ == 0
     assert len(keep_best.validation_scores_) == 1
 
@@ -282,7 +262,7 @@ def test_without_epochs_the_start_is_kept(X, split):
 def test_without_a_rule_the_last_weights_stay(X):
     module, recorder = random_network(), Recorder()
     net_of(module, callbacks=[recorder]).partial_fit(TrainingRows(X))
-    assert same_bits(state_of(module), recorder.candidates[-1])
+    assert same_bits(weights_of(module), recorder.candidates[-1])
 
 
 def test_validation_noise_is_the_same_in_every_epoch_and_training_noise_is_not(X, split):
@@ -354,7 +334,7 @@ def test_an_interruption_restores_the_best_weights_and_is_told(X, split):
     net.partial_fit(TrainingRows(X))
     assert net.interrupted_
     assert len(recorder.candidates) == 3
-    assert same_bits(state_of(module), recorder.candidates[2])
+    assert same_bits(weights_of(module), recorder.candidates[2])
     assert not module.training
 
 
@@ -391,7 +371,7 @@ def test_the_seed_decides_every_bit_and_global_generators_are_left_alone(dropout
         module = random_network(dropout=dropout)
         net = net_of(module, seed=seed, train_split=split, keep_best=KeepBest(9, 0.0), average_window=20)
         net.partial_fit(TrainingRows(X))
-        states.append(state_of(module))
+        states.append(weights_of(module))
     assert global_states() == before
     assert same_bits(states[0], states[1])
     assert not same_bits(states[0], states[2])
@@ -429,7 +409,7 @@ def test_callbacks_of_skorch_work_as_in_any_net(X, split):
         ("clip", GradientNormClipping(1e-3)),
     ]
     net = net_of(random_network(), optimizer=torch.optim.SGD, train_split=split, batch_size=N, callbacks=callbacks)
-    before = state_of(net.module_)
+    before = weights_of(net.module_)
     net.partial_fit(TrainingRows(X))
     np.testing.assert_allclose(net.history[:, "error"], net.history[:, "valid_loss"], rtol=1e-5)
     assert net.history[:, "event_lr"] == pytest.approx([0.01, 0.005, 0.0025])
@@ -473,10 +453,10 @@ def test_an_interruption_is_told_once(X):
 @pytest.mark.skipif(version("skorch") < "1.2", reason="skorch 1.1 cannot load nets with torch 2.6 or newer")
 def test_a_copied_net_averages_its_own_weights(X):
     net = deepcopy(net_of(random_network(), average_window=400))
-    before = state_of(net.module_)
+    before = weights_of(net.module_)
     net.partial_fit(TrainingRows(X))
-    assert not same_bits(state_of(net.average_.module), before)
-    assert not same_bits(state_of(net.module_), before)
+    assert not same_bits(weights_of(net.average_.module), before)
+    assert not same_bits(weights_of(net.module_), before)
 
 
 def test_the_net_of_an_estimator_trains_on_arrays(X):

@@ -3,19 +3,14 @@
 import numpy as np
 import pytest
 import sklearn
+from helpers import quick
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae import AutoencoderTransformer
-
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9 has no callbacks")
-
-
-def quick(**params):
-    return AutoencoderTransformer(**{"max_epochs": 3, "random_state": 0} | params)
 
 
 class Recorder:

@@ -5,14 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from helpers import net_of, random_network
+from helpers import net_of, random_network, same_bits
 from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._data.split import Split
 from sklearn_ae._data.training_rows import TrainingRows
+from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.net import Objective, train_one_pass
 from sklearn_ae._training.optimizers import WeightAverage
@@ -26,34 +26,15 @@ D, N = 4, 53
 
 
 @pytest.fixture
-def X() -> torch.Tensor:
-    return torch.randn(N, D, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def split() -> Split:
-    order = np.random.default_rng(0).permutation(N)
-    return Split(np.sort(order[:13]))
-
-
-@pytest.fixture
 def data_bounds() -> DataBounds:
     return DataBounds(torch.full((D,), 0.25), torch.full((D,), -2.0), torch.full((D,), 2.0), spread=1.0)
-
-
-def state_of(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 class Watch(Callback):
     """Notes the step, progress and rate of each training step, and the weights at the end of each epoch."""
 
     def on_train_begin(self, net, **kwargs):
-        self.progress, self.rates, self.candidates = [], [], [state_of(net.candidate)]
+        self.progress, self.rates, self.candidates = [], [], [weights_of(net.candidate)]
 
     def on_batch_begin(self, net, training=False, **kwargs):
         if training:
@@ -64,7 +45,7 @@ class Watch(Callback):
             self.rates.append(net.optimizer_.param_groups[0]["lr"])
 
     def on_epoch_end(self, net, **kwargs):
-        self.candidates.append(state_of(net.candidate))
+        self.candidates.append(weights_of(net.candidate))
 
 
 class Poison(Callback):
@@ -143,7 +124,7 @@ def test_training_is_the_plain_loop_with_terms_and_corruption(corruption, code, 
             x = X[batch] if corruption is None else corruption(X[batch], data_bounds, generator)
             objective(by_hand.step(x, X[batch], generator=generator)).backward()
             optimizer.step()
-    assert same_bits(state_of(by_net), state_of(by_hand))
+    assert same_bits(weights_of(by_net), weights_of(by_hand))
 
 
 def test_validation_corrupts_for_the_objective_but_not_for_r2(X, split, data_bounds):
@@ -186,7 +167,7 @@ def test_progress_is_the_share_of_all_steps_done(validated, lr_schedule, X, spli
 def test_a_pass_by_itself_has_all_progress_made(X):
     watch = Watch()
     net = net_of(random_network(), callbacks=[watch], max_epochs=1)
-    train_one_pass(net, X, state_of(net.module_))
+    train_one_pass(net, X, weights_of(net.module_))
     assert watch.progress == [1.0] * 7
 
 
@@ -264,7 +245,7 @@ def test_epochs_before_the_objective_is_settled_do_not_count(
     objectives = [start, *net.history[:, "valid_loss" if validated else "train_loss"]]
     best = min([0, *range(first, 11)], key=objectives.__getitem__)
     assert keep_best.epoch_ == best
-    assert same_bits(state_of(module), watch.candidates[best])
+    assert same_bits(weights_of(module), watch.candidates[best])
     assert len(net.history) == 10
     if validated:
         assert len(keep_best.validation_scores_) == 11
@@ -288,7 +269,7 @@ def test_training_that_is_broken_off_annealing_keeps_the_last_whole_epoch(epoch,
     settings = {"max_epochs": 10, "train_split": split, "average_window": average_window, "lr": 1e-6}
     net_of(module, keep_best=keep_best, callbacks=[watch, InterruptIn(epoch)], **settings).partial_fit(TrainingRows(X))
     assert keep_best.epoch_ == kept == len(keep_best.validation_scores_) - 1
-    assert same_bits(state_of(module), watch.candidates[kept])
+    assert same_bits(weights_of(module), watch.candidates[kept])
 
 
 def test_a_loss_that_is_not_finite_while_annealing_gives_back_the_epoch_before(X):
@@ -337,30 +318,30 @@ def test_the_average_has_the_present_buffers():
 def test_a_pass_returns_its_loss_and_leaves_the_module_for_inference(X):
     by_pass, by_net = net_of(random_network(), max_epochs=1), net_of(random_network(), max_epochs=1)
     assert (
-        train_one_pass(by_pass, X, state_of(by_pass.module_))
+        train_one_pass(by_pass, X, weights_of(by_pass.module_))
         == by_net.partial_fit(TrainingRows(X)).history[-1, "train_loss"]
     )
-    assert same_bits(state_of(by_pass.module_), state_of(by_net.module_))
+    assert same_bits(weights_of(by_pass.module_), weights_of(by_net.module_))
     assert not by_pass.module_.training
 
 
 def test_a_pass_that_fails_gives_the_weights_back(X):
     net = net_of(random_network(), max_epochs=1)
-    train_one_pass(net, X, state_of(net.module_))
-    before = state_of(net.module_)
+    train_one_pass(net, X, weights_of(net.module_))
+    before = weights_of(net.module_)
     net.set_params(lr=1e38)
     with pytest.raises(ValueError, match=r"stopped being finite with lr=1e\+38\. Lower lr"):
-        train_one_pass(net, X, state_of(net.module_))
-    assert same_bits(state_of(net.module_), before)
+        train_one_pass(net, X, weights_of(net.module_))
+    assert same_bits(weights_of(net.module_), before)
     assert not net.module_.training
 
 
 def test_an_interrupted_pass_warns_and_keeps_what_it_learnt(X):
     net = net_of(random_network(), max_epochs=1, callbacks=[Interrupt()])
-    before = state_of(net.module_)
+    before = weights_of(net.module_)
     with pytest.warns(UserWarning, match="interrupted before the end of its pass"):
-        train_one_pass(net, X, state_of(net.module_))
-    assert not same_bits(state_of(net.module_), before)
+        train_one_pass(net, X, weights_of(net.module_))
+    assert not same_bits(weights_of(net.module_), before)
 
 
 class Refusing(Corruption):

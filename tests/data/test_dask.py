@@ -1,4 +1,4 @@
-"""Dask collections give what their rows give in memory, lazily and block by block; searches run on a cluster."""
+"""Dask collections give the same results as data in memory, lazily and block by block; searches run on clusters."""
 
 import re
 
@@ -21,7 +21,7 @@ METHODS = {"transform": {}, "score_samples": {}, "reconstruction_error": {"per_f
 
 @pytest.fixture(autouse=True)
 def threads():
-    """Compute in two threads, but for the tests with a cluster."""
+    """Compute in two threads, except in the tests with a cluster."""
     with dask.config.set(scheduler="threads", num_workers=2):
         yield
 
@@ -52,7 +52,7 @@ class Count(Callback):
 class TestArrays:
     @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
     @pytest.mark.parametrize("name", METHODS)
-    def test_blocks_give_what_all_rows_give(self, name, dtype, small):
+    def test_blocks_give_the_results_of_the_whole_array(self, name, dtype, small):
         X = small.astype(dtype)
         method = getattr(quick().fit(X), name)
         expected = method(X, **METHODS[name])
@@ -63,13 +63,13 @@ class TestArrays:
         assert (computed.shape, computed.dtype) == (expected.shape, expected.dtype)
         np.testing.assert_allclose(computed, expected, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-6)
 
-    def test_codes_go_back(self, small):
+    def test_inverse_transform_keeps_the_chunks(self, small):
         autoencoder, X = quick().fit(small), da.from_array(small, chunks=(30, 8))
         back = autoencoder.inverse_transform(autoencoder.transform(X))
         assert back.chunks == X.chunks
         np.testing.assert_allclose(back, autoencoder.inverse_transform(autoencoder.transform(small)))
 
-    def test_nothing_is_computed_before_it_is_asked_for(self, small):
+    def test_nothing_is_computed_before_compute_is_called(self, small):
         autoencoder, X = quick().fit(small), da.from_array(small, chunks=(30, 8))
         with Count() as count:
             codes = autoencoder.transform(X)
@@ -86,8 +86,8 @@ class TestArrays:
         assert codes.chunks == ((30, 30, 20), (2,))
         np.testing.assert_allclose(codes, autoencoder.transform(small))
 
-    @pytest.mark.parametrize("least", [5.0, 8.5])  # the latter leaves blocks without rows
-    def test_numbers_of_rows_may_be_unknown(self, least, small):
+    @pytest.mark.parametrize("least", [5.0, 8.5])  # 8.5 leaves some blocks empty
+    def test_chunks_may_have_unknown_lengths(self, least, small):
         autoencoder, X = quick().fit(small), da.from_array(small, chunks=(10, 8))
         kept = X[X[:, 0] > least]
         codes, errors = autoencoder.transform(kept), autoencoder.score_samples(kept)
@@ -96,14 +96,14 @@ class TestArrays:
         np.testing.assert_allclose(codes.compute(), autoencoder.transform(small[small[:, 0] > least]))
         np.testing.assert_allclose(errors.compute(), autoencoder.score_samples(small[small[:, 0] > least]))
 
-    def test_what_is_lazy_stays_that_of_the_fit_it_was_asked_of(self, small):
+    def test_lazy_results_are_those_of_the_fit_that_created_them(self, small):
         autoencoder = quick().fit(small)
         expected = autoencoder.transform(small)
         lazy = autoencoder.transform(da.from_array(small, chunks=(30, 8)))
         autoencoder.fit(small[::-1] * 3)
         np.testing.assert_allclose(lazy.compute(), expected)
 
-    def test_the_same_question_has_the_same_name(self, small):
+    def test_equal_computations_have_the_same_dask_name(self, small):
         autoencoder, X = quick().fit(small), da.from_array(small, chunks=(30, 8))
         assert autoencoder.transform(X).name == autoencoder.transform(X).name
         assert autoencoder.transform(X).name != quick(random_state=1).fit(small).transform(X).name
@@ -125,18 +125,18 @@ class TestFrames:
         pd.testing.assert_frame_equal(codes._meta, expected[:0], check_freq=False)
         pd.testing.assert_frame_equal(codes.compute(), expected, check_freq=False)
 
-    def test_codes_go_back_to_the_columns(self, frame):
+    def test_reconstructions_have_the_columns_of_the_frame(self, frame):
         autoencoder = quick().fit(frame)
         back = autoencoder.inverse_transform(autoencoder.transform(dd.from_pandas(frame, npartitions=3))).compute()
         expected = autoencoder.inverse_transform(autoencoder.transform(frame))
         pd.testing.assert_frame_equal(back, pd.DataFrame(expected, frame.index, NAMES), check_freq=False)
 
-    def test_columns_without_names_get_some(self, small, frame):
+    def test_unnamed_columns_get_generated_names(self, small, frame):
         autoencoder = quick().fit(small)
         codes = dd.from_pandas(pd.DataFrame(autoencoder.transform(small), frame.index), npartitions=3)
         assert list(autoencoder.inverse_transform(codes).columns) == [f"x{i}" for i in range(8)]
 
-    def test_errors_of_rows_and_entries_have_the_index(self, frame):
+    def test_scores_and_errors_keep_the_index(self, frame):
         autoencoder, X = quick().fit(frame), dd.from_pandas(frame, npartitions=3)
         scores, errors = autoencoder.score_samples(X), autoencoder.reconstruction_error(X, per_feature=True)
         expected = pd.Series(autoencoder.score_samples(frame), frame.index)
@@ -147,14 +147,14 @@ class TestFrames:
     @pytest.mark.parametrize(
         ("dtype", "expected"), [("float32", "float32"), ("int16", "float64"), ("Float64", "float64")]
     )
-    def test_types_are_those_of_the_frame_in_memory(self, dtype, expected, frame):
+    def test_dtypes_are_those_of_the_frame_in_memory(self, dtype, expected, frame):
         frame = frame.astype("int16" if dtype == "int16" else "float32").astype(dtype)
         autoencoder = quick().fit(frame)
         codes = autoencoder.transform(dd.from_pandas(frame, npartitions=3))
         assert set(codes.dtypes) == set(codes.compute().dtypes) == {np.dtype(expected)}
         np.testing.assert_allclose(codes.compute(), autoencoder.transform(frame), rtol=1e-4, atol=1e-5)
 
-    def test_partitions_without_rows_stay_without(self, frame):
+    def test_empty_partitions_stay_empty(self, frame):
         autoencoder, X = quick().fit(frame), dd.from_pandas(frame, npartitions=8)
         codes = autoencoder.transform(X[X["column 0"] > 8.5]).compute()
         np.testing.assert_allclose(codes, autoencoder.transform(frame[frame["column 0"] > 8.5]))
@@ -162,50 +162,50 @@ class TestFrames:
 
 class TestScore:
     @pytest.mark.parametrize("columns", [8, 3])
-    def test_r2_of_blocks_is_that_of_all_rows(self, columns, small):
+    def test_r2_from_blocks_equals_that_of_the_whole_array(self, columns, small):
         autoencoder = quick().fit(small)
         score = autoencoder.score(da.from_array(small, chunks=(30, columns)))
         assert isinstance(score, float)
         assert score == pytest.approx(autoencoder.score(small), rel=1e-12)
 
-    def test_blocks_may_be_without_rows(self, small):
+    def test_blocks_may_be_empty(self, small):
         autoencoder, X = quick().fit(small), da.from_array(small, chunks=(10, 8))
         kept = small[:, 0] > 8.5
         assert autoencoder.score(X[X[:, 0] > 8.5]) == pytest.approx(autoencoder.score(small[kept]), rel=1e-12)
 
-    def test_frames_too(self, frame):
+    def test_r2_of_a_frame_equals_that_in_memory(self, frame):
         autoencoder = quick().fit(frame)
         score = autoencoder.score(dd.from_pandas(frame, npartitions=3))
         assert score == pytest.approx(autoencoder.score(frame), rel=1e-12)
 
 
-class TestRefusals:
-    """What does not fit is said when it is asked for, not when it is computed."""
+class TestInvalidInput:
+    """Invalid input raises an error when the method is called, not when the result is computed."""
 
     @pytest.mark.parametrize("name", [*METHODS, "inverse_transform", "score"])
-    def test_another_number_of_columns(self, name, small):
+    def test_wrong_number_of_columns(self, name, small):
         X = da.from_array(small, chunks=(30, 8))[:, :5]
         with pytest.raises(ValueError, match=r"X has 5 (features|columns), but"):
             getattr(quick().fit(small), name)(X)
 
-    def test_other_names(self, frame):
+    def test_wrong_feature_names(self, frame):
         X = dd.from_pandas(frame.rename(columns={"column 3": "another"}), npartitions=3)
         with pytest.raises(ValueError, match="another"):
             quick().fit(frame).transform(X)
 
     @pytest.mark.parametrize("name", ["transform", "score"])
-    def test_one_dimension(self, name, frame, small):
+    def test_one_dimensional_collections(self, name, frame, small):
         autoencoder = quick().fit(small)
         for X in (da.from_array(small[:, 0]), dd.from_pandas(frame, npartitions=2)["column 1"]):
             with pytest.raises(ValueError, match="two dimensions is needed"):
                 getattr(autoencoder, name)(X)
 
-    def test_an_unknown_number_of_columns(self, small):
+    def test_unknown_number_of_columns(self, small):
         X = da.from_array(small, chunks=(30, 8))
         with pytest.raises(ValueError, match="unknown number of columns"):
             quick().fit(small).transform(X[:, X[0] > 0])
 
-    def test_entries_that_are_not_finite_are_named_when_they_are_computed(self, frame):
+    def test_computing_nonfinite_entries_raises_an_error_that_names_the_column(self, frame):
         autoencoder, X = quick().fit(frame), dd.from_pandas(frame, npartitions=3)
         codes = autoencoder.transform(X.where(X["column 4"] < 9.0))
         with pytest.raises(ValueError, match="NaN in column"):
@@ -213,7 +213,7 @@ class TestRefusals:
 
 
 class TestBlocks:
-    """What a fit reads of a collection."""
+    """Blocks that ``fit`` reads from a collection."""
 
     def test_an_array(self, small):
         blocks = DaskBlocks(da.from_array(small.astype(np.float32), chunks=(30, 3)))
@@ -230,7 +230,7 @@ class TestBlocks:
         )
         assert [len(blocks.read(i)) for i in range(8)] == blocks.lengths
 
-    def test_known_lengths_are_not(self, small):
+    def test_known_lengths_need_no_computation(self, small):
         with Count() as count:
             DaskBlocks(da.from_array(small, chunks=(30, 8)))
         assert count.n_tasks == 0
@@ -249,7 +249,7 @@ class TestBlocks:
         assert np.argwhere(np.isnan(block)).tolist() == [[2, 3]]
 
 
-def test_what_is_no_collection_is_not_taken_for_one(small):
+def test_only_dask_collections_are_recognized(small):
     assert not any(map(is_dask, (small, pd.DataFrame(small), [small], None)))
 
 
@@ -267,12 +267,12 @@ class TestCluster:
             blocks = DaskBlocks(client.persist(da.from_array(small, chunks=(30, 8))))
             np.testing.assert_array_equal(blocks.read(1), small[30:60])
 
-    def test_a_search_on_the_workers_gives_the_scores_of_one_here(self, client, small):
+    def test_a_search_on_workers_gives_the_scores_of_a_local_one(self, client, small):
         grid = {"n_components": [1, 2, 3], "hidden_layer_sizes": [(), (6,)]}
         search = GridSearchCV(quick(max_epochs=2), grid, cv=3)
-        here = search.fit(small).cv_results_
+        local = search.fit(small).cv_results_
         with joblib.parallel_config("dask"):
-            there = search.fit(small).cv_results_
-        for name in here:
+            remote = search.fit(small).cv_results_
+        for name in local:
             if re.match("split|mean_test|rank", name):
-                np.testing.assert_array_equal(there[name], here[name], err_msg=name)
+                np.testing.assert_array_equal(remote[name], local[name], err_msg=name)

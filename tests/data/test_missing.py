@@ -1,4 +1,4 @@
-"""With ``missing="mask"`` a missing entry counts for nothing: not in the loss, not in scores, not in what is told."""
+"""With ``missing="mask"``, missing entries are excluded from the loss, the scores and the fitted attributes."""
 
 import pickle
 
@@ -22,10 +22,10 @@ from sklearn_ae.penalties import Contractive
 N, D = 7, 6
 
 
-def holes(X, share=0.2, seed=0) -> np.ndarray:
-    """Return a copy of X without a share of its entries."""
+def holes(X, fraction=0.2, seed=0) -> np.ndarray:
+    """Return a copy of X with a fraction of its entries missing."""
     X = np.array(X)
-    X[np.random.default_rng(seed).random(X.shape) < share] = np.nan
+    X[np.random.default_rng(seed).random(X.shape) < fraction] = np.nan
     return X
 
 
@@ -39,11 +39,11 @@ def masked(n_components=2, **params) -> AutoencoderTransformer:
 
 
 class TestLoss:
-    """Of a step with a mask."""
+    """The loss of a step with a mask."""
 
     @staticmethod
     def step(loss, target=None, observed=None, columns=None):
-        """Return a step with the output that the loss takes, and its linear output, which has a gradient."""
+        """Return a step with the output activation of the loss and a linear output that requires a gradient."""
         generator = torch.Generator().manual_seed(0)
         u = torch.randn(N, D, generator=generator, dtype=torch.float64)
         x = torch.rand(N, D, generator=generator, dtype=torch.float64)
@@ -59,8 +59,8 @@ class TestLoss:
         return torch.rand(N, D, generator=torch.Generator().manual_seed(1)) > 0.4
 
     @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"cross_entropy"}))
-    def test_a_mask_is_deletion(self, name, observed):
-        """Value and gradient are those of the mean over the observed entries alone, whatever fills the others."""
+    def test_masked_entries_count_as_deleted(self, name, observed):
+        """Value and gradient are those of the mean over the observed entries, whatever the fill values."""
         loss = member(name, LOSSES)
         step = self.step(loss, observed=observed)
         value = loss.observed_mean(step)
@@ -74,7 +74,7 @@ class TestLoss:
         filled = self.step(loss, torch.where(observed, step.target, 0.3), observed)
         torch.testing.assert_close(loss.observed_mean(filled), value)
 
-    def test_a_group_that_is_not_whole_is_left_out(self, observed):
+    def test_incomplete_groups_are_left_out(self, observed):
         observed[[1, 4]] = True
         loss = CrossEntropy()
         step, other = self.step(loss, observed=observed), self.step(loss)
@@ -95,13 +95,13 @@ class TestLoss:
         torch.testing.assert_close(loss.observed_mean(step), entries[known].mean())
 
     @pytest.mark.parametrize("name", LOSSES)
-    def test_where_all_is_observed_it_is_the_plain_loss(self, name):
+    def test_a_mask_that_hides_nothing_gives_the_plain_loss(self, name):
         loss = member(name, LOSSES).for_columns(D, None)
         step = self.step(loss, observed=torch.ones(N, D, dtype=torch.bool))
         torch.testing.assert_close(loss.observed_mean(step), loss(step))
 
     @pytest.mark.parametrize("name", LOSSES)
-    def test_where_nothing_is_observed_it_is_zero(self, name):
+    def test_a_mask_that_hides_everything_gives_zero(self, name):
         loss = member(name, LOSSES).for_columns(D, None)
         step = self.step(loss, observed=torch.zeros(N, D, dtype=torch.bool))
         assert Objective(loss, [], D)(step) == 0
@@ -109,41 +109,41 @@ class TestLoss:
         assert (gradient == 0).all()
 
 
-def test_terms_stand_beside_the_loss_of_the_observed_entries_of_a_row():
+def test_penalties_are_added_to_the_summed_loss_of_a_sample():
     module = random_network()
     x = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
     observed = torch.rand(9, 4, generator=torch.Generator().manual_seed(1)) < 0.6
     step, penalty = module.step(x, observed=observed), Contractive()
-    squares = torch.where(observed, step.output - x, 0.0).square().sum(1)  # of each row
+    squares = torch.where(observed, step.output - x, 0.0).square().sum(1)  # per sample
     expected = (squares.mean() + penalty(step)) / observed.sum(1).float().mean()
     torch.testing.assert_close(Objective(SquaredError(), [penalty], 4)(step), expected)
 
 
 class TestFit:
-    def test_complete_data_gives_the_bits_of_no_mask(self, small):
+    def test_the_mask_changes_no_bit_for_complete_data(self, small):
         with_mask, without = masked().fit(small), quick().fit(small)
         np.testing.assert_array_equal(with_mask.components_, without.components_)
         np.testing.assert_array_equal(with_mask.transform(small), without.transform(small))
         np.testing.assert_array_equal(with_mask.validation_scores_, without.validation_scores_)
         assert with_mask.score(small) == without.score(small)
 
-    def test_the_mean_is_that_of_what_is_observed(self, X):
+    def test_the_mean_is_that_of_the_observed_entries(self, X):
         np.testing.assert_allclose(masked(max_epochs=0).fit(X).mean_, np.nanmean(X, axis=0), rtol=1e-14)
 
-    def test_the_start_is_pca_of_filled_data(self, X):
+    def test_the_initialization_is_pca_of_the_filled_data(self, X):
         filled = np.where(np.isnan(X), np.nanmean(X, axis=0), X)
         model = masked(max_epochs=0, early_stopping=False).fit(X)
         expected = quick(max_epochs=0, early_stopping=False).fit(filled)
         np.testing.assert_allclose(np.abs(model.components_ @ expected.components_.T), np.eye(2), atol=1e-5)
 
-    def test_what_lies_in_missing_entries_is_the_fill(self, X):
-        """Codes of rows with missing entries are those of the rows filled with the means."""
+    def test_missing_entries_are_filled_with_the_mean(self, X):
+        """Codes of samples with missing entries are those of the samples filled with the means."""
         model = masked().fit(X)
         filled = np.where(np.isnan(X), model.mean_, X)
         np.testing.assert_allclose(model.transform(X), model.transform(filled), atol=1e-12)
 
-    def test_rows_without_an_observed_entry_add_nothing(self, X):
-        """Neither to the mean, nor the scale, nor to R²; and they are coded as the mean."""
+    def test_samples_without_observed_entries_have_no_influence(self, X):
+        """They change neither the mean, the scale nor R², and are encoded like the mean."""
         empty = np.full((5, X.shape[1]), np.nan)
         model = masked(max_epochs=0, early_stopping=False).fit(X)
         longer = masked(max_epochs=0, early_stopping=False).fit(np.vstack([X, empty]))
@@ -153,8 +153,8 @@ class TestFit:
         np.testing.assert_array_equal(longer.reconstruction_error(empty), 0)
         np.testing.assert_allclose(longer.transform(empty), longer.transform(np.tile(model.mean_, (5, 1))), atol=1e-12)
 
-    def test_the_objective_of_a_step_is_that_of_its_observed_entries(self, X):
-        """One batch, one epoch, linear: the loss that is noted is the mean over observed entries, of the start."""
+    def test_the_training_loss_is_the_mean_over_observed_entries(self, X):
+        """With one batch and one epoch, the recorded loss is the mean over observed entries at the initialization."""
         settings = {"early_stopping": False, "batch_size": 1000, "max_epochs": 1, "output_activation": "identity"}
         start = masked(max_epochs=0, early_stopping=False).fit(X)
         model = masked(**settings).fit(X)
@@ -162,7 +162,7 @@ class TestFit:
         expected = np.nanmean(errors) / start._scaling.scale**2
         assert model.loss_curve_[0] == pytest.approx(expected, rel=1e-4)
 
-    def test_better_than_the_means_of_columns(self, digits):
+    def test_imputation_beats_column_means(self, digits):
         train, test = digits[:1000], digits[1000:1400]
         given = holes(test, seed=1)
         gaps = np.isnan(given)
@@ -170,13 +170,13 @@ class TestFit:
         error = np.square(model.impute(given) - test)[gaps].mean()
         assert error < 0.5 * np.square(np.nanmean(train, axis=0) - test)[gaps].mean()
 
-    def test_training_improves_on_its_start(self, digits):
+    def test_training_improves_on_the_initialization(self, digits):
         given = holes(digits[:600])
         start, trained = (masked(8, max_epochs=n).fit(given) for n in (0, 10))
         assert trained.score(given) > start.score(given) + 0.05
         assert trained.best_epoch_ > 0
 
-    def test_a_column_without_an_observed_entry_has_mean_zero(self, small):
+    def test_a_column_without_observed_entries_has_mean_zero(self, small):
         given = small.copy()
         given[:, 3] = np.nan
         model = masked().fit(given)
@@ -186,7 +186,7 @@ class TestFit:
         expected = quick(max_epochs=0).fit(small[:, rest])
         assert masked(max_epochs=0).fit(given).score(given) == pytest.approx(expected.score(small[:, rest]), abs=1e-5)
 
-    def test_nothing_observed_at_all_is_defined(self):
+    def test_data_without_observed_entries_is_accepted(self):
         model = masked().fit(np.full((30, 4), np.nan))
         np.testing.assert_array_equal(model.transform(np.full((2, 4), np.nan)), model.transform(np.zeros((2, 4))))
         np.testing.assert_array_equal(model.impute(np.full((2, 4), np.nan)), 0)
@@ -196,7 +196,7 @@ class TestFit:
         one, other = masked(corruption=0.2).fit(X), masked(corruption=0.2).fit(X)
         np.testing.assert_array_equal(one.components_, other.components_)
 
-    def test_warm_start_and_passes_go_on(self, X):
+    def test_warm_start_and_partial_fit_continue_training(self, X):
         model = masked(warm_start=True).fit(X)
         before = model.score(X)
         assert model.fit(X).score(X) > before - 0.01
@@ -204,7 +204,7 @@ class TestFit:
 
 
 class TestScores:
-    def test_r2_is_that_of_observed_entries(self, X):
+    def test_r2_is_computed_from_observed_entries(self, X):
         model = masked().fit(X)
         seen = ~np.isnan(X)
         filled = np.where(seen, X, model.mean_)
@@ -212,14 +212,14 @@ class TestScores:
         variance = np.square(X - model.mean_)[seen].sum()
         assert model.score(X) == pytest.approx(1 - error / variance)
 
-    def test_errors_of_missing_entries_are_missing_and_add_nothing(self, X):
+    def test_errors_of_missing_entries_are_nan_and_not_summed(self, X):
         model = masked().fit(X)
         errors = model.reconstruction_error(X, per_feature=True)
         np.testing.assert_array_equal(np.isnan(errors), np.isnan(X))
         np.testing.assert_allclose(model.reconstruction_error(X), np.nansum(errors, axis=1))
         np.testing.assert_allclose(model.score_samples(X), -np.nansum(errors, axis=1))
 
-    def test_curve_of_an_ordered_code(self, X):
+    def test_reconstruction_curve_of_an_ordered_code(self, X):
         model = masked(3, ordered=True).fit(X)
         curve = model.reconstruction_curve(X)
         assert curve[-1] == pytest.approx(model.score(X))
@@ -230,8 +230,8 @@ class TestScores:
         model = masked(hidden_layer_sizes=(), early_stopping=False).fit(X)
         assert model.explained_variance_ratio_.sum() == pytest.approx(model.score(X), abs=1e-5)
 
-    def test_the_bound_counts_observed_entries_alone(self, X):
-        """Entries that are deleted do not change it, where the code does not see them: they are at the fill."""
+    def test_the_elbo_counts_only_observed_entries(self, X):
+        """The deleted entries equal the fill values, so the code does not change."""
         model = masked(code="gaussian").fit(X)
         at_the_mean = np.tile(model.mean_, (4, 1))
         gaps = at_the_mean.copy()
@@ -246,7 +246,7 @@ class TestScores:
         assert nothing - part == pytest.approx(nats[:, :2].sum(1).mean())
         assert part - whole == pytest.approx(nats[:, 2:].sum(1).mean())
 
-    def test_the_bound_of_discrete_data(self, digits):
+    def test_the_elbo_of_discrete_data(self, digits):
         given = holes((digits[:200] > 8).astype(float))
         model = masked(code="gaussian", loss="log_loss").fit(given)
         assert np.isfinite(model.elbo(given, 0))
@@ -255,7 +255,7 @@ class TestScores:
 
 class TestImpute:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_observed_entries_keep_their_bits_and_the_others_are_filled(self, dtype, X):
+    def test_observed_entries_are_unchanged_and_missing_ones_are_filled(self, dtype, X):
         X = X.astype(dtype)
         before = X.copy()
         filled = masked().fit(X).impute(X)
@@ -266,12 +266,12 @@ class TestImpute:
         np.testing.assert_array_equal(X, before)
         assert not np.shares_memory(filled, X)
 
-    def test_missing_entries_are_the_reconstruction(self, X):
+    def test_missing_entries_are_filled_with_the_reconstruction(self, X):
         model = masked().fit(X)
         gaps = np.isnan(X)
         np.testing.assert_allclose(model.impute(X)[gaps], model.inverse_transform(model.transform(X))[gaps])
 
-    def test_complete_rows_are_copied(self, small, X):
+    def test_complete_samples_are_copied(self, small, X):
         filled = masked().fit(X).impute(small)
         np.testing.assert_array_equal(filled, small)
         assert not np.shares_memory(filled, small)
@@ -281,7 +281,7 @@ class TestImpute:
         assert filled.dtype == np.float64
         np.testing.assert_array_equal(filled, 1)
 
-    def test_rows_and_columns_without_an_observed_entry(self, X):
+    def test_samples_and_columns_without_observed_entries(self, X):
         X[:, 3] = np.nan
         X[5] = np.nan
         model = masked(output_activation="clip").fit(X)
@@ -289,13 +289,13 @@ class TestImpute:
         np.testing.assert_array_equal(filled[:, 3], 0)
         assert np.isfinite(filled).all()
 
-    def test_clipped_outputs_stay_in_the_range_of_what_is_observed(self, X):
+    def test_clipped_outputs_stay_in_the_range_of_the_observed_entries(self, X):
         model = masked(output_activation="clip", max_epochs=10).fit(X)
         filled = model.impute(X)
         assert (filled >= np.nanmin(X, axis=0)).all()
         assert (filled <= np.nanmax(X, axis=0)).all()
 
-    def test_frames_keep_the_checks_of_names(self, X):
+    def test_feature_names_of_frames_are_checked(self, X):
         import pandas as pd
 
         frame = pd.DataFrame(X, columns=list("abcdefgh"))
@@ -304,14 +304,14 @@ class TestImpute:
         with pytest.raises(ValueError, match="feature names should match"):
             model.impute(frame[list("hgfedcba")])
 
-    def test_only_with_a_mask(self, small):
+    def test_impute_requires_the_mask(self, small):
         assert hasattr(masked(), "impute")
         model = quick().fit(small)
         assert not hasattr(model, "impute")
         with pytest.raises(AttributeError, match="impute"):
             _ = model.impute
 
-    def test_not_before_a_fit(self, X):
+    def test_impute_requires_a_fit(self, X):
         with pytest.raises(sklearn.exceptions.NotFittedError):
             masked().impute(X)
 
@@ -322,9 +322,9 @@ class TestImpute:
         np.testing.assert_allclose(filled[~np.isnan(X)], X[~np.isnan(X)])
 
 
-class TestRefusal:
+class TestInvalidInput:
     @pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "score", "reconstruction_error"])
-    def test_without_a_mask_missing_entries_are_refused_by_column(self, method, small):
+    def test_missing_entries_without_the_mask_raise_an_error_that_names_the_column(self, method, small):
         given = small.copy()
         given[3, 5] = np.nan
         model = quick()
@@ -335,7 +335,7 @@ class TestRefusal:
         assert hasattr(model, "module_") == ("fit" not in method)
 
     @pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "score", "reconstruction_error"])
-    def test_with_a_mask_infinity_is_refused_by_column(self, method, X):
+    def test_infinity_with_the_mask_raises_an_error_that_names_the_column(self, method, X):
         given = X.copy()
         given[3, 5] = np.inf
         model = masked()
@@ -344,16 +344,16 @@ class TestRefusal:
         with pytest.raises(ValueError, match=r"contains infinity in column 5\."):
             getattr(model, method)(given)
 
-    def test_the_parameter_has_two_values(self, X):
+    def test_unknown_values_of_the_parameter_raise_an_error(self, X):
         with pytest.raises(ValueError, match="missing"):
             quick(missing="drop").fit(X)
 
-    def test_the_range_of_a_loss_is_checked_on_what_is_observed(self, X):
+    def test_the_range_of_a_loss_is_checked_on_the_observed_entries(self, X):
         with pytest.raises(ValueError, match="models data in"):
             masked(loss="log_loss").fit(X)
 
     @pytest.mark.parametrize("missing", ["error", "mask"])
-    def test_tags_tell(self, missing):
+    def test_the_allow_nan_tag_follows_the_parameter(self, missing):
         assert sklearn.utils.get_tags(quick(missing=missing)).input_tags.allow_nan == (missing == "mask")
 
 
@@ -403,9 +403,9 @@ def test_all_variants_stay_finite(variant):
     assert np.isfinite(model.partial_fit(X).loss_curve_).all()
 
 
-class TestPasses:
-    def test_a_column_that_is_first_observed_later_has_no_made_up_zero(self, small):
-        """Clipped outputs show the range: with a zero made up it would begin there."""
+class TestPartialFit:
+    def test_the_range_of_a_column_first_observed_later_has_no_spurious_zero(self, small):
+        """Clipped outputs show the range, which would begin at a spurious zero."""
         small = small + 100
         first = small.copy()
         first[:, 3] = np.nan
@@ -421,14 +421,14 @@ class TestPasses:
         restored = pickle.loads(pickle.dumps(masked(output_activation="clip").partial_fit(first))).partial_fit(small)
         np.testing.assert_array_equal(restored._column_range.low, low)
 
-    def test_the_range_grows_by_what_is_observed(self, small):
+    def test_the_range_grows_with_the_observed_entries(self, small):
         model = masked(output_activation="clip").partial_fit(small[:40])
         model.partial_fit(holes(small[40:]))
         np.testing.assert_array_equal(
             model._column_range.low, np.fmin(small[:40].min(0), np.nanmin(holes(small[40:]), axis=0))
         )
 
-    def test_passes_with_and_without_gaps_follow_each_other(self, small, X):
+    def test_partial_fit_accepts_data_with_and_without_missing_entries_in_turn(self, small, X):
         model = masked().partial_fit(small)
         for given in (X, small, X[:1], np.full((1, 8), np.nan)):
             model.partial_fit(given)
@@ -440,14 +440,16 @@ class TestOtherContainers:
     def test_sparse_data_with_missing_entries(self, digits):
         given = holes(digits[:500])
         settings = {"n_components": 8, "max_epochs": 3}
-        dense, thin = masked(**settings).fit(given), masked(**settings).fit(sparse.csr_array(given))
-        assert thin.score(sparse.csr_array(given)) == pytest.approx(dense.score(given), abs=0.01)
-        np.testing.assert_allclose(thin.mean_, dense.mean_, rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(thin.transform(given), thin.transform(sparse.csr_array(given)), atol=1e-10)
-        errors = thin.reconstruction_error(sparse.csr_array(given), per_feature=True)
+        dense, from_sparse = masked(**settings).fit(given), masked(**settings).fit(sparse.csr_array(given))
+        assert from_sparse.score(sparse.csr_array(given)) == pytest.approx(dense.score(given), abs=0.01)
+        np.testing.assert_allclose(from_sparse.mean_, dense.mean_, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(
+            from_sparse.transform(given), from_sparse.transform(sparse.csr_array(given)), atol=1e-10
+        )
+        errors = from_sparse.reconstruction_error(sparse.csr_array(given), per_feature=True)
         np.testing.assert_array_equal(np.isnan(errors), np.isnan(given))
         with pytest.raises(TypeError, match=r"[Ss]parse"):
-            thin.impute(sparse.csr_array(given))
+            from_sparse.impute(sparse.csr_array(given))
 
     def test_streams_with_missing_entries(self, digits):
         given = holes(digits[:600])
@@ -462,19 +464,19 @@ class TestOtherContainers:
 
 
 class TestPersistence:
-    def test_pickles_keep_it(self, X):
+    def test_pickling_keeps_the_mask(self, X):
         model = masked().fit(X)
         restored = pickle.loads(pickle.dumps(model))
         np.testing.assert_array_equal(restored.impute(X), model.impute(X))
         assert restored.score(X) == model.score(X)
         np.testing.assert_array_equal(restored.partial_fit(X).loss_curve_.shape, (4,))
 
-    def test_clones_keep_it(self):
+    def test_cloning_keeps_the_parameter(self):
         assert clone(masked()).missing == "mask"
 
 
 def test_masking_sets_entries_to_the_mean(X):
-    """A masked entry looks as a missing one does; without a mask it is the data's zero."""
+    """Corrupted entries look like missing ones; with ``missing="error"`` they are zero in the data's units."""
     for missing, given in (("mask", X), ("mask", np.nan_to_num(X)), ("error", np.nan_to_num(X))):
         model = quick(missing=missing, corruption=0.5).fit(given)
         expected = model.mean_ if missing == "mask" else np.zeros(8)

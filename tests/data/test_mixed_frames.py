@@ -1,4 +1,4 @@
-"""Mixed finds its columns by name in frames of pandas and of polars, alone and behind other steps."""
+"""``Mixed`` finds its columns by name in pandas and polars frames, alone and in a pipeline."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ FRAMES = {"pandas": pd.DataFrame, "polars": lambda table: pl.DataFrame(table.to_
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    """Return numbers, binaries, of which one is of bools, and categories that depend on one hidden quantity."""
+    """Return numeric, binary (one of them bool) and categorical columns that depend on one hidden variable."""
     rng = np.random.default_rng(0)
     hidden = rng.normal(size=120)
     return pd.DataFrame(
@@ -48,7 +48,7 @@ def by_name(prefix: str = "colour") -> Mixed:
 
 
 @pytest.mark.parametrize("output", FRAMES)
-def test_names_and_indices_make_the_same_fit(output, table):
+def test_names_and_indices_give_the_same_fit(output, table):
     encoded = encoder(output).fit_transform(FRAMES[output](table))
     named = quick(loss=by_name()).fit(encoded)
     indexed = quick(loss=Mixed([("cross_entropy", [4, 5, 6]), ("log_loss", [0, 1])], Huber())).fit(encoded)
@@ -57,7 +57,7 @@ def test_names_and_indices_make_the_same_fit(output, table):
 
 
 @pytest.mark.parametrize("output", FRAMES)
-def test_a_table_goes_through_a_pipeline_and_back(output, table):
+def test_a_pipeline_encodes_and_reconstructs_a_table(output, table):
     model = quick(loss=by_name(), max_epochs=60).set_output(inverse_transform=output)
     pipeline = make_pipeline(encoder(output), model)
     X = FRAMES[output](table)
@@ -92,13 +92,13 @@ def test_names_survive_a_search(table):
 
 
 @pytest.mark.parametrize("output", FRAMES)
-def test_a_name_that_is_not_there_is_refused(output, table):
+def test_an_unknown_column_name_raises_an_error(output, table):
     model = make_pipeline(encoder(output), quick(loss=by_name("color")))
     with pytest.raises(ValueError, match=r"names the column 'category__color_blue', but X has 7 columns and the names"):
         model.fit(FRAMES[output](table))
 
 
-def test_names_without_a_frame_are_refused(table):
+def test_column_names_require_a_frame(table):
     encoded = encoder("default").fit_transform(table)
     with pytest.raises(ValueError, match="no names: pass a DataFrame, or indices"):
         quick(loss=by_name()).fit(encoded)

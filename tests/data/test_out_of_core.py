@@ -1,4 +1,4 @@
-"""A source gives the rows of the array that it holds; what is none is refused before anything is fitted."""
+"""Out-of-core sources give the rows of the array; invalid ones raise an error before anything is fitted."""
 
 from collections import deque
 
@@ -44,8 +44,8 @@ def X(small) -> np.ndarray:
     return small.copy()
 
 
-class Again:
-    """Yields the same parts each time that it is iterated, and counts how often."""
+class ReiterableChunks:
+    """Yields the same chunks on every pass and counts the passes."""
 
     def __init__(self, parts):
         self.parts = parts
@@ -100,8 +100,8 @@ SOURCES = {
     "list of polars frames": lambda X, folder: [pl.DataFrame(part, schema=NAMES) for part in parts(X)],
     "list of Arrow tables": lambda X, folder: [pa.table(pd.DataFrame(part, columns=NAMES)) for part in parts(X)],
     "deque": lambda X, folder: deque(parts(X)),
-    "iterable": lambda X, folder: Again(parts(X)),
-    "iterable of frames": lambda X, folder: Again([pd.DataFrame(part, columns=NAMES) for part in parts(X)]),
+    "iterable": lambda X, folder: ReiterableChunks(parts(X)),
+    "iterable of frames": lambda X, folder: ReiterableChunks([pd.DataFrame(part, columns=NAMES) for part in parts(X)]),
     "DataLoader": lambda X, folder: torch.utils.data.DataLoader(
         torch.from_numpy(X), batch_size=13, generator=torch.Generator()
     ),
@@ -150,8 +150,8 @@ def test_columns_are_those_of_the_array(kind, X, tmp_path):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_an_estimator_takes_it_as_it_takes_the_array(kind, X, tmp_path):
-    """It is small, and so it is loaded: the same bits."""
+def test_a_fit_to_a_small_source_equals_that_to_the_array(kind, X, tmp_path):
+    """Small sources are loaded into memory, so the results are bitwise identical."""
     X = np.asfortranarray(X) if kind in ("memmap, Fortran order", "dask frame") else X  # sums depend on the order
     expected, source = quick(max_epochs=1).fit(X), SOURCES[kind](X, tmp_path)
     model = quick(max_epochs=1).fit(source)
@@ -164,7 +164,7 @@ def test_an_estimator_takes_it_as_it_takes_the_array(kind, X, tmp_path):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_another_number_of_columns_is_refused(kind, X, tmp_path):
+def test_wrong_number_of_columns_raises_an_error(kind, X, tmp_path):
     named = has_names(kind)
     model = quick(max_epochs=0).fit(pd.DataFrame(X[:, :5], columns=NAMES[:5]) if named else X[:, :5])
     with pytest.raises(ValueError, match="names should match" if named else "X has 8 features, but .* is expecting 5"):
@@ -172,7 +172,7 @@ def test_another_number_of_columns_is_refused(kind, X, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["list of pandas frames", "iterable of frames", "Parquet", "dask frame"])
-def test_other_names_are_refused(kind, X, tmp_path):
+def test_wrong_feature_names_raise_an_error(kind, X, tmp_path):
     model = quick(max_epochs=0).fit(pd.DataFrame(X, columns=[name.upper() for name in NAMES]))
     with pytest.raises(ValueError, match="feature names should match"):
         model.score(SOURCES[kind](X, tmp_path))
@@ -181,7 +181,7 @@ def test_other_names_are_refused(kind, X, tmp_path):
 class TestMemoryMaps:
     @pytest.mark.parametrize("view", [lambda X: X, lambda X: X[1:, ::2]], ids=["whole", "view"])
     def test_changes_in_copy_on_write_mode_survive(self, view, X, tmp_path):
-        """Its pages alone hold them: giving these back to the system would bring the file's rows back."""
+        """Only the pages in memory hold the changes: releasing them would bring back the rows of the file."""
         given = mapped(X, tmp_path, "c")
         given[:] = 7
         given[3, 2] = 9
@@ -205,13 +205,13 @@ class TestMemoryMaps:
             block[:] = 0
         np.testing.assert_array_equal(given, X)
 
-    def test_what_is_computed_from_one_is_no_map(self, X, tmp_path):
+    def test_results_are_not_memory_maps(self, X, tmp_path):
         assert out_of_core_table(mapped(X, tmp_path) + 0.0) is None
         chosen = mapped(X, tmp_path)[[3, 1]]
         np.testing.assert_array_equal(quick(max_epochs=0).fit(X).transform(chosen).shape, (2, 2))
 
     @pytest.mark.parametrize("dtype", ["bool", "int16", "uint8", ">f8", "float16"])
-    def test_other_types_of_numbers(self, dtype, X, tmp_path):
+    def test_other_dtypes(self, dtype, X, tmp_path):
         X = (X > 5).astype(dtype)
         model = quick(max_epochs=1)
         model.fit(mapped(X, tmp_path))
@@ -223,19 +223,19 @@ class TestBlocks:
         assert out_of_core_table(hdf5(X, tmp_path, chunks=(4, D))).lengths == [8] * 10
         assert out_of_core_table(hdf5(X, tmp_path, chunks=(50, D))).lengths == [50, 30]
 
-    def test_without_chunks_blocks_have_about_the_entries_asked_for(self, X, tmp_path):
+    def test_blocks_of_unchunked_hdf5_have_about_the_requested_number_of_entries(self, X, tmp_path):
         assert out_of_core_table(mapped(X, tmp_path)).lengths == [10] * 8
 
-    def test_row_groups_are_the_blocks_of_parquet(self, X, tmp_path):
+    def test_blocks_of_parquet_are_its_row_groups(self, X, tmp_path):
         assert out_of_core_table(parquet(X, tmp_path)).lengths == [20, 10, 20, 10, 20]
 
     @pytest.mark.parametrize("megabytes", [0, 1])
-    def test_what_is_small_is_loaded(self, megabytes, X):
+    def test_small_sources_are_loaded(self, megabytes, X):
         with sklearn.config_context(working_memory=megabytes):
             table = in_memory_where_small(out_of_core_table(parts(X)))
         assert isinstance(table, DenseTable if megabytes else ChunkedTable)
 
-    def test_a_map_is_not_copied_where_it_is_loaded(self, X, tmp_path):
+    def test_a_loaded_memory_map_is_not_copied(self, X, tmp_path):
         given = mapped(X, tmp_path)
         assert np.shares_memory(in_memory_where_small(out_of_core_table(given)).X, given)
 
@@ -261,13 +261,13 @@ class TestParquet:
         assert source.dtype == np.float64
         np.testing.assert_array_equal(source.whole(), expected)
 
-    def test_single_precision_stays_that(self, tmp_path):
+    def test_float32_stays_float32(self, tmp_path):
         columns = {"a": pa.array([1.0, 2.0, None], pa.float32()), "b": pa.array([1.0, 2.0, 3.0], pa.float32())}
         source = out_of_core_table(self.dataset(tmp_path, **columns))
         assert source.dtype == np.float32
         np.testing.assert_array_equal(source.whole(), np.array([[1, 1], [2, 2], [np.nan, 3]], np.float32))
 
-    def test_columns_that_are_no_numbers_are_named(self, tmp_path):
+    def test_non_numeric_columns_are_named(self, tmp_path):
         dataset = self.dataset(tmp_path, a=[1.0, 2.0], name=["x", "y"], when=pa.array([0, 1], pa.timestamp("s")))
         with pytest.raises(ValueError, match=r"not numeric: \['name', 'when'\]\. Leave them out, or encode them"):
             quick().fit(dataset)
@@ -285,7 +285,7 @@ class TestParquet:
             pq.write_table(pa.table(pd.DataFrame(X, columns=NAMES)[names]), tmp_path / "data" / f"{i}.parquet")
         np.testing.assert_array_equal(out_of_core_table(ds.dataset(tmp_path / "data")).whole(), np.vstack([X, X]))
 
-    def test_a_file_that_lacks_a_column_has_missing_entries_there(self, X, tmp_path):
+    def test_a_column_absent_from_a_file_is_missing_there(self, X, tmp_path):
         (tmp_path / "data").mkdir()
         for i, names in enumerate((NAMES, NAMES[1:])):
             pq.write_table(pa.table(pd.DataFrame(X, columns=NAMES)[names]), tmp_path / "data" / f"{i}.parquet")
@@ -293,7 +293,7 @@ class TestParquet:
         np.testing.assert_array_equal(whole[len(X) :, 1:], X[:, 1:])
         assert np.isnan(whole[len(X) :, 0]).all()
 
-    def test_a_filtered_data_set_is_refused(self, X, tmp_path):
+    def test_a_filtered_dataset_raises_an_error(self, X, tmp_path):
         with pytest.raises(ValueError, match="filter"):
             quick().fit(parquet(X, tmp_path).filter(ds.field(NAMES[0]) > 0))
 
@@ -310,41 +310,41 @@ class TestFrames:
         )
         np.testing.assert_array_equal(whole.whole(), [[1, 0.5], [2, np.nan], [np.nan, 1]])
 
-    @pytest.mark.parametrize("container", [list, Again])
-    def test_columns_in_another_order_are_refused(self, container, X):
+    @pytest.mark.parametrize("container", [list, ReiterableChunks])
+    def test_columns_in_another_order_raise_an_error(self, container, X):
         frames = [pd.DataFrame(X, columns=NAMES), pd.DataFrame(X, columns=NAMES)[NAMES[::-1]]]
         with pytest.raises(ValueError, match=r"Chunk 1 of X has the columns .*feature 7.* but chunk 0 has"):
             quick().fit(container(frames))
 
 
-class Fewer(Again):
-    """Yields a part fewer each time."""
+class FewerChunks(ReiterableChunks):
+    """Yields one chunk fewer on each pass."""
 
     def __iter__(self):
         self.n_passes += 1
         yield from self.parts[: len(self.parts) + 1 - self.n_passes]
 
 
-class Floats(Again):
-    """Yields whole numbers the first time, and others later."""
+class Floats(ReiterableChunks):
+    """Yields integers on the first pass and other numbers later."""
 
     def __iter__(self):
         self.n_passes += 1
         yield from self.parts if self.n_passes == 1 else [part + 0.5 for part in self.parts]
 
 
-WRONG = {
-    "no chunks": lambda X: Again([]),
+INVALID = {
+    "no chunks": lambda X: ReiterableChunks([]),
     "an empty list": lambda X: [],
     "generator": lambda X: (part for part in parts(X)),
     "iterator": lambda X: iter(parts(X)),
     "chunks with another width": lambda X: [X, X[:, :5]],
-    "iterable with another width": lambda X: Again([X, X[:, :5]]),
+    "iterable with another width": lambda X: ReiterableChunks([X, X[:, :5]]),
     "chunks with one dimension": lambda X: [X, X[0]],
-    "iterable of rows": lambda X: Again(list(X)),
-    "iterable of lists": lambda X: Again(X.tolist()),
+    "iterable of rows": lambda X: ReiterableChunks(list(X)),
+    "iterable of lists": lambda X: ReiterableChunks(X.tolist()),
     "text": lambda X: "some text",
-    "iterable of texts": lambda X: Again(["some", "text"]),
+    "iterable of texts": lambda X: ReiterableChunks(["some", "text"]),
     "dictionary": lambda X: {"a": X},
     "set": lambda X: {1, 2},
     "chunks of text": lambda X: [X.astype(str), X.astype(str)],
@@ -352,12 +352,12 @@ WRONG = {
     "polars frames with a column of text": lambda X: [pl.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})],
     "complex chunks": lambda X: [X + 1j],
     "sparse chunks": lambda X: [sparse.csr_array(X), sparse.csr_array(X)],
-    "iterable of sparse chunks": lambda X: Again([sparse.csr_array(X)]),
+    "iterable of sparse chunks": lambda X: ReiterableChunks([sparse.csr_array(X)]),
     "dense, then sparse": lambda X: [X, sparse.csr_array(X)],
     "no rows": lambda X: [X[:0], X[:0]],
     "a row": lambda X: [X[:0], X[:1]],
     "no columns": lambda X: [X[:, :0]],
-    "fewer chunks the second time": lambda X: Fewer(parts(X)),
+    "fewer chunks the second time": lambda X: FewerChunks(parts(X)),
     "other numbers the second time": lambda X: Floats([np.ones((5, D), int)]),
     "NaN": lambda X: [X, np.full_like(X, np.nan)],
     "infinity": lambda X: [X, np.full_like(X, np.inf)],
@@ -365,16 +365,16 @@ WRONG = {
 
 
 @pytest.mark.parametrize("megabytes", [0, 1024])
-@pytest.mark.parametrize("kind", WRONG)
-def test_what_is_wrong_is_refused_and_nothing_is_fitted(kind, megabytes, X):
+@pytest.mark.parametrize("kind", INVALID)
+def test_invalid_sources_raise_an_error_and_leave_the_estimator_unchanged(kind, megabytes, X):
     model = quick()
     with sklearn.config_context(working_memory=megabytes), pytest.raises((ValueError, TypeError)):
-        model.fit(WRONG[kind](X))
+        model.fit(INVALID[kind](X))
     assert not [name for name in vars(model) if name.endswith("_") or name == "feature_names_in_"]
     fitted = quick(max_epochs=1).fit(X)
     before = vars(fitted).copy()
     with sklearn.config_context(working_memory=megabytes), pytest.raises((ValueError, TypeError)):
-        fitted.fit(WRONG[kind](X))
+        fitted.fit(INVALID[kind](X))
     assert vars(fitted).keys() == before.keys()
     assert all(vars(fitted)[name] is value for name, value in before.items())
 
@@ -396,14 +396,14 @@ def test_what_is_wrong_is_refused_and_nothing_is_fitted(kind, megabytes, X):
         ("infinity", "contains infinity in columns 0, 1"),
     ],
 )
-def test_messages_say_what_to_do(kind, message, X):
+def test_messages_name_the_problem(kind, message, X):
     with sklearn.config_context(working_memory=0), pytest.raises(ValueError, match=message):
-        quick().fit(WRONG[kind](X))
+        quick().fit(INVALID[kind](X))
 
 
 @pytest.mark.parametrize("make", [lambda X: X[0], lambda X: X[None]], ids=["one dimension", "three"])
 @pytest.mark.parametrize("kind", ["memmap", "HDF5", "Zarr"])
-def test_arrays_with_other_numbers_of_dimensions_are_refused(kind, make, X, tmp_path):
+def test_arrays_without_two_dimensions_raise_an_error(kind, make, X, tmp_path):
     made = make(X)
     given = {
         "memmap": mapped,
@@ -414,7 +414,7 @@ def test_arrays_with_other_numbers_of_dimensions_are_refused(kind, make, X, tmp_
         quick().fit(given)
 
 
-PLAIN = {
+IN_MEMORY = {
     "lists": lambda X: X.tolist(),
     "list of rows": list,
     "pandas": pd.DataFrame,
@@ -423,8 +423,8 @@ PLAIN = {
 }
 
 
-@pytest.mark.parametrize("kind", PLAIN)
-def test_what_scikit_learn_takes_is_no_source(kind, X):
-    given = PLAIN[kind](X)
+@pytest.mark.parametrize("kind", IN_MEMORY)
+def test_containers_in_memory_are_not_out_of_core_sources(kind, X):
+    given = IN_MEMORY[kind](X)
     assert out_of_core_table(given) is None
     assert quick(max_epochs=0).fit(given).n_features_in_ == D

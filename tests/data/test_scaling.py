@@ -1,4 +1,4 @@
-"""On the way in data is centred and scaled once, in float64, and nothing of it is lost but float32's rounding."""
+"""Data is centred and scaled once, in float64, and loses no precision except to float32 rounding."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from sklearn_ae._data.tables import DenseTable
 from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
-#: What a * X + b becomes: huge, tiny, and seconds since 1970.
+#: (a, b) for a * X + b: huge and tiny values, and seconds since 1970.
 MOVES = {"plain": (1, 0), "huge": (1e30, 0), "tiny": (1e-30, 0), "timestamps": (300, 1.7e9), "huge, far": (1e28, -1e30)}
 
 
@@ -35,7 +35,7 @@ def range_of(low, high) -> ColumnRange:
     return ColumnRange(np.array(low), np.array(high), np.ones(len(low), dtype=bool))
 
 
-def coordinates_of(X: np.ndarray, unscaled=False) -> Scaling:
+def scaling_of(X: np.ndarray, unscaled=False) -> Scaling:
     columns = DenseTable(X).columns()
     return Scaling.of(columns, DenseTable(X).variation(columns), unscaled)
 
@@ -56,69 +56,69 @@ def test_chunks_of_narrow_data_have_few_rows(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [F32, F64])
 @pytest.mark.parametrize("move", MOVES)
-def test_network_sees_the_same_whatever_shift_and_scale(move, dtype, X):
-    """Compared in float64 with the rows as given: what float32 input lost before it came cannot be had back."""
+def test_shift_and_scale_do_not_change_the_input_of_the_network(move, dtype, X):
+    """Compared in float64 with the data as given: what float32 input has already lost cannot be recovered."""
     a, b = MOVES[move]
     moved = (a * X + b).astype(dtype)
     exact = moved.astype(np.float64)
     exact = exact - exact.mean(0)
     exact /= np.sqrt(np.square(exact / np.abs(exact).max()).mean()) * np.abs(exact).max()
-    coordinates = coordinates_of(moved)
-    np.testing.assert_allclose(coordinates.transform(moved, torch.float32), exact, atol=2e-6)
+    scaling = scaling_of(moved)
+    np.testing.assert_allclose(scaling.transform(moved, torch.float32), exact, atol=2e-6)
     if dtype == F64:
-        np.testing.assert_allclose(coordinates.transform(moved, torch.float64), exact, atol=1e-8 if b else 1e-13)
+        np.testing.assert_allclose(scaling.transform(moved, torch.float64), exact, atol=1e-8 if b else 1e-13)
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_centred_at_the_mean_and_of_unit_root_mean_square(move, X):
+def test_scaled_data_has_zero_mean_and_unit_root_mean_square(move, X):
     a, b = MOVES[move]
     moved = a * X + b
-    coordinates = coordinates_of(moved)
-    np.testing.assert_allclose(coordinates.offset, moved.mean(0), rtol=1e-14, atol=1e-14 * a)
-    assert coordinates.scale == pytest.approx(a * coordinates_of(X).scale, rel=1e-8)
-    Z = coordinates.transform(moved, torch.float64)
+    scaling = scaling_of(moved)
+    np.testing.assert_allclose(scaling.offset, moved.mean(0), rtol=1e-14, atol=1e-14 * a)
+    assert scaling.scale == pytest.approx(a * scaling_of(X).scale, rel=1e-8)
+    Z = scaling.transform(moved, torch.float64)
     assert Z.square().mean().item() == pytest.approx(1)
-    np.testing.assert_allclose(coordinates.transform_point(coordinates.offset), 0)
+    np.testing.assert_allclose(scaling.transform_point(scaling.offset), 0)
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_round_trip_keeps_the_digits(move, X):
+def test_a_round_trip_keeps_all_digits(move, X):
     a, b = MOVES[move]
     moved = a * X + b
-    coordinates = coordinates_of(moved)
-    back = coordinates.inverse_transform(coordinates.transform(moved, torch.float64))
+    scaling = scaling_of(moved)
+    back = scaling.inverse_transform(scaling.transform(moved, torch.float64))
     np.testing.assert_allclose(back, moved, rtol=1e-14, atol=1e-14 * a)
-    training = coordinates.transform(moved, torch.float32)
-    np.testing.assert_allclose(coordinates.inverse_transform(training.double()), moved, rtol=0, atol=1e-5 * a)
+    training = scaling.transform(moved, torch.float32)
+    np.testing.assert_allclose(scaling.inverse_transform(training.double()), moved, rtol=0, atol=1e-5 * a)
 
 
 @pytest.mark.parametrize("dtype", [F32, F64])
-def test_data_coordinates_have_the_dtype_of_the_network(dtype):
+def test_inverse_transform_keeps_the_dtype(dtype):
     out = Scaling(np.array([1.0, -2.0]), 3.0).inverse_transform(torch.from_numpy(np.array([[0, 1], [2, -1]], dtype)))
     assert out.numpy().dtype == dtype
     np.testing.assert_array_equal(out, [[1, 1], [7, -5]])
 
 
-def test_raw_coordinates_are_the_data():
-    coordinates, X = Scaling(np.zeros(2), 1.0), np.array([[0.25, 1.0]], np.float32)
-    Z = coordinates.transform(X, torch.float32)
+def test_the_identity_scaling_copies_the_data():
+    scaling, X = Scaling(np.zeros(2), 1.0), np.array([[0.25, 1.0]], np.float32)
+    Z = scaling.transform(X, torch.float32)
     np.testing.assert_array_equal(Z, X)
     assert not np.shares_memory(Z.numpy(), X)
-    np.testing.assert_array_equal(coordinates.transform_point(np.array([0.5, 0.25])), [0.5, 0.25])
+    np.testing.assert_array_equal(scaling.transform_point(np.array([0.5, 0.25])), [0.5, 0.25])
 
 
-def test_mean_has_network_coordinates_of_its_own():
-    coordinates = Scaling(np.array([1.0, -2.0]), 4.0)
-    np.testing.assert_array_equal(coordinates.transform_point(np.array([3.0, -2.0])), [0.5, 0])
+def test_transform_point_scales_a_single_point():
+    scaling = Scaling(np.array([1.0, -2.0]), 4.0)
+    np.testing.assert_array_equal(scaling.transform_point(np.array([3.0, -2.0])), [0.5, 0])
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 7.0, -1e30, 1.7e9 + 0.3])
 @pytest.mark.parametrize("dtype", [F32, F64])
-def test_constant_data_is_zero_to_the_network(value, dtype):
+def test_constant_data_is_scaled_to_zero(value, dtype):
     X = np.full((10, 3), value, dtype)
-    coordinates = coordinates_of(X)
-    assert coordinates.scale == 1
-    np.testing.assert_array_equal(coordinates.transform(X, torch.float32), 0)
+    scaling = scaling_of(X)
+    assert scaling.scale == 1
+    np.testing.assert_array_equal(scaling.transform(X, torch.float32), 0)
 
 
 def strided(X: np.ndarray) -> np.ndarray:
@@ -134,7 +134,7 @@ def read_only(X: np.ndarray) -> np.ndarray:
 
 
 LAYOUTS = {
-    "as it is": np.ascontiguousarray,
+    "contiguous": np.ascontiguousarray,
     "Fortran order": np.asfortranarray,
     "read-only": read_only,
     "strided": strided,
@@ -148,8 +148,8 @@ DTYPES = ["bool", "int8", "uint8", "int64", "uint64", "float16", "float32", "flo
 def test_training_tensor_is_the_same_for_every_dtype_and_layout(dtype, layout):
     values = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, size=(23, 4))
     plain, given = values.astype(np.float64), LAYOUTS[layout](values.astype(dtype))
-    before, coordinates = given.copy(), coordinates_of(given)
-    Z = to_training_rows(DenseTable(given), coordinates, torch.device("cpu")).data
+    before, scaling = given.copy(), scaling_of(given)
+    Z = to_training_rows(DenseTable(given), scaling, torch.device("cpu")).data
     assert Z.dtype == torch.float32
     assert Z.is_contiguous()
     expected = (plain - plain.mean(0)) / (plain - plain.mean(0)).std()
@@ -182,7 +182,7 @@ NAMES = np.array([f"feature {i}" for i in range(4)], dtype=object)
         ({(0, 1): -1.7e308, (1, 1): -1.7e308}, NAMES, r"too large for float64 arithmetic in column 'feature 1': "),
     ],
 )
-def test_entries_that_are_not_finite_are_refused_by_column(places, names, message, X):
+def test_nonfinite_entries_raise_an_error_that_names_the_column(places, names, message, X):
     for place, value in places.items():
         X[place] = value
     with pytest.raises(ValueError, match=message):
@@ -206,14 +206,14 @@ def test_at_most_ten_columns_are_listed(n_bad, listed):
         (-0.5, r"loss='log_loss' models data in \[0, 1\], but X has values from -0\.5 to 0 .*: in column 2\. Scale"),
     ],
 )
-def test_entries_outside_the_range_are_refused_by_column(entry, message):
+def test_entries_out_of_range_raise_an_error_that_names_the_column(entry, message):
     X = np.zeros((30, 3))
     X[20, 2] = entry
     with pytest.raises(ValueError, match=message):
         check_range(DenseTable(X).columns().range, (0.0, 1.0), None, "loss='log_loss'")
 
 
-def test_each_column_may_have_a_range_of_its_own():
+def test_each_column_may_have_its_own_range():
     bounds = range_of([-9.0, 0, -1, 0], [9.0, 1, 5, 7])
     ends = torch.tensor([-torch.inf, 0, 0, 0]), torch.tensor([torch.inf, 1, 1, torch.inf])
     with pytest.raises(
@@ -254,8 +254,8 @@ def test_large_float32_entries_do_not_overflow_their_sum(value):
     np.testing.assert_allclose(DenseTable(X).columns().mean, X[0], rtol=1e-12)
 
 
-def share_formula(X: np.ndarray) -> float:
-    """Return the share by counting: two entries of a column that varies make its bounds, the rest may repeat them."""
+def fraction_formula(X: np.ndarray) -> float:
+    """Count the entries that repeat a bound, without the two per varying column that define its bounds."""
     varying = [column for column in X.T if column.min() < column.max()]
     repeats = sum(int(np.isin(column, [column.min(), column.max()]).sum()) - 2 for column in varying)
     return repeats / sum(len(column) for column in varying) if varying else 0.0
@@ -272,14 +272,14 @@ BOUND_CASES = {
 
 
 @pytest.mark.parametrize("case", BOUND_CASES)
-def test_share_on_bounds_counts_repeats_of_the_extremes(case):
+def test_fraction_on_bounds_counts_repeats_of_the_extremes(case):
     X = BOUND_CASES[case]
     table = DenseTable(X)
-    share = fraction_on_bounds(table.columns(), table.variation(table.columns()))
-    assert share == pytest.approx(share_formula(X))
-    assert 0 <= share < 1
+    fraction = fraction_on_bounds(table.columns(), table.variation(table.columns()))
+    assert fraction == pytest.approx(fraction_formula(X))
+    assert 0 <= fraction < 1
     known = {"binary": 48 / 50, "continuous": 0, "some constant": 2 / 30, "all constant": 0, "two rows": 0}
-    assert share == pytest.approx(known.get(case, share))
+    assert fraction == pytest.approx(known.get(case, fraction))
 
 
 def test_column_bounds_are_the_extremes(X):
@@ -304,13 +304,13 @@ def test_split_is_a_partition_with_the_fraction_rounded_up(n, fraction, n_valid)
 
 
 @pytest.mark.parametrize("at_most", [1, 7, 500])
-def test_so_many_rows_may_be_held_out_at_most(at_most):
+def test_the_number_of_held_out_samples_is_limited(at_most):
     valid = held_out_rows(1000, 0.1, np.random.RandomState(0), at_most)
     assert len(valid) == len(set(valid)) == min(at_most, 100)
     assert (np.diff(valid) > 0).all()
 
 
-def test_split_follows_the_random_state_and_holds_out_each_row_alike():
+def test_split_follows_the_random_state_and_is_uniform():
     held_out = [held_out_rows(20, 0.2, np.random.RandomState(seed)) for seed in range(300)]
     np.testing.assert_array_equal(held_out[3], held_out_rows(20, 0.2, np.random.RandomState(3)))
     counts = np.bincount(np.concatenate(held_out), minlength=20)
@@ -318,80 +318,84 @@ def test_split_follows_the_random_state_and_holds_out_each_row_alike():
 
 
 @pytest.mark.parametrize(("n", "fraction"), [(1, 0.1), (2, 0.6), (10, 0.95)])
-def test_split_that_leaves_nothing_to_train_on_is_refused(n, fraction):
+def test_split_without_training_samples_raises_an_error(n, fraction):
     with pytest.raises(ValueError, match=rf"validation_fraction={fraction} leaves no training sample of the {n} given"):
         held_out_rows(n, fraction, np.random.RandomState(0))
 
 
-def test_offsets_beyond_float32_warn_of_nothing():
-    coordinates = Scaling(np.array([1e60]), 1e59)
-    np.testing.assert_allclose(coordinates.transform(np.array([[2e60]]), torch.float64), [[10.0]])
+def test_offsets_beyond_float32_do_not_warn():
+    scaling = Scaling(np.array([1e60]), 1e59)
+    np.testing.assert_allclose(scaling.transform(np.array([[2e60]]), torch.float64), [[10.0]])
 
 
-RAW = np.array([True, False, False, True])
+UNSCALED = np.array([True, False, False, True])
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_raw_columns_are_the_data_and_the_others_as_if_alone(move, X):
+def test_unscaled_columns_are_unchanged_and_do_not_affect_the_others(move, X):
     a, b = MOVES[move]
-    X[:, ~RAW] = a * X[:, ~RAW] + b
-    coordinates, alone = coordinates_of(X, RAW), coordinates_of(X[:, ~RAW])
+    X[:, ~UNSCALED] = a * X[:, ~UNSCALED] + b
+    scaling, alone = scaling_of(X, UNSCALED), scaling_of(X[:, ~UNSCALED])
     for dtype in (F32, F64):
         given = X.astype(dtype)
-        Z = coordinates.transform(given, torch.float64).numpy()
-        np.testing.assert_array_equal(Z[:, RAW], given[:, RAW])
-        np.testing.assert_allclose(Z[:, ~RAW], alone.transform(given[:, ~RAW], torch.float64).numpy(), rtol=1e-6)
-    assert coordinates.scale == pytest.approx(alone.scale, rel=1e-14)
-    np.testing.assert_allclose(coordinates.offset[~RAW], alone.offset, rtol=1e-15)
-    np.testing.assert_array_equal(coordinates.column_scale, np.where(RAW, 1, coordinates.scale))
-    np.testing.assert_allclose(coordinates.column_weights * coordinates.scale, coordinates.column_scale)
+        Z = scaling.transform(given, torch.float64).numpy()
+        np.testing.assert_array_equal(Z[:, UNSCALED], given[:, UNSCALED])
+        np.testing.assert_allclose(
+            Z[:, ~UNSCALED], alone.transform(given[:, ~UNSCALED], torch.float64).numpy(), rtol=1e-6
+        )
+    assert scaling.scale == pytest.approx(alone.scale, rel=1e-14)
+    np.testing.assert_allclose(scaling.offset[~UNSCALED], alone.offset, rtol=1e-15)
+    np.testing.assert_array_equal(scaling.column_scale, np.where(UNSCALED, 1, scaling.scale))
+    np.testing.assert_allclose(scaling.column_weights * scaling.scale, scaling.column_scale)
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_a_table_with_raw_columns_keeps_its_digits_in_a_round_trip(move, X):
+def test_a_round_trip_with_unscaled_columns_keeps_all_digits(move, X):
     a, b = MOVES[move]
-    X[:, ~RAW] = a * X[:, ~RAW] + b
-    coordinates = coordinates_of(X, RAW)
-    back = coordinates.inverse_transform(coordinates.transform(X, torch.float64)).numpy()
+    X[:, ~UNSCALED] = a * X[:, ~UNSCALED] + b
+    scaling = scaling_of(X, UNSCALED)
+    back = scaling.inverse_transform(scaling.transform(X, torch.float64)).numpy()
     assert back.dtype == F64
     np.testing.assert_allclose(back, X, rtol=1e-14, atol=1e-14 * a)
     single = X.astype(F32)
-    back = coordinates.inverse_transform(coordinates.transform(single, torch.float32)).numpy()
+    back = scaling.inverse_transform(scaling.transform(single, torch.float32)).numpy()
     assert back.dtype == F32
-    np.testing.assert_array_equal(back[:, RAW], single[:, RAW])
-    np.testing.assert_allclose(back[:, ~RAW], single[:, ~RAW], rtol=1e-6, atol=1e-5 * a)
-    np.testing.assert_allclose(coordinates.transform_point(X[3]), coordinates.transform(X[3:4], torch.float64)[0])
+    np.testing.assert_array_equal(back[:, UNSCALED], single[:, UNSCALED])
+    np.testing.assert_allclose(back[:, ~UNSCALED], single[:, ~UNSCALED], rtol=1e-6, atol=1e-5 * a)
+    np.testing.assert_allclose(scaling.transform_point(X[3]), scaling.transform(X[3:4], torch.float64)[0])
 
 
-@pytest.mark.parametrize(("raw", "expected"), [(True, True), (False, False), ([True] * 4, True), ([False] * 4, False)])
-def test_columns_that_are_all_raw_or_none_need_no_mask(raw, expected, X):
-    coordinates = coordinates_of(X, raw)
-    assert (coordinates.unscaled == np.asarray(raw)).all()
-    assert (coordinates.scale == 1 and not coordinates.offset.any()) is expected
-    np.testing.assert_array_equal(coordinates.transform(X, torch.float64) == torch.from_numpy(X), expected)
-    assert coordinates.column_weights == 1
+@pytest.mark.parametrize(
+    ("unscaled", "expected"), [(True, True), (False, False), ([True] * 4, True), ([False] * 4, False)]
+)
+def test_no_mask_is_needed_if_all_or_no_columns_are_unscaled(unscaled, expected, X):
+    scaling = scaling_of(X, unscaled)
+    assert (scaling.unscaled == np.asarray(unscaled)).all()
+    assert (scaling.scale == 1 and not scaling.offset.any()) is expected
+    np.testing.assert_array_equal(scaling.transform(X, torch.float64) == torch.from_numpy(X), expected)
+    assert scaling.column_weights == 1
 
 
-def test_numbers_that_are_constant_beside_raw_columns_are_not_scaled(X):
-    X[:, ~RAW] = 7.0
-    coordinates = coordinates_of(X, RAW)
-    assert coordinates.scale == 1
-    np.testing.assert_array_equal(coordinates.transform(X, torch.float64)[:, ~RAW], 0)
+def test_scale_is_one_if_the_scaled_columns_are_constant(X):
+    X[:, ~UNSCALED] = 7.0
+    scaling = scaling_of(X, UNSCALED)
+    assert scaling.scale == 1
+    np.testing.assert_array_equal(scaling.transform(X, torch.float64)[:, ~UNSCALED], 0)
 
 
-@pytest.mark.parametrize("raw", [True, False])
-def test_spread_is_that_of_the_entries_about_their_means_as_the_network_sees_them(raw, X):
-    coordinates = coordinates_of(X, raw)
-    Z = coordinates.transform(X, torch.float64)
-    assert coordinates.spread == pytest.approx((Z - Z.mean(0)).square().mean().sqrt().item())
+@pytest.mark.parametrize("unscaled", [True, False])
+def test_spread_is_the_root_mean_square_about_the_column_means_after_scaling(unscaled, X):
+    scaling = scaling_of(X, unscaled)
+    Z = scaling.transform(X, torch.float64)
+    assert scaling.spread == pytest.approx((Z - Z.mean(0)).square().mean().sqrt().item())
 
 
-@pytest.mark.parametrize("raw", [True, False, RAW], ids=str)
-def test_the_frame_has_the_datas_zero_and_bounds_as_the_network_sees_them(raw, X):
-    coordinates = coordinates_of(X, raw)
-    landmarks = coordinates.data_bounds(DenseTable(X).columns().range, torch.device("cpu"))
-    Z = coordinates.transform(np.vstack([X, np.zeros(4)]), torch.float32)
-    for found, expected in [(landmarks.zero, Z[-1]), (landmarks.low, Z[:-1].amin(0)), (landmarks.high, Z[:-1].amax(0))]:
+@pytest.mark.parametrize("unscaled", [True, False, UNSCALED], ids=str)
+def test_data_bounds_are_zero_minimum_and_maximum_after_scaling(unscaled, X):
+    scaling = scaling_of(X, unscaled)
+    bounds = scaling.data_bounds(DenseTable(X).columns().range, torch.device("cpu"))
+    Z = scaling.transform(np.vstack([X, np.zeros(4)]), torch.float32)
+    for found, expected in [(bounds.zero, Z[-1]), (bounds.low, Z[:-1].amin(0)), (bounds.high, Z[:-1].amax(0))]:
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected)
-    assert landmarks.spread == coordinates.spread
+    assert bounds.spread == scaling.spread

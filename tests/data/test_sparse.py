@@ -1,4 +1,4 @@
-"""A sparse matrix is taken as the dense array that it stands for, of which only batches are ever made."""
+"""A sparse matrix gives the results of the equivalent dense array, of which only batches are ever created."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def dense(X) -> AutoencoderTransformer:
 
 
 @pytest.mark.parametrize("make", FORMATS.values(), ids=FORMATS)
-def test_a_fit_is_that_of_the_dense_array(make, X, dense):
+def test_a_fit_equals_that_to_the_dense_array(make, X, dense):
     model = quick(8).fit(make(X))
     assert model.score(X) == pytest.approx(dense.score(X), abs=0.01)
     np.testing.assert_allclose(model.mean_, dense.mean_, rtol=1e-12)
@@ -44,13 +44,13 @@ def test_a_fit_is_that_of_the_dense_array(make, X, dense):
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.int64, np.float32, np.float64])
-def test_every_type_of_numbers(dtype, X):
+def test_every_dtype(dtype, X):
     given = (X > 8 if dtype is bool else X).astype(dtype)
-    thin = quick(8).fit(sparse.csr_array(given))
-    assert thin.score(given) == pytest.approx(quick(8).fit(given).score(given), abs=0.01)
-    codes = thin.transform(sparse.csr_array(given))
+    from_sparse = quick(8).fit(sparse.csr_array(given))
+    assert from_sparse.score(given) == pytest.approx(quick(8).fit(given).score(given), abs=0.01)
+    codes = from_sparse.transform(sparse.csr_array(given))
     assert codes.dtype == (np.float32 if dtype is np.float32 else np.float64)
-    np.testing.assert_allclose(codes, thin.transform(given), atol=1e-4 if dtype is np.float32 else 1e-10)
+    np.testing.assert_allclose(codes, from_sparse.transform(given), atol=1e-4 if dtype is np.float32 else 1e-10)
 
 
 def test_indices_may_have_64_bits(X, dense):
@@ -61,7 +61,7 @@ def test_indices_may_have_64_bits(X, dense):
 
 
 @pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csc_array])
-def test_the_start_is_pca(make, X):
+def test_the_initialization_is_pca(make, X):
     model = quick(8, max_epochs=0, early_stopping=False, output_activation="identity").fit(make(X))
     pca = PCA(8).fit(X)
     np.testing.assert_allclose(np.abs(model.components_ @ pca.components_.T), np.eye(8), atol=1e-4)
@@ -69,8 +69,8 @@ def test_the_start_is_pca(make, X):
     np.testing.assert_allclose(model.explained_variance_ratio_, pca.explained_variance_ratio_, atol=1e-4)
 
 
-def test_the_start_of_a_wide_matrix_is_pca():
-    """More columns than the dense eigenproblem is for, and than rows."""
+def test_the_initialization_for_a_wide_matrix_is_pca():
+    """More columns than rows, and too many for the dense eigenproblem."""
     rng = np.random.default_rng(0)
     given = sparse.random(300, 6000, density=0.002, random_state=rng)
     given = sparse.csr_array(
@@ -83,7 +83,7 @@ def test_the_start_of_a_wide_matrix_is_pca():
 
 
 class TestFitted:
-    """All that a fitted estimator gives for the array it gives for the matrix."""
+    """A fitted estimator gives the same results for the matrix as for the array."""
 
     @pytest.mark.parametrize("make", FORMATS.values(), ids=FORMATS)
     def test_transform_and_scores(self, make, X, dense):
@@ -94,38 +94,38 @@ class TestFitted:
         errors = dense.reconstruction_error(given, per_feature=True)
         np.testing.assert_allclose(errors, dense.reconstruction_error(X, per_feature=True), atol=1e-9)
 
-    def test_curve_of_an_ordered_code(self, X):
+    def test_reconstruction_curve_of_an_ordered_code(self, X):
         model = quick(4, ordered=True).fit(sparse.csr_array(X))
         curve = model.reconstruction_curve(sparse.csr_array(X))
         np.testing.assert_allclose(curve, model.reconstruction_curve(X))
         assert curve[-1] == pytest.approx(quick(4, ordered=True).fit(X).score(X), abs=0.01)
 
-    def test_bound(self, X):
+    def test_elbo(self, X):
         model = quick(4, code="gaussian").fit(sparse.csr_array(X))
         assert model.elbo(sparse.csr_array(X), 0) == pytest.approx(model.elbo(X, 0))
 
-    def test_passes(self, X):
-        thin, full = quick(8), quick(8)
+    def test_partial_fit(self, X):
+        from_sparse, full = quick(8), quick(8)
         for part in (X[:300], X[300:]):
-            thin.partial_fit(sparse.csr_array(part))
+            from_sparse.partial_fit(sparse.csr_array(part))
             full.partial_fit(part)
-        assert thin.score(X) == pytest.approx(full.score(X), abs=0.01)
-        np.testing.assert_allclose(thin._column_range, full._column_range)
+        assert from_sparse.score(X) == pytest.approx(full.score(X), abs=0.01)
+        np.testing.assert_allclose(from_sparse._column_range, full._column_range)
 
     @pytest.mark.parametrize("method", ["fit", "transform", "score"])
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_what_is_not_finite_is_refused_by_column(self, method, value, X):
+    def test_nonfinite_entries_raise_an_error_that_names_the_column(self, method, value, X):
         model = quick(2, max_epochs=1).fit(X)
         given = sparse.lil_array(X)
         given[3, 5] = value
         with pytest.raises(ValueError, match=r"contains (NaN|infinity) in column 5\."):
             getattr(model, method)(given)
 
-    def test_another_number_of_columns_is_refused(self, X, dense):
+    def test_wrong_number_of_columns_raises_an_error(self, X, dense):
         with pytest.raises(ValueError, match="63 features"):
             dense.transform(sparse.csr_array(X[:, 1:]))
 
-    def test_the_tag_tells(self):
+    def test_the_sparse_tag_is_set(self):
         assert sklearn.utils.get_tags(quick()).input_tags.sparse
 
 
@@ -142,21 +142,21 @@ LOSSES = {
 def test_losses(name, X):
     given = LOSSES[name](X)
     loss = Mixed([("log_loss", slice(0, 30))]) if name == "mixed" else name
-    thin, full = (quick(4, loss=loss).fit(each) for each in (sparse.csr_array(given), given))
-    assert thin.score(given) == pytest.approx(full.score(given), abs=0.01)
-    np.testing.assert_allclose(thin.loss_curve_, full.loss_curve_, rtol=0.02)
+    from_sparse, full = (quick(4, loss=loss).fit(each) for each in (sparse.csr_array(given), given))
+    assert from_sparse.score(given) == pytest.approx(full.score(given), abs=0.01)
+    np.testing.assert_allclose(from_sparse.loss_curve_, full.loss_curve_, rtol=0.02)
 
 
 def test_rows_and_columns_of_zeros(X):
     given = X.copy()
     given[10:20] = 0
-    thin = quick(4).fit(sparse.csr_array(given))
-    assert thin.score(given) == pytest.approx(quick(4).fit(given).score(given), abs=0.01)
+    from_sparse = quick(4).fit(sparse.csr_array(given))
+    assert from_sparse.score(given) == pytest.approx(quick(4).fit(given).score(given), abs=0.01)
     nothing = sparse.csr_array((50, 7))
     np.testing.assert_array_equal(quick(2).fit(nothing).inverse_transform(np.zeros((1, 2))), 0)
 
 
-def test_explicit_zeros_and_duplicates_mean_what_they_say(X, dense):
+def test_explicit_zeros_are_zeros_and_duplicates_are_summed(X, dense):
     doubled = sparse.coo_array(X)
     rows, columns = (np.concatenate([each, each]) for each in (doubled.row, doubled.col))
     halves = np.concatenate([doubled.data, doubled.data]) / 2
@@ -175,8 +175,8 @@ def test_in_a_pipeline_after_another_decomposition(X):
 
 
 @pytest.mark.parametrize("settings", [{}, {"missing": "mask"}, {"ordered": True}, {"early_stopping": False}], ids=str)
-def test_never_made_dense_as_a_whole(settings, monkeypatch):
-    """Of 3,000 rows no more than those of a chunk are dense at a time, in a fit and after."""
+def test_the_matrix_is_never_made_dense_as_a_whole(settings, monkeypatch):
+    """Of 3,000 rows, no more than one chunk is dense at a time, during and after a fit."""
 
     def limited(dense):
         def toarray(self, *args, **kwargs):
@@ -218,6 +218,6 @@ print((kib("VmHWM") - before) / 1024)
 @pytest.mark.slow
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory is Linux's")
 def test_memory_stays_far_below_that_of_the_dense_array():
-    """800 MB as a dense array of its type."""
+    """The dense array of the same dtype takes 800 MB."""
     result = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
     assert float(result.stdout) < 200

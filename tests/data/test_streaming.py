@@ -1,4 +1,4 @@
-"""A fit from a source that is read block by block is as good as one in memory, and holds little of it there."""
+"""A fit that reads its data block by block is as good as one in memory, and holds little of it in memory."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def streaming(monkeypatch):
     assert readers() == []
 
 
-class Again:
+class ReiterableChunks:
     def __init__(self, parts):
         self.parts = parts
 
@@ -70,7 +70,7 @@ SOURCES = {
     "Zarr": lambda X, folder: zarr.create_array(folder / "X.zarr", data=X, chunks=(90, 64)),
     "Parquet": parquet,
     "list": lambda X, folder: np.array_split(X, 11),
-    "iterable": lambda X, folder: Again(np.array_split(X, 11)),
+    "iterable": lambda X, folder: ReiterableChunks(np.array_split(X, 11)),
     "dask": lambda X, folder: da.from_array(X, chunks=(250, 64)),
 }
 
@@ -97,18 +97,20 @@ def test_a_streamed_fit_is_as_good_as_one_in_memory(kind, digits, loaded, settin
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_what_is_small_is_loaded_and_gives_the_bits_of_the_array(kind, digits, tmp_path):
+def test_small_sources_are_loaded_and_give_bitwise_identical_results(kind, digits, tmp_path):
     source = SOURCES[kind](digits[:400], tmp_path)
     with sklearn.config_context(working_memory=1):
         model = quick(4).fit(source)
     np.testing.assert_array_equal(model.components_, quick(4).fit(digits[:400]).components_)
     streamed = quick(4).fit(source)
-    assert not np.array_equal(streamed.components_, model.components_)  # or the test above would test nothing
+    assert not np.array_equal(
+        streamed.components_, model.components_
+    )  # otherwise the assertion above would prove nothing
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("kind", sorted(set(SOURCES) - {"dask"}))  # lazy there: tests/data/test_dask.py
-def test_what_a_fitted_estimator_gives_is_that_of_the_array(kind, dtype, digits, tmp_path):
+@pytest.mark.parametrize("kind", sorted(set(SOURCES) - {"dask"}))  # its results are lazy: see test_dask.py
+def test_results_of_a_fitted_estimator_are_those_of_the_array(kind, dtype, digits, tmp_path):
     X = digits.astype(dtype)
     source = SOURCES[kind](X, tmp_path)
     model = quick(6, ordered=True, code="gaussian", max_epochs=1)
@@ -124,7 +126,7 @@ def test_what_a_fitted_estimator_gives_is_that_of_the_array(kind, dtype, digits,
     assert np.isfinite(model.elbo(source, 0))
 
 
-def test_the_start_is_pca(digits, tmp_path):
+def test_the_initialization_is_pca(digits, tmp_path):
     start, streamed = (
         quick(10, max_epochs=0, early_stopping=False).fit(each) for each in (digits, mapped(digits, tmp_path))
     )
@@ -139,8 +141,8 @@ def test_the_same_seed_gives_the_same_bits(digits, tmp_path):
     assert not np.array_equal(one.components_, other.components_)
 
 
-def test_rows_sorted_by_class_are_mixed(digits, loaded, settings):
-    """A source in order of the images' brightness is as good: blocks come in random order, several are mixed."""
+def test_sorted_samples_are_mixed(digits, loaded, settings):
+    """A source sorted by brightness gives as good a fit: blocks are read in random order and several are mixed."""
     ordered = digits[np.argsort(digits.sum(axis=1))]
     model = AutoencoderTransformer(**settings).fit(np.array_split(ordered, 30))
     assert model.score(digits) == pytest.approx(loaded.score(digits), abs=0.01)
@@ -152,8 +154,8 @@ def test_batches_larger_than_a_buffer(digits):
     assert model.best_epoch_ > 0
 
 
-class Seen(Callback):
-    """Notes the rows that training and validation are given."""
+class SampleRecorder(Callback):
+    """Records the samples used for training and for validation."""
 
     def __init__(self):
         self.rows = {True: [], False: []}
@@ -162,9 +164,9 @@ class Seen(Callback):
         self.rows[training] += batch[0].numpy().round(3).tolist()
 
 
-def test_validation_rows_are_never_trained_on_and_all_others_once_an_epoch(digits):
+def test_each_epoch_uses_every_training_sample_once_and_no_validation_sample(digits):
     X = digits[:300] + np.arange(300)[:, None]
-    seen = Seen()
+    seen = SampleRecorder()
     quick(4, max_epochs=2, callbacks=[seen]).fit(np.array_split(X, 11))
     train, valid = ({tuple(row) for row in seen.rows[training]} for training in (True, False))
     assert len(train) == 270
@@ -173,10 +175,10 @@ def test_validation_rows_are_never_trained_on_and_all_others_once_an_epoch(digit
     assert len(seen.rows[True]) == 2 * 270
 
 
-class TestPasses:
-    def test_a_source_is_a_call(self, digits):
+class TestPartialFit:
+    def test_a_source_counts_as_one_call(self, digits):
         parts = np.array_split(digits, 5)
-        model = quick(8).partial_fit(Again(parts))
+        model = quick(8).partial_fit(ReiterableChunks(parts))
         assert model.n_iter_ == 1
         for _ in range(9):
             model.partial_fit(parts)
@@ -185,7 +187,7 @@ class TestPasses:
             expected.partial_fit(digits)
         assert model.score(digits) == pytest.approx(expected.score(digits), abs=0.01)
 
-    def test_a_generator_gives_a_call_for_each_chunk(self, digits):
+    def test_each_chunk_of_a_generator_counts_as_one_call(self, digits):
         parts = np.array_split(digits, 5)
         model = quick(8).partial_fit(part for part in parts)
         expected = quick(8)
@@ -194,18 +196,18 @@ class TestPasses:
         assert model.n_iter_ == 5
         np.testing.assert_array_equal(model.components_, expected.components_)
 
-    def test_a_generator_without_a_chunk_is_refused(self, digits):
+    def test_an_empty_generator_raises_an_error(self, digits):
         with pytest.raises(ValueError, match=r"yields no chunk|without a chunk"):
             quick().partial_fit(iter([]))
 
     @pytest.mark.parametrize("container", [list, iter])
-    def test_a_first_call_that_fails_leaves_nothing(self, container, digits):
+    def test_a_failed_first_call_leaves_the_estimator_unfitted(self, container, digits):
         model = quick()
         with pytest.raises(ValueError, match="NaN"):
             model.partial_fit(container([np.full((5, 4), np.nan)]))
         assert not [name for name in vars(model) if name.endswith("_")]
 
-    def test_a_chunk_that_fails_leaves_what_those_before_it_made(self, digits):
+    def test_a_failing_chunk_keeps_the_result_of_earlier_ones(self, digits):
         model = quick()
         with pytest.raises(ValueError, match="NaN"):
             model.partial_fit(iter([digits[:100], np.full((5, 64), np.nan)]))
@@ -258,14 +260,14 @@ class TestInterruptions:
             model = quick(4, callbacks=[Stop(KeyboardInterrupt())]).fit(np.array_split(digits, 11))
         assert model.best_epoch_ == 0
 
-    def test_an_error_in_training_leaves_nothing(self, digits):
+    def test_an_error_in_training_leaves_the_estimator_unfitted(self, digits):
         model = quick(4, callbacks=[Stop(RuntimeError("in a callback"))])
         with pytest.raises(RuntimeError, match="in a callback"):
             model.fit(np.array_split(digits, 11))
         assert not hasattr(model, "module_")
 
-    def test_an_error_of_the_source_arrives(self, digits):
-        class Breaks(Again):
+    def test_an_error_of_the_source_is_raised(self, digits):
+        class Breaks(ReiterableChunks):
             n_passes = 0
 
             def __iter__(self):
@@ -314,7 +316,7 @@ print((kib("VmHWM") - before) / 1024)
 @pytest.mark.slow
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak of memory is Linux's")
 def test_memory_stays_far_below_that_of_the_data(tmp_path):
-    """300 MB on disk. Less than 150 MB was seen once, 159 another time."""
+    """The data takes 300 MB on disk. One run used less than 150 MB, another 159."""
     call = [sys.executable, "-c", MEMORY, str(tmp_path / "X.npy")]
     result = subprocess.run(call, check=True, capture_output=True, text=True)
     assert float(result.stdout) < 200

@@ -1,4 +1,4 @@
-"""What the columns of a table hold, from chunks or stored entries, is what numpy says of the whole array."""
+"""Column statistics computed from chunks or stored entries equal NumPy's for the whole array."""
 
 import warnings
 
@@ -16,14 +16,14 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 50)
 
 
-def many_zeros(share_missing=0.0, seed=0) -> np.ndarray:
-    """Return 101 rows, of 6 columns: mostly zeros, none, negative, only zeros, one constant, and one of few values."""
+def many_zeros(fraction_missing=0.0, seed=0) -> np.ndarray:
+    """Return 101 rows of 6 columns: mostly zeros, no zeros, not positive, all zeros, constant, few distinct values."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(101, 6)) * [1, 2, 1, 0, 0, 1] + [0, 9, 0, 0, 0.1, 0]
     X[:, 2] = -np.abs(X[:, 2])
     X[:, 5] = rng.integers(0, 3, 101) * 0.1
     X[rng.random(X.shape) < [0.8, 0, 0.5, 0, 0, 0]] = 0
-    X[rng.random(X.shape) < share_missing] = np.nan
+    X[rng.random(X.shape) < fraction_missing] = np.nan
     return X
 
 
@@ -40,7 +40,7 @@ def with_explicit_zeros(X) -> SparseTable:
 
 
 def with_duplicates(X) -> SparseTable:
-    """Return a table whose matrix stores every entry as two halves, in no order."""
+    """Return a table whose matrix stores every entry as two halves, in random order."""
     order = np.random.default_rng(1).permutation(2 * X.size)
     rows, columns = (np.tile(each.ravel(), 2)[order] for each in np.indices(X.shape))
     by_row = np.argsort(rows, kind="stable")
@@ -65,44 +65,44 @@ def _with_long_indices(matrix):
     return matrix
 
 
-@pytest.mark.parametrize("share_missing", [0.0, 0.3])
+@pytest.mark.parametrize("fraction_missing", [0.0, 0.3])
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
-def test_columns_are_those_of_numpy(make, share_missing):
-    X = many_zeros(share_missing)
-    columns = make(X).columns(allow_nan=share_missing > 0)
+def test_column_statistics_are_those_of_numpy(make, fraction_missing):
+    X = many_zeros(fraction_missing)
+    columns = make(X).columns(allow_nan=fraction_missing > 0)
     np.testing.assert_allclose(columns.mean, np.nanmean(X, axis=0), rtol=1e-14, atol=1e-15)
     np.testing.assert_array_equal(columns.low, np.nanmin(X, axis=0))
     np.testing.assert_array_equal(columns.high, np.nanmax(X, axis=0))
     np.testing.assert_array_equal(columns.n_observed, (~np.isnan(X)).sum(axis=0))
     assert columns.n_rows == len(X)
-    assert columns.gaps == (share_missing > 0)
+    assert columns.gaps == (fraction_missing > 0)
     assert columns.mean[4] == 0.1  # the mean of a constant is exact
 
 
-@pytest.mark.parametrize("share_missing", [0.0, 0.3])
+@pytest.mark.parametrize("fraction_missing", [0.0, 0.3])
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
-def test_spread_is_that_of_numpy(make, share_missing):
-    X = many_zeros(share_missing)
+def test_variation_is_that_of_numpy(make, fraction_missing):
+    X = many_zeros(fraction_missing)
     table = make(X)
     columns = table.columns(allow_nan=True)
-    spread = table.variation(columns)
+    variation = table.variation(columns)
     deviations = X - np.nanmean(X, axis=0)
-    assert spread.overflow_guard == pytest.approx(np.nanmax(np.abs(deviations)))
+    assert variation.overflow_guard == pytest.approx(np.nanmax(np.abs(deviations)))
     np.testing.assert_allclose(
-        spread.squares * spread.overflow_guard**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
+        variation.squares * variation.overflow_guard**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
     )
-    assert spread.root_mean_square() == pytest.approx(np.sqrt(np.nanmean(deviations**2)))
-    assert spread.root_mean_square([1, 2]) == pytest.approx(np.sqrt(np.nanmean(deviations[:, 1:3] ** 2)))
+    assert variation.root_mean_square() == pytest.approx(np.sqrt(np.nanmean(deviations**2)))
+    assert variation.root_mean_square([1, 2]) == pytest.approx(np.sqrt(np.nanmean(deviations[:, 1:3] ** 2)))
     least, greatest = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
     on_bounds = np.logical_or(least == X, greatest == X).sum(axis=0)
-    np.testing.assert_array_equal(spread.n_on_bounds, on_bounds)
-    np.testing.assert_array_equal(spread.n_observed, columns.n_observed)
+    np.testing.assert_array_equal(variation.n_on_bounds, on_bounds)
+    np.testing.assert_array_equal(variation.n_observed, columns.n_observed)
     varying = [0, 1, 2, 5]
-    share = (on_bounds[varying].sum() - 8) / columns.n_observed[varying].sum()
-    assert fraction_on_bounds(columns, spread) == pytest.approx(share)
+    fraction = (on_bounds[varying].sum() - 8) / columns.n_observed[varying].sum()
+    assert fraction_on_bounds(columns, variation) == pytest.approx(fraction)
 
 
-def test_float32_far_from_zero_loses_nothing():
+def test_float32_far_from_zero_loses_no_precision():
     X = np.random.default_rng(0).normal([1e5, -3e4, 0], size=(5000, 3)).astype(np.float32)
     X[:, 2] = 0.1
     columns = DenseTable(X).columns()
@@ -125,7 +125,7 @@ def test_chunks_are_the_rows_in_order(make):
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "int64", "uint64", "float32", "float64"])
 @pytest.mark.parametrize("make", [DenseTable, csr_table])
-def test_every_dtype_is_looked_at_in_float64(make, dtype):
+def test_statistics_of_every_dtype_are_computed_in_float64(make, dtype):
     X = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, size=(57, 4)).astype(dtype)
     X[::3] = 0
     table, exact = make(X), DenseTable(X.astype(np.float64))
@@ -138,7 +138,7 @@ def test_every_dtype_is_looked_at_in_float64(make, dtype):
 
 
 @pytest.mark.parametrize("given", ["duplicates", "explicit zeros", "float32", "integers", "canonical"])
-def test_the_matrix_of_the_user_stays_as_it_was(given):
+def test_the_matrix_passed_is_not_modified(given):
     table = {
         "duplicates": with_duplicates,
         "explicit zeros": with_explicit_zeros,
@@ -150,12 +150,12 @@ def test_the_matrix_of_the_user_stays_as_it_was(given):
     seen = []
     original = SparseTable.__init__
 
-    def noting(self, matrix):
+    def recording(self, matrix):
         seen.append((matrix, matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy()))
         original(self, matrix)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SparseTable, "__init__", noting)
+        patch.setattr(SparseTable, "__init__", recording)
         made = table[given](X)
     made.variation(made.columns())
     list(made.chunks())
@@ -166,22 +166,22 @@ def test_the_matrix_of_the_user_stays_as_it_was(given):
 
 
 @pytest.mark.parametrize("make", [DenseTable, csr_table, with_explicit_zeros])
-def test_columns_without_an_observed_entry_are_zeros(make):
+def test_statistics_of_columns_without_observed_entries_are_zero(make):
     X = many_zeros()
     X[:, [1, 3]] = np.nan
     table = make(X)
     columns = table.columns(allow_nan=True)
     for each in (columns.mean, columns.low, columns.high, columns.n_observed):
         np.testing.assert_array_equal(each[[1, 3]], 0)
-    spread = table.variation(columns)
-    np.testing.assert_array_equal(spread.squares[[1, 3]], 0)
-    np.testing.assert_array_equal(spread.n_on_bounds[[1, 3]], 0)
+    variation = table.variation(columns)
+    np.testing.assert_array_equal(variation.squares[[1, 3]], 0)
+    np.testing.assert_array_equal(variation.n_on_bounds[[1, 3]], 0)
     rest = [0, 2, 4, 5]
-    assert spread.root_mean_square() == pytest.approx(np.sqrt(((X - X.mean(0))[:, rest] ** 2).mean()))
+    assert variation.root_mean_square() == pytest.approx(np.sqrt(((X - X.mean(0))[:, rest] ** 2).mean()))
 
 
 @pytest.mark.parametrize("make", [DenseTable, csr_table])
-def test_a_table_of_nothing_but_missing_entries_is_defined(make):
+def test_statistics_of_a_table_without_observed_entries_are_zero(make):
     table = make(np.full((30, 3), np.nan))
     columns = table.columns(allow_nan=True)
     np.testing.assert_array_equal(columns.mean, 0)
@@ -201,7 +201,7 @@ def test_a_table_of_nothing_but_missing_entries_is_defined(make):
         ({(3, 2): 1.7e308, (4, 2): -1.7e308}, True, r"too large for float64 arithmetic in column 'c'"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(make, bad, allow_nan, message):
+def test_invalid_entries_raise_an_error_that_names_the_columns(make, bad, allow_nan, message):
     X = many_zeros()
     for at, value in bad.items():
         X[at] = value
@@ -216,22 +216,22 @@ def test_huge_and_tiny_values_neither_overflow_nor_vanish(make, factor):
     plain, moved = make(X), make(X * factor)
     columns = moved.columns(allow_nan=True)
     np.testing.assert_allclose(columns.mean, plain.columns(allow_nan=True).mean * factor, rtol=1e-12)
-    spread = moved.variation(columns)
+    variation = moved.variation(columns)
     expected = plain.variation(plain.columns(allow_nan=True))
-    assert spread.root_mean_square() == pytest.approx(expected.root_mean_square() * factor, rel=1e-12)
-    np.testing.assert_array_equal(spread.n_on_bounds, expected.n_on_bounds)
+    assert variation.root_mean_square() == pytest.approx(expected.root_mean_square() * factor, rel=1e-12)
+    np.testing.assert_array_equal(variation.n_on_bounds, expected.n_on_bounds)
 
 
 @pytest.mark.parametrize("make", [DenseTable, csr_table])
-def test_a_far_offset_costs_no_digits(make):
-    """Seconds since 1970: the variance is 18 orders below the squares."""
+def test_a_large_offset_costs_no_precision(make):
+    """Seconds since 1970: the variance is 18 orders of magnitude below the squares."""
     X = 1.7e9 + np.random.default_rng(0).normal(size=(101, 3))
     table = make(X)
     rms = table.variation(table.columns()).root_mean_square()
     assert rms == pytest.approx((X - X.mean(0)).std(), rel=1e-6)
 
 
-def test_no_warning_escapes():
+def test_missing_entries_do_not_warn():
     X = many_zeros(0.5)
     X[:, 1] = np.nan
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Tensor in, tensor out, with the numbers of arrays."""
+"""Tensors in, tensors out, with the same values as for arrays."""
 
 import os
 import subprocess
@@ -36,14 +36,14 @@ def test_results_are_those_of_arrays(model, X, name, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_codes_come_back_as_tensors(model, X, dtype):
+def test_reconstructions_of_tensors_are_tensors(model, X, dtype):
     codes = model.transform(torch.from_numpy(X).to(dtype))
     decoded = model.inverse_transform(codes)
     assert decoded.dtype == dtype
     np.testing.assert_array_equal(decoded.numpy(), model.inverse_transform(codes.numpy()))
 
 
-def test_a_fit_on_a_tensor_is_that_on_an_array(model, X):
+def test_a_fit_to_a_tensor_equals_that_to_an_array(model, X):
     tensor = torch.from_numpy(X)
     fitted = quick().fit(tensor)
     np.testing.assert_array_equal(fitted.components_, model.components_)
@@ -53,17 +53,17 @@ def test_a_fit_on_a_tensor_is_that_on_an_array(model, X):
     np.testing.assert_array_equal(partly.components_, other.components_)
 
 
-def test_other_numbers_are_computed_in_float64(model):
+def test_other_dtypes_are_computed_in_float64(model):
     whole = torch.arange(12).reshape(3, 4)
     assert model.transform(whole).dtype == model.transform(whole.bfloat16()).dtype == torch.float64
     np.testing.assert_array_equal(model.transform(whole).numpy(), model.transform(whole.numpy()))
 
 
-def test_a_tensor_with_a_history_is_taken_without_it(model, X):
+def test_tensors_that_require_a_gradient_are_detached(model, X):
     assert not model.transform(torch.from_numpy(X).requires_grad_()).requires_grad
 
 
-def test_a_tensor_with_gaps_is_imputed(X):
+def test_tensors_with_missing_entries_are_imputed(X):
     gaps = torch.from_numpy(np.where(np.random.default_rng(1).random(X.shape) < 0.2, np.nan, X))
     model = AutoencoderTransformer(missing="mask", max_epochs=2, random_state=0).fit(gaps)
     filled = model.impute(gaps)
@@ -71,7 +71,7 @@ def test_a_tensor_with_gaps_is_imputed(X):
     np.testing.assert_array_equal(filled.numpy(), model.impute(gaps.numpy()))
 
 
-def test_output_chosen_as_a_frame_wins(X):
+def test_set_output_takes_precedence_over_tensors(X):
     model = quick().fit(X).set_output(transform="pandas", inverse_transform="pandas")
     codes = model.transform(torch.from_numpy(X))
     assert list(codes.columns) == ["autoencodertransformer0", "autoencodertransformer1"]
@@ -82,7 +82,7 @@ def test_output_chosen_as_a_frame_wins(X):
 @pytest.mark.parametrize(
     "bad", [torch.zeros(4), torch.zeros(2, 4, dtype=torch.complex64), torch.zeros(2, 4).to_sparse()]
 )
-def test_tensors_that_are_no_tables_are_refused(model, bad):
+def test_unsuitable_tensors_raise_an_error(model, bad):
     for call in (model.transform, model.fit, model.inverse_transform):
         with pytest.raises(ValueError, match="X is a torch"):
             call(bad)

@@ -1,4 +1,4 @@
-"""Rows come in batches and chunks, each once, whether they lie in memory, in a sparse matrix or in a source."""
+"""Batches and chunks hold every row once, for arrays in memory, sparse matrices and out-of-core sources."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ def no_reader_left():
     assert readers() == []
 
 
-def coordinates_of(X) -> Scaling:
+def scaling_of(X) -> Scaling:
     table = DenseTable(X)
     columns = table.columns(allow_nan=True)
     return Scaling.of(columns, table.variation(columns), fills_missing=columns.gaps)
@@ -52,34 +52,37 @@ class TestSparseRows:
         monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 40)
         X = mostly_zeros()
         X[5:8] = 0
-        coordinates = coordinates_of(X)
+        scaling = scaling_of(X)
         tables = DenseTable(X), SparseTable(sparse.csr_array(X))
-        dense, thin = (to_training_rows(table, coordinates, CPU) for table in tables)
-        assert isinstance(thin, SparseRows)
+        dense, from_sparse = (to_training_rows(table, scaling, CPU) for table in tables)
+        assert isinstance(from_sparse, SparseRows)
         assert type(dense) is TrainingRows
-        return dense, thin
+        return dense, from_sparse
 
     @pytest.mark.parametrize("index", [[], [6], [0, 102, 5, 5, 3], range(103)])
     def test_taken_rows_are_those_of_the_dense_data(self, pair, index):
         index = torch.tensor(list(index), dtype=torch.int64)
-        dense, thin = (rows.take(index) for rows in pair)
-        torch.testing.assert_close(thin, dense, atol=1e-6, rtol=0)
-        assert thin.dtype == torch.float32
+        dense, from_sparse = (rows.take(index) for rows in pair)
+        torch.testing.assert_close(from_sparse, dense, atol=1e-6, rtol=0)
+        assert from_sparse.dtype == torch.float32
 
     @pytest.mark.parametrize("part", [None, np.array([2, 4, 5, 6, 50, 99, 102])])
     def test_chunks_and_batches_are_those_of_the_dense_data(self, pair, part):
-        dense, thin = pair if part is None else (rows.select(part) for rows in pair)
-        assert thin.shape == dense.shape
-        assert len(thin) == len(dense)
-        torch.testing.assert_close(torch.cat(list(thin.chunks())), torch.cat(list(dense.chunks())), atol=1e-6, rtol=0)
+        dense, from_sparse = pair if part is None else (rows.select(part) for rows in pair)
+        assert from_sparse.shape == dense.shape
+        assert len(from_sparse) == len(dense)
+        torch.testing.assert_close(
+            torch.cat(list(from_sparse.chunks())), torch.cat(list(dense.chunks())), atol=1e-6, rtol=0
+        )
         for generators in ((None, None), (seeded(), seeded())):
             pairs = zip(
-                *(rows.batches(10, each) for rows, each in zip((thin, dense), generators, strict=True)), strict=True
+                *(rows.batches(10, each) for rows, each in zip((from_sparse, dense), generators, strict=True)),
+                strict=True,
             )
             for one, other in pairs:
                 torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
 
-    def test_without_is_select_of_the_others(self, pair):
+    def test_without_selects_the_other_rows(self, pair):
         left_out = np.array([0, 7, 50])
         for rows in pair:
             others = rows.without(left_out)
@@ -87,7 +90,7 @@ class TestSparseRows:
             expected = np.delete(torch.cat(list(rows.chunks())).numpy(), left_out, axis=0)
             np.testing.assert_array_equal(torch.cat(list(others.chunks())), expected)
 
-    def test_items_are_rows_of_what_was_selected(self, pair):
+    def test_items_are_the_selected_rows(self, pair):
         for rows in pair:
             row, target = rows.select(np.array([3, 9]))[1]
             np.testing.assert_array_equal(row, torch.cat(list(rows.chunks()))[9])
@@ -96,18 +99,20 @@ class TestSparseRows:
     def test_missing_entries_stay_missing(self):
         X = mostly_zeros()
         X[3, 4] = X[9, 0] = np.nan
-        rows = to_training_rows(SparseTable(sparse.csr_array(X)), coordinates_of(X), CPU)
+        rows = to_training_rows(SparseTable(sparse.csr_array(X)), scaling_of(X), CPU)
         np.testing.assert_array_equal(torch.cat(list(rows.chunks())).isnan(), np.isnan(X))
         assert not torch.cat(list(rows.filled())).isnan().any()
 
-    def test_columns_with_widths_of_their_own(self):
+    def test_partly_unscaled_columns(self):
         X = np.abs(mostly_zeros())
         table = DenseTable(X)
         columns = table.columns()
-        raw = np.arange(7) % 2 == 0
-        coordinates = Scaling.of(columns, table.variation(columns), raw)
-        dense, thin = (to_training_rows(each, coordinates, CPU) for each in (table, SparseTable(sparse.csr_array(X))))
-        torch.testing.assert_close(torch.cat(list(thin.chunks())), dense.data, atol=1e-6, rtol=0)
+        unscaled = np.arange(7) % 2 == 0
+        scaling = Scaling.of(columns, table.variation(columns), unscaled)
+        dense, from_sparse = (
+            to_training_rows(each, scaling, CPU) for each in (table, SparseTable(sparse.csr_array(X)))
+        )
+        torch.testing.assert_close(torch.cat(list(from_sparse.chunks())), dense.data, atol=1e-6, rtol=0)
 
 
 LENGTHS = [13, 1, 0, 29, 40, 7, 33]
@@ -115,7 +120,7 @@ N = sum(LENGTHS)
 
 
 def numbered(lengths=LENGTHS, kind=ChunkedTable):
-    """Return a source of rows whose first entry is their number."""
+    """Return a source whose rows begin with their row number."""
     X = np.column_stack([np.arange(sum(lengths)), np.random.default_rng(0).normal(size=(sum(lengths), 2))])
     return kind(np.split(X, np.cumsum(lengths)[:-1]))
 
@@ -140,7 +145,7 @@ class TestStreamedRows:
         return StreamedRows(numbered(kind=kind), identity(), CPU)
 
     @pytest.mark.parametrize("size", [1, 8, 50, N, 1000])
-    def test_an_epoch_sees_every_row_once(self, rows, size):
+    def test_an_epoch_contains_every_row_once(self, rows, size):
         for generator in (None, seeded()):
             batches = list(rows.batches(size, generator))
             assert sorted(numbers(batches)) == list(range(N))
@@ -154,7 +159,7 @@ class TestStreamedRows:
         for batch in rows.batches(8, seeded()):
             np.testing.assert_array_equal(batch, expected[batch[:, 0].int()].astype(np.float32))
 
-    def test_held_out_rows_are_in_no_batch_and_alone_in_the_selection(self, rows):
+    def test_held_out_rows_are_in_no_batch_and_make_up_the_selection(self, rows):
         valid = np.array([0, 12, 13, 14, 50, 51, *range(83, 90), N - 1])
         train = rows.without(valid)
         others = np.delete(np.arange(N), valid).tolist()
@@ -166,20 +171,20 @@ class TestStreamedRows:
         assert type(selected) is TrainingRows
         assert numbers(selected.chunks()) == valid.tolist()
 
-    def test_a_block_may_be_held_out_whole(self, rows):
+    def test_a_whole_block_may_be_held_out(self, rows):
         train = rows.without(np.arange(15, 45))
         assert sorted(numbers(train.batches(8, seeded()))) == [*range(15), *range(45, N)]
 
-    def test_the_seed_gives_the_batches(self, rows):
+    def test_the_seed_determines_the_batches(self, rows):
         one, again, other = (numbers(rows.batches(8, seeded(seed))) for seed in (0, 0, 1))
         assert one == again
         assert one != other
 
-    def test_each_epoch_has_an_order_of_its_own(self, rows):
+    def test_each_epoch_has_a_different_order(self, rows):
         generator = seeded()
         assert numbers(rows.batches(8, generator)) != numbers(rows.batches(8, generator))
 
-    def test_no_index(self, rows):
+    def test_indexing_raises_an_error(self, rows):
         with pytest.raises(TypeError, match="iterate over batches"):
             rows[0]
 
@@ -192,13 +197,13 @@ class TestStreamedRows:
 
 
 def test_batches_mix_blocks_of_a_sorted_source():
-    """Ten blocks fill the buffer: a batch of 64 of 1,000 sorted rows is to have rows of most of them."""
+    """Ten blocks fill the buffer: a batch of 64 of 1,000 sorted rows should have rows from most of them."""
     rows = StreamedRows(numbered([100] * 10), identity(), CPU)
     for batch in list(rows.batches(64, seeded()))[:-1]:
         assert len(set((batch[:, 0] // 100).tolist())) >= 7
 
 
-def test_blocks_come_in_random_order(monkeypatch):
+def test_blocks_are_read_in_random_order(monkeypatch):
     monkeypatch.setattr(training_rows, "BUFFER_ENTRIES", 1)
     rows = StreamedRows(numbered([10] * 20), identity(), CPU)
     blocks = [int(batch[0, 0]) // 10 for batch in rows.batches(10, seeded())]
@@ -206,8 +211,8 @@ def test_blocks_come_in_random_order(monkeypatch):
     assert blocks != sorted(blocks)
 
 
-def test_many_small_chunks_take_no_more_than_their_number(monkeypatch):
-    """A pass over twice as many chunks of a row is to take about twice as long, not four times."""
+def test_time_is_linear_in_the_number_of_chunks(monkeypatch):
+    """A pass over twice as many one-row chunks should take about twice as long, not four times."""
     seconds = []
     for n in (4000, 16000):
         rows = StreamedRows(ChunkedTable([np.zeros((1, 2))] * n), identity(2), CPU)
@@ -217,14 +222,14 @@ def test_many_small_chunks_take_no_more_than_their_number(monkeypatch):
     assert seconds[1] < 10 * seconds[0]
 
 
-class TestReadAhead:
+class TestPrefetch:
     def test_order_is_kept(self):
         assert [int(item) for item in prefetch(torch.tensor(i) for i in range(100))] == list(range(100))
 
-    def test_nothing_is_read_before_it_is_asked_for(self):
+    def test_nothing_is_read_before_the_first_item_is_requested(self):
         prefetch(pytest.fail("read") for _ in range(1))
 
-    def test_it_runs_ahead_by_no_more_than_two(self):
+    def test_at_most_two_items_are_read_ahead(self):
         read = []
 
         def numbers():
@@ -234,10 +239,10 @@ class TestReadAhead:
 
         for n, _ in enumerate(prefetch(numbers())):
             time.sleep(0.001)
-            assert len(read) <= n + 4  # one here, one in the queue, one that waits to get there
+            assert len(read) <= n + 4  # one consumed, one in the queue, one waiting to enter it
 
     @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
-    def test_an_exception_arrives_where_it_is_awaited(self, kind):
+    def test_an_exception_is_raised_in_the_consumer(self, kind):
         def broken():
             yield torch.zeros(1)
             raise kind("on the way")
@@ -261,7 +266,7 @@ class TestReadAhead:
         with pytest.raises(RuntimeError, match="here"):
             consume()
 
-    def test_an_exception_after_the_consumer_left_is_dropped(self):
+    def test_an_exception_after_the_consumer_stopped_is_ignored(self):
         def broken():
             yield torch.zeros(1)
             time.sleep(0.05)
@@ -273,7 +278,7 @@ class TestReadAhead:
 
 
 def decaying(n=90, d=20) -> np.ndarray:
-    """Return rows with singular values that halve, half of their entries moved by no less than 1."""
+    """Return rows with halving singular values and a random offset per column."""
     rng = np.random.default_rng(0)
     left, right = (np.linalg.qr(rng.normal(size=(m, min(n, d))))[0] for m in (n, d))
     return 100 * (left * 0.5 ** np.arange(min(n, d))) @ right.T + rng.normal(size=d)
@@ -284,19 +289,19 @@ def as_numpy(tensors) -> list[np.ndarray]:
 
 
 def rows_like(kind: str, X: np.ndarray) -> TrainingRows:
-    coordinates = Scaling(np.nanmean(X, axis=0), 2.0, fills_missing=kind == "gaps")
+    scaling = Scaling(np.nanmean(X, axis=0), 2.0, fills_missing=kind == "gaps")
     if kind == "sparse":
-        return to_training_rows(SparseTable(sparse.csr_array(X)), coordinates, CPU)
+        return to_training_rows(SparseTable(sparse.csr_array(X)), scaling, CPU)
     if kind == "streamed":
-        return to_training_rows(ChunkedTable(np.array_split(X, 7)), coordinates, CPU)
-    return to_training_rows(DenseTable(X), coordinates, CPU)
+        return to_training_rows(ChunkedTable(np.array_split(X, 7)), scaling, CPU)
+    return to_training_rows(DenseTable(X), scaling, CPU)
 
 
 @pytest.mark.parametrize("shape", [(90, 20), (20, 90)])
 @pytest.mark.parametrize("limit", [4096, 1])
 @pytest.mark.parametrize("kind", ["dense", "sparse", "streamed", "gaps"])
 def test_principal_axes_are_those_of_pca(kind, limit, shape, monkeypatch):
-    """Through the dense eigenproblems, and with a limit of 1 through Lanczos' iteration and random blocks."""
+    """By dense eigenproblems and, with a limit of 1, by Lanczos iteration and random blocks."""
     used = []
     for name in ("_axes_by_lanczos", "_axes_by_krylov"):
         path = getattr(axes_module, name)
@@ -317,7 +322,7 @@ def test_principal_axes_are_those_of_pca(kind, limit, shape, monkeypatch):
         assert used == ["_axes_by_lanczos" if kind == "dense" else "_axes_by_krylov"]
 
 
-def test_a_first_chunk_far_from_the_others_moves_no_axis(monkeypatch):
+def test_a_first_chunk_far_from_the_others_does_not_change_the_axes(monkeypatch):
     monkeypatch.setattr(arrays, "CHUNK_ENTRIES", 200)
     X = np.r_[decaying(10) + 30, decaying(80)]
     mean, axes = as_numpy(principal_axes(TrainingRows(torch.from_numpy(X.astype(np.float32))), 3, seeded()))
@@ -327,13 +332,13 @@ def test_a_first_chunk_far_from_the_others_moves_no_axis(monkeypatch):
 
 @pytest.mark.parametrize("entry", [3e20, -3e20])
 @pytest.mark.parametrize("others", [1.0, np.nan])
-def test_entries_that_float32_cannot_square_are_refused(entry, others):
+def test_entries_whose_squares_overflow_float32_raise_an_error(entry, others):
     with pytest.raises(ValueError, match="too large for training in float32"):
         to_training_rows(DenseTable(np.array([[others, entry], [2.0, 0.0]])), Scaling(np.zeros(2), 2.0), CPU)
 
 
 @pytest.mark.parametrize("kind", ["sparse", "streamed"])
-def test_axes_beyond_the_rank_are_orthogonal_to_all(kind):
+def test_axes_beyond_the_rank_are_orthogonal_to_all_others(kind):
     X = decaying(5, 30)
     axes = principal_axes(rows_like(kind, X), 10, seeded())[1]
     axes = axes.numpy()
@@ -344,7 +349,7 @@ def test_axes_beyond_the_rank_are_orthogonal_to_all(kind):
 
 
 @pytest.mark.parametrize("kind", ["sparse", "streamed"])
-def test_selected_rows_alone_have_a_say(kind):
+def test_axes_depend_only_on_the_selected_rows(kind):
     X = decaying()
     held_out = np.arange(0, 90, 4)
     rest = np.delete(X, held_out, axis=0)

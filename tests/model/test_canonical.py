@@ -1,4 +1,4 @@
-"""Canonical codes: PCA's own for linear networks, ordered for all, and no reconstruction changes."""
+"""Canonical codes: equal to PCA's for linear networks, ordered for all, and without effect on reconstructions."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ NETWORKS = {
 
 
 def random_network(seed: int = 0, code: str = "identity", **changes) -> Autoencoder:
-    """Return a network in float64 and for inference, all its weights drawn."""
+    """Return a network in float64 and evaluation mode with random weights."""
     made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
     plain = Architecture(8, 4, (), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_invariant=True)
     generator = torch.Generator().manual_seed(seed)
@@ -36,7 +36,7 @@ def random_network(seed: int = 0, code: str = "identity", **changes) -> Autoenco
     return module.requires_grad_(False)
 
 
-def rows_for(module: Autoencoder, n: int = 50, seed: int = 1) -> torch.Tensor:
+def samples_for(module: Autoencoder, n: int = 50, seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return 1 + torch.randn(n, module.n_features, generator=generator, dtype=torch.float64)
 
@@ -53,7 +53,7 @@ def scaling_of(module: Autoencoder, scale: float, unscaled=False) -> Scaling:
 
 
 def with_null_directions(module: Autoencoder, rank: int) -> Autoencoder:
-    """Let the decoder see the last units only in its hidden path, and there only away from the mean code."""
+    """Make the last components affect the decoder only by its hidden path, and only away from the mean code."""
     module.network.decoder_affine.weight[:, rank:] = 0
     module.network.decoder_hidden[0].bias.fill_(-3)  # relu is silent near the mean
     return module
@@ -61,7 +61,7 @@ def with_null_directions(module: Autoencoder, rank: int) -> Autoencoder:
 
 def null_network() -> tuple[Autoencoder, torch.Tensor]:
     module = with_null_directions(random_network(hidden_layer_sizes=(30,), activation="relu"), rank=2)
-    X = rows_for(module)
+    X = samples_for(module)
     module.network.encoder_affine.bias.sub_(module.network_code(X).mean(0))
     jacobian = decoder_jacobian(module, module.network_code(X).mean(0))
     assert torch.linalg.matrix_rank(jacobian) == 2
@@ -73,21 +73,21 @@ def null_network() -> tuple[Autoencoder, torch.Tensor]:
 
 @pytest.fixture(params=[*NETWORKS, "null directions"])
 def canonical(request) -> tuple[Autoencoder, torch.Tensor, CodeMoments, float]:
-    """Return a network made canonical, its rows, moments and scale."""
+    """Return a network with canonical codes, its data, moments and scale."""
     if request.param == "null directions":
         module, X = null_network()
     else:
         module = random_network(**NETWORKS[request.param])
-        X = rows_for(module)
+        X = samples_for(module)
     moments = moments_of(module, X)
     canonicalize_(module, moments, scaling_of(module, 2.5))
     return module, X, moments, 2.5
 
 
-def test_no_reconstruction_changes(canonical):
+def test_reconstructions_do_not_change(canonical):
     module, X, *_ = canonical
     torch.testing.assert_close(module.decode(module.encode(X)), module(X), rtol=0, atol=1e-10)
-    unseen = rows_for(module, seed=2) * 3
+    unseen = samples_for(module, seed=2) * 3
     torch.testing.assert_close(module.decode(module.encode(unseen)), module(unseen), rtol=0, atol=1e-9)
 
 
@@ -143,7 +143,7 @@ def test_components_are_the_change_of_the_data_along_a_unit_of_code(canonical):
         np.testing.assert_allclose((ends[0] - ends[1]).numpy() * scale / (2 * step), components[k], atol=1e-7)
 
 
-def test_a_map_made_twice_is_the_same(canonical):
+def test_computing_the_map_again_does_not_change_it(canonical):
     module, _, moments, scale = canonical
     before = {name: value.clone() for name, value in module.code_map.state_dict().items()}
     canonicalize_(module, moments, scaling_of(module, scale))
@@ -153,7 +153,7 @@ def test_a_map_made_twice_is_the_same(canonical):
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize(("n", "d", "k"), [(60, 8, 3), (60, 8, 8), (10, 30, 4)])
 def test_a_linear_network_has_the_components_of_pca(n, d, k, scale):
-    """The axes of its code are mixed by any invertible matrix, and moved."""
+    """The axes of its code are mixed by a random matrix and shifted."""
     rng = np.random.default_rng(0)
     X = scale * (5 + rng.normal(size=(n, d)) @ rng.normal(size=(d, d)))
     pca = PCA(k, svd_solver="full").fit(X)
@@ -178,13 +178,13 @@ UNSCALED = np.array([False, True, False, False, True, False, True, False])
 
 @pytest.mark.parametrize("rotation_invariant", [True, False])
 @pytest.mark.parametrize("hidden", [(), (7,)])
-def test_components_and_variances_are_in_units_of_the_data_where_some_columns_are_unscaled(hidden, rotation_invariant):
-    """A decoder stretched in the data's units is one whose last layers are stretched."""
+def test_components_and_variances_are_in_the_datas_units_if_some_columns_are_unscaled(hidden, rotation_invariant):
+    """Stretching the last layers of the decoder stretches its outputs in the data's units."""
     changes = {"hidden_layer_sizes": hidden, "rotation_invariant": rotation_invariant}
     module, stretched = random_network(**changes), random_network(**changes)
     for layer in [stretched.network.decoder_affine, *([stretched.network.decoder_hidden[-1]] if hidden else [])]:
         layer.weight.mul_(torch.from_numpy(np.where(UNSCALED, 1 / 2.5, 1.0))[:, None])
-    X = rows_for(module)
+    X = samples_for(module)
     moments = moments_of(module, X, rotation_invariant=rotation_invariant)
     canonicalize_(module, moments, scaling_of(module, 2.5, unscaled=UNSCALED))
     canonicalize_(stretched, moments, scaling_of(stretched, 2.5))
@@ -197,7 +197,7 @@ def test_components_and_variances_are_in_units_of_the_data_where_some_columns_ar
         np.testing.assert_allclose(found.components @ found.components.T, np.eye(4), atol=1e-10)
 
 
-class Free(nn.Module):
+class WithoutAffinePath(nn.Module):
     """A network without an affine path, smooth in its decoder."""
 
     def __init__(self):
@@ -206,9 +206,9 @@ class Free(nn.Module):
         self.decode = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 8))
 
 
-def test_codes_of_a_network_of_the_users_are_canonical_too():
-    module = random_network(module=Free())
-    X = rows_for(module)
+def test_codes_of_a_custom_network_are_canonical_too():
+    module = random_network(module=WithoutAffinePath())
+    X = samples_for(module)
     moments = moments_of(module, X)
     mean = torch.from_numpy(moments.mean)
     torch.testing.assert_close(decoder_jacobian(module, mean), torch.func.jacrev(module.linear_output)(mean).detach())
@@ -221,10 +221,10 @@ def test_codes_of_a_network_of_the_users_are_canonical_too():
 
 
 @pytest.mark.parametrize("part", ["encoder_affine.weight", "decoder_affine.weight"])
-def test_a_dead_half_leaves_a_finite_invertible_map(part):
+def test_a_half_with_zero_weights_leaves_the_map_finite_and_invertible(part):
     module = random_network()
     module.network.get_parameter(part).zero_()
-    X = rows_for(module)
+    X = samples_for(module)
     moments = moments_of(module, X)
     canonicalize_(module, moments, scaling_of(module, 1.0))
     explained = explained_variance(module, moments, scaling_of(module, 1.0))
@@ -235,34 +235,34 @@ def test_a_dead_half_leaves_a_finite_invertible_map(part):
 
 @pytest.mark.parametrize("hidden", [(), (7,)])
 @pytest.mark.parametrize("code", [name for name in CODES if name != "identity"])
-def test_other_codes_are_ordered_by_what_their_units_explain(code, hidden):
+def test_components_of_other_codes_are_ordered_by_the_variance_they_explain(code, hidden):
     module = random_network(code=code, hidden_layer_sizes=hidden, rotation_invariant=False, n_components=6)
-    X, scale = rows_for(module), 2.5
+    X, scale = samples_for(module), 2.5
     moments = moments_of(module, X, rotation_invariant=False)
     canonicalize_(module, moments, scaling_of(module, scale))
     h, J = module.network_code(X).numpy(), decoder_jacobian(module, torch.from_numpy(moments.mean)).numpy()
-    explained_by_unit = np.array([h[:, i].var(ddof=1) * (J[:, i] ** 2).sum() for i in range(6)])
-    order = np.argsort(-explained_by_unit, kind="stable")
+    explained_by_component = np.array([h[:, i].var(ddof=1) * (J[:, i] ** 2).sum() for i in range(6)])
+    order = np.argsort(-explained_by_component, kind="stable")
     assert (order != np.arange(6)).any()
     np.testing.assert_array_equal(module.encode(X).numpy(), h[:, order])
     torch.testing.assert_close(module.decode(module.encode(X)), module(X), rtol=0, atol=0)
     components, variance, _ = explained_variance(module, moments, scaling_of(module, scale))
     np.testing.assert_allclose(components, J.T[order] * scale, rtol=1e-12)
-    np.testing.assert_allclose(variance, np.sort(explained_by_unit)[::-1] * scale**2, rtol=1e-12)
+    np.testing.assert_allclose(variance, np.sort(explained_by_component)[::-1] * scale**2, rtol=1e-12)
 
 
-def test_units_that_explain_the_same_keep_their_order():
+def test_components_that_explain_equal_variance_keep_their_order():
     module = random_network(code="relu", rotation_invariant=False, n_components=100)
     module.network.decoder_affine.weight.zero_()
-    canonicalize_(module, moments_of(module, rows_for(module), rotation_invariant=False), scaling_of(module, 1.0))
+    canonicalize_(module, moments_of(module, samples_for(module), rotation_invariant=False), scaling_of(module, 1.0))
     assert module.code_map.order.tolist() == list(range(100))
 
 
 @pytest.mark.parametrize("rotation_invariant", [False, True])
 @pytest.mark.parametrize("error", [0.0, 1.5, 3.0, 4.5])
-def test_ratios_share_out_r2_and_are_never_negative(error, rotation_invariant):
+def test_ratios_sum_to_r2_and_are_never_negative(error, rotation_invariant):
     module = random_network(rotation_invariant=rotation_invariant)
-    moments = moments_of(module, rows_for(module), rotation_invariant=rotation_invariant)
+    moments = moments_of(module, samples_for(module), rotation_invariant=rotation_invariant)
     moments.errors, moments.variance = np.array([error]), 3.0
     canonicalize_(module, moments, scaling_of(module, 1.0))
     _, variance, ratio = explained_variance(module, moments, scaling_of(module, 1.0))
@@ -289,7 +289,7 @@ def test_jacobian_is_that_of_the_linear_output(changes):
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 @pytest.mark.parametrize("sizes", [[100], [1, 99], [33, 33, 34], [1] * 100])
-def test_moments_in_chunks_are_those_of_all_rows(sizes, offset):
+def test_moments_in_chunks_are_those_of_all_samples(sizes, offset):
     code = offset + np.random.default_rng(0).normal(size=(100, 3)) @ [[2, 0, 1], [0, 1, 0.5], [0, 0, 1]]
     full, diagonal = CodeMoments(3, rotation_invariant=True), CodeMoments(3, rotation_invariant=False)
     for i, part in enumerate(np.split(code, np.cumsum(sizes)[:-1])):
@@ -310,7 +310,7 @@ def test_moments_are_in_float64_whatever_the_code():
     np.testing.assert_allclose(moments.covariance, np.cov(code.astype(np.float64), rowvar=False), rtol=1e-12)
 
 
-def test_one_row_has_no_covariance():
+def test_one_sample_has_no_covariance():
     moments = CodeMoments(2, rotation_invariant=True)
     moments.update(np.array([[1.0, 2.0]]), np.zeros(1), 0.0)
     np.testing.assert_array_equal(moments.covariance, np.zeros((2, 2)))

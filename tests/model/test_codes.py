@@ -22,7 +22,7 @@ N_SAMPLES, N_COMPONENTS = 40, 20
 
 
 def kept(a, k) -> np.ndarray:
-    """Return a with all but the k largest entries of each row set to zero, and negative ones too."""
+    """Return a with zeros in place of negative entries and of all but the k largest of each row."""
     kth = np.sort(a, axis=1)[:, [-k]]
     return np.where(a >= kth, np.maximum(a, 0), 0)
 
@@ -48,7 +48,7 @@ def generator(seed=0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def setting(n_components=N_COMPONENTS) -> CheckContext:
+def context(n_components=N_COMPONENTS) -> CheckContext:
     return CheckContext(50, n_components, (-np.inf, np.inf), False, True)
 
 
@@ -74,7 +74,7 @@ def a(code) -> torch.Tensor:
 
 @pytest.fixture
 def positive() -> torch.Tensor:
-    """Pre-activations that are all positive, no two alike."""
+    """Return pre-activations that are positive and distinct."""
     return torch.rand(N_SAMPLES, N_COMPONENTS, generator=generator(), dtype=torch.float64) + 0.1
 
 
@@ -162,7 +162,7 @@ def test_the_base_class_raises():
 )
 def test_top_k_keeps_k_components_or_a_fraction_rounded_up(k, n_kept, positive):
     code = TopK(k)
-    code.check(setting())
+    code.check(context())
     for h in (code(positive), code.in_training(positive, 1.0, generator())):
         assert ((h > 0).sum(dim=1) == n_kept).all()
         np.testing.assert_array_equal(h, kept(positive.numpy(), n_kept))
@@ -177,7 +177,7 @@ def test_a_fraction_of_whole_components_is_not_rounded_up(fraction, n_components
     assert ((WinnerTakeAll(fraction).in_training(a.T, 1.0, generator()) > 0).sum(dim=0) == n_kept).all()
 
 
-def test_top_k_keeps_exactly_k_of_equal_ones():
+def test_top_k_keeps_exactly_k_of_equal_entries():
     a = torch.ones(3, 10, dtype=torch.float64)
     assert ((TopK(4)(a) > 0).sum(dim=1) == 4).all()
 
@@ -190,9 +190,9 @@ def test_top_k_keeps_no_negative_values():
 @pytest.mark.parametrize(
     ("k_transform", "n_kept"), [(None, 3), (1, 1), (6, 6), (N_COMPONENTS, N_COMPONENTS), (0.5, 10), (0.51, 11)]
 )
-def test_k_transform_is_only_for_transforming(k_transform, n_kept, positive):
+def test_k_transform_applies_only_when_transforming(k_transform, n_kept, positive):
     code = TopK(3, k_transform=k_transform)
-    code.check(setting())
+    code.check(context())
     assert ((code(positive) > 0).sum(dim=1) == n_kept).all()
     assert ((code.in_training(positive, 1.0, generator()) > 0).sum(dim=1) == 3).all()
 
@@ -202,7 +202,7 @@ def test_k_transform_is_only_for_transforming(k_transform, n_kept, positive):
     ("k", "fraction", "n_kept"),
     [(4, 0, 16), (4, 0.5, 10), (4, 0.99, 4), (4, 1, 4), (4, 1.2, 4), (2, 0.5, 5), (8, 0, 20)],
 )
-def test_k_narrows_from_four_times_to_k_over_the_annealing(k, fraction, n_kept, anneal, positive):
+def test_annealing_lowers_the_number_kept_from_four_times_k_to_k(k, fraction, n_kept, anneal, positive):
     code = TopK(k, anneal=anneal)
     h = code.in_training(positive, fraction * anneal, generator())
     assert ((h > 0).sum(dim=1) == n_kept).all()
@@ -211,7 +211,7 @@ def test_k_narrows_from_four_times_to_k_over_the_annealing(k, fraction, n_kept, 
 
 def test_without_annealing_k_is_k_from_the_start(positive):
     code = TopK(2, anneal=0.0)
-    code.check(setting())
+    code.check(context())
     assert ((code.in_training(positive, 0.0, generator()) > 0).sum(dim=1) == 2).all()
 
 
@@ -231,7 +231,7 @@ def data() -> torch.Tensor:
     return torch.randn(200, 8, generator=generator(7), dtype=torch.float64) @ mixing + 3
 
 
-def test_unused_units_reconstruct_the_residual(data):
+def test_unused_components_reconstruct_the_residual(data):
     code = TopK(1, aux=0.25)
     step = module_of(code).step(data[:4], progress=1.0, generator=generator())
     used = (step.code > 0).any(dim=0).numpy()
@@ -244,7 +244,7 @@ def test_unused_units_reconstruct_the_residual(data):
     assert float(code.unused_units(step).detach()) == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_loss_of_unused_units_trains_only_these(data):
+def test_the_loss_of_unused_components_trains_only_these(data):
     code = TopK(1, aux=0.25)
     module = module_of(code)
     step = module.step(data[:4], progress=1.0, generator=generator())
@@ -259,14 +259,14 @@ def test_the_loss_of_unused_units_trains_only_these(data):
     assert (decoder.weight.grad[:, ~used] != 0).any()
 
 
-def test_if_all_units_are_used_the_residual_stays(data):
+def test_if_all_components_are_used_the_residual_remains(data):
     code = TopK(N_COMPONENTS, aux=0.5)
     step = module_of(code).step(data, generator=generator())
     expected = 0.5 * (step.target - step.output).square().sum(dim=1).mean()
     assert float(code.unused_units(step)) == pytest.approx(float(expected.detach()), rel=1e-14)
 
 
-def test_without_weight_unused_units_have_no_term():
+def test_with_aux_zero_unused_components_have_no_term():
     assert TopK(aux=0.0).terms == ()
     assert [name for name in CODE_NAMES if CODES[name]().terms] == ["gaussian"]
 
@@ -274,7 +274,7 @@ def test_without_weight_unused_units_have_no_term():
 @pytest.mark.parametrize("rate", [0.05, 0.06, 0.5, 1.0])
 def test_each_component_keeps_its_largest_samples(rate, positive):
     code = WinnerTakeAll(rate)
-    code.check(setting())
+    code.check(context())
     h = code.in_training(positive, 1.0, generator())
     assert ((h > 0).sum(dim=0) == ceil(rate * N_SAMPLES)).all()
     np.testing.assert_array_equal(h.T, kept(positive.numpy().T, ceil(rate * N_SAMPLES)))
@@ -297,7 +297,7 @@ def test_divergence_is_its_closed_form():
     assert Gaussian().divergence(torch.zeros(1, 6, dtype=torch.float64)).item() == 0
 
 
-def test_draws_have_mean_and_deviation_of_the_code():
+def test_draws_have_the_mean_and_deviation_of_the_code():
     """Bounds are 4.5 standard errors."""
     n, means, deviations = 100_000, torch.tensor([-1.0, 0.0, 5.0]), torch.tensor([0.1, 1.0, 3.0])
     a = torch.cat([means, 2 * deviations.log()]).double().expand(n, -1)
@@ -313,7 +313,7 @@ def test_draws_have_mean_and_deviation_of_the_code():
 )
 def test_the_weight_of_the_divergence_warms_up(warm_up, progress, fraction, data):
     code = Gaussian(weight=3.0, warm_up=warm_up)
-    code.check(setting())
+    code.check(context())
     step = module_of(code).step(data, progress=progress, generator=generator())
     (term,) = code.terms
     expected = 3 * fraction * code.divergence(step.preactivation).mean()
@@ -390,4 +390,4 @@ def test_a_tied_initialization_keeps_the_axes_of_pca(data):
 )
 def test_check_names_the_parameter_that_is_out_of_range(code, message):
     with pytest.raises(ValueError, match=message):
-        code.check(setting())
+        code.check(context())

@@ -48,7 +48,7 @@ def assert_independent(chosen):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.7])
-def test_masking_sets_entries_to_zero_of_the_data_at_its_rate(rate, x):
+def test_masking_sets_entries_to_the_datas_zero_at_its_rate(rate, x):
     masked = Masking(rate)(x, BOUNDS, generator())
     chosen = masked != x
     assert_chosen_at(rate, chosen)

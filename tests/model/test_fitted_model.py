@@ -1,4 +1,4 @@
-"""In chunks and in the precision of the input, inference computes what the network does in the data's coordinates."""
+"""``FittedModel`` computes what the network does: in chunks, in the precision of the input and in the data's units."""
 
 import numpy as np
 import pytest
@@ -43,26 +43,26 @@ def random_network(code: str = "identity", loss=None, **changes) -> Autoencoder:
 
 
 @pytest.fixture(params=[{}, {"rotation_invariant": False, "code": "relu", "output_activation": "identity"}], ids=str)
-def inference(request, X) -> FittedModel:
-    """Return the inference of a network whose code map is set and whose output is limited."""
-    module, coordinates = random_network(**request.param), Scaling(OFFSET, SCALE)
+def fitted_model(request, X) -> FittedModel:
+    """Return a fitted model whose code map is set and whose output is clipped to a range or unlimited."""
+    module, scaling = random_network(**request.param), Scaling(OFFSET, SCALE)
     module64 = in_float64(module)
     Z = torch.from_numpy((X - OFFSET) / SCALE)
     moments = CodeMoments(K, rotation_invariant=module64.code_map.__class__.__name__ == "RotationMap")
     add_moments(moments, module64, TrainingRows(Z))
-    canonicalize_(module64, moments, coordinates)
+    canonicalize_(module64, moments, scaling)
     module.code_map.load_state_dict(module64.code_map.state_dict())
-    return FittedModel(module, module64, coordinates)
+    return FittedModel(module, module64, scaling)
 
 
-def codes_formula(inference: FittedModel, X: np.ndarray) -> np.ndarray:
+def codes_formula(fitted_model: FittedModel, X: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        return inference.module64.encode(torch.from_numpy((X - OFFSET) / SCALE)).numpy()
+        return fitted_model.module64.encode(torch.from_numpy((X - OFFSET) / SCALE)).numpy()
 
 
-def data_formula(inference: FittedModel, codes: np.ndarray) -> np.ndarray:
+def data_formula(fitted_model: FittedModel, codes: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        return OFFSET + SCALE * inference.module64.decode(torch.from_numpy(codes)).numpy()
+        return OFFSET + SCALE * fitted_model.module64.decode(torch.from_numpy(codes)).numpy()
 
 
 DTYPES = [
@@ -75,42 +75,42 @@ DTYPES = [
 
 
 @pytest.mark.parametrize(("dtype", "expected_dtype", "atol"), DTYPES)
-def test_codes_are_those_of_the_network(dtype, expected_dtype, atol, inference, X):
+def test_codes_are_those_of_the_network(dtype, expected_dtype, atol, fitted_model, X):
     given = np.abs(X).astype(dtype)
-    codes = inference.encode(DenseTable(given))
+    codes = fitted_model.encode(DenseTable(given))
     assert codes.dtype == expected_dtype
-    np.testing.assert_allclose(codes, codes_formula(inference, given.astype(np.float64)), atol=atol)
+    np.testing.assert_allclose(codes, codes_formula(fitted_model, given.astype(np.float64)), atol=atol)
 
 
 @pytest.mark.parametrize(("dtype", "expected_dtype", "atol"), DTYPES)
-def test_decoded_codes_are_data_within_the_range(dtype, expected_dtype, atol, inference):
+def test_decoded_codes_are_data_within_the_range(dtype, expected_dtype, atol, fitted_model):
     codes = np.abs(3 * np.random.default_rng(1).normal(size=(23, K))).astype(dtype)
-    decoded = inference.decode(DenseTable(codes))
+    decoded = fitted_model.decode(DenseTable(codes))
     assert decoded.dtype == expected_dtype
-    np.testing.assert_allclose(decoded, data_formula(inference, codes.astype(np.float64)), atol=100 * atol)
-    if hasattr(inference.module64.output, "low"):
+    np.testing.assert_allclose(decoded, data_formula(fitted_model, codes.astype(np.float64)), atol=100 * atol)
+    if hasattr(fitted_model.module64.output, "low"):
         assert (np.abs(decoded - OFFSET) <= SCALE + 1e-5).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_residuals_are_data_less_reconstruction(dtype, inference, X):
+def test_residuals_are_data_minus_reconstruction(dtype, fitted_model, X):
     given = X.astype(dtype)
-    parts = list(inference.residuals(DenseTable(given)))
+    parts = list(fitted_model.residuals(DenseTable(given)))
     assert len(parts) > 1
     assert [i for rows, *_ in parts for i in range(len(X))[rows]] == list(range(len(X)))
     residual = np.concatenate([part[1] for part in parts])
     assert residual.dtype == np.float64
     atol = 1e-12 if dtype == np.float64 else 1e-5
-    reconstructed = data_formula(inference, codes_formula(inference, given.astype(np.float64)))
+    reconstructed = data_formula(fitted_model, codes_formula(fitted_model, given.astype(np.float64)))
     np.testing.assert_allclose(residual * SCALE, given - reconstructed, atol=10 * atol)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_row_has_the_same_code_alone_and_among_others(dtype, inference, X):
+def test_a_sample_has_the_same_code_alone_and_among_others(dtype, fitted_model, X):
     X = X.astype(dtype)
-    alone = np.concatenate([inference.encode(DenseTable(row[None])) for row in X])
+    alone = np.concatenate([fitted_model.encode(DenseTable(row[None])) for row in X])
     tolerance = 100 * np.finfo(dtype).eps
-    np.testing.assert_allclose(inference.encode(DenseTable(X)), alone, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(fitted_model.encode(DenseTable(X)), alone, rtol=tolerance, atol=tolerance)
 
 
 LAYOUTS = {
@@ -121,11 +121,11 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layout_and_writability_do_not_matter_and_input_stays(layout, inference, X):
-    codes = inference.encode(DenseTable(X))
+def test_layout_and_writability_do_not_matter_and_input_is_unchanged(layout, fitted_model, X):
+    codes = fitted_model.encode(DenseTable(X))
     for method, plain in (
-        (lambda X: inference.encode(DenseTable(X)), X),
-        (lambda h: inference.decode(DenseTable(h)), codes),
+        (lambda X: fitted_model.encode(DenseTable(X)), X),
+        (lambda h: fitted_model.decode(DenseTable(h)), codes),
     ):
         given = LAYOUTS[layout](plain)
         given.flags.writeable = False
@@ -142,14 +142,14 @@ def test_layout_and_writability_do_not_matter_and_input_stays(layout, inference,
         ({(7, 1): np.inf, (8, 1): -np.inf}, "contains infinity in column 1"),
     ],
 )
-def test_entries_that_are_not_finite_are_refused_by_column(values, message, dtype, inference, X):
+def test_nonfinite_entries_raise_an_error_that_names_the_column(values, message, dtype, fitted_model, X):
     X = X.astype(dtype)
     for place, value in values.items():
         X[place] = value
     with pytest.raises(ValueError, match=message):
-        inference.encode(DenseTable(X))
+        fitted_model.encode(DenseTable(X))
     with pytest.raises(ValueError, match=message):
-        list(inference.residuals(DenseTable(X)))
+        list(fitted_model.residuals(DenseTable(X)))
 
 
 def test_in_float64_is_a_copy_with_the_same_weights():
@@ -166,7 +166,7 @@ def test_in_float64_is_a_copy_with_the_same_weights():
         assert value.data_ptr() != value64.data_ptr()
 
 
-def test_in_float64_leaves_a_permutation_whole():
+def test_in_float64_keeps_the_dtype_of_a_permutation():
     assert in_float64(random_network(rotation_invariant=False)).code_map.order.dtype == torch.int64
 
 
@@ -188,51 +188,51 @@ def test_moments_in_chunks_are_those_of_code_and_error(rotation_invariant, X):
     assert moments.n_samples == len(X)
 
 
-def test_errors_about_the_mean_give_the_r2_of_scikit_learn(inference, X):
+def test_errors_about_the_mean_give_the_r2_of_scikit_learn(fitted_model, X):
     moved = Scaling(X.mean(0), SCALE)
-    inference = FittedModel(inference.by_dtype[torch.float32][0], inference.module64, moved)
-    (error,), variance = inference.errors(DenseTable(X))
-    squares = sum(np.square(residual).sum() for _, residual in inference.residuals(DenseTable(X)))
+    fitted_model = FittedModel(fitted_model.by_dtype[torch.float32][0], fitted_model.module64, moved)
+    (error,), variance = fitted_model.errors(DenseTable(X))
+    squares = sum(np.square(residual).sum() for _, residual in fitted_model.residuals(DenseTable(X)))
     assert error == pytest.approx(squares)
     expected = r2_score(
-        X, inference.decode(DenseTable(inference.encode(DenseTable(X)))), multioutput="variance_weighted"
+        X, fitted_model.decode(DenseTable(fitted_model.encode(DenseTable(X)))), multioutput="variance_weighted"
     )
     assert r_squared(error, variance) == pytest.approx(expected)
 
 
-RAW = np.array([True, False, False, True, False, False])
+UNSCALED = np.array([True, False, False, True, False, False])
 MIXED = Mixed([("log_loss", [0, 3]), ("squared_error", [1, 2, 4, 5])])
 
 
 @pytest.fixture
 def table(X) -> np.ndarray:
-    """Return rows whose first and fourth columns are binary and raw."""
-    return np.where(RAW, X > OFFSET, X)
+    """Return samples whose first and fourth columns are binary and unscaled."""
+    return np.where(UNSCALED, X > OFFSET, X)
 
 
-def in_mixed_coordinates(code: str = "identity", **changes) -> FittedModel:
+def partly_unscaled_model(code: str = "identity", **changes) -> FittedModel:
     module = random_network(code, MIXED, output_activation="by_columns", dropout=0.0, **changes)
-    return FittedModel(module, in_float64(module), Scaling(np.where(RAW, 0, OFFSET), SCALE, RAW))
+    return FittedModel(module, in_float64(module), Scaling(np.where(UNSCALED, 0, OFFSET), SCALE, UNSCALED))
 
 
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-12), (np.float32, 1e-4)])
-def test_raw_columns_are_residual_and_decoded_in_their_own_units(dtype, atol, table):
-    inference, given = in_mixed_coordinates(), table.astype(dtype)
-    decoded = inference.decode(DenseTable(inference.encode(DenseTable(given))))
-    assert ((decoded[:, RAW] > 0) & (decoded[:, RAW] < 1)).all()
-    parts = list(inference.residuals(DenseTable(given)))
+def test_unscaled_columns_keep_their_own_units(dtype, atol, table):
+    fitted_model, given = partly_unscaled_model(), table.astype(dtype)
+    decoded = fitted_model.decode(DenseTable(fitted_model.encode(DenseTable(given))))
+    assert ((decoded[:, UNSCALED] > 0) & (decoded[:, UNSCALED] < 1)).all()
+    parts = list(fitted_model.residuals(DenseTable(given)))
     residual = np.concatenate([part[1] for part in parts])
     np.testing.assert_allclose(residual * SCALE, given - decoded, atol=10 * atol)
 
 
-def test_moments_are_in_units_of_the_scale_where_widths_differ(table):
-    inference = in_mixed_coordinates()
+def test_moments_are_in_units_of_the_scale_if_some_columns_are_unscaled(table):
+    fitted_model = partly_unscaled_model()
     moments = CodeMoments(K, rotation_invariant=True)
-    coordinates = Scaling(table.mean(0), SCALE, RAW)
-    inference = FittedModel(inference.by_dtype[torch.float32][0], inference.module64, coordinates)
-    Z = coordinates.transform(table, torch.float64)
-    add_moments(moments, inference.module64, TrainingRows(Z, scaling=coordinates))
-    error = np.square(table - inference.decode(DenseTable(inference.encode(DenseTable(table))))).sum()
+    scaling = Scaling(table.mean(0), SCALE, UNSCALED)
+    fitted_model = FittedModel(fitted_model.by_dtype[torch.float32][0], fitted_model.module64, scaling)
+    Z = scaling.transform(table, torch.float64)
+    add_moments(moments, fitted_model.module64, TrainingRows(Z, scaling=scaling))
+    error = np.square(table - fitted_model.decode(DenseTable(fitted_model.encode(DenseTable(table))))).sum()
     assert moments.errors[-1] * SCALE**2 == pytest.approx(error)
     assert moments.variance * SCALE**2 == pytest.approx(np.square(table - table.mean(0)).sum())
 
@@ -244,17 +244,21 @@ def draws(seed: int, n: int, n_each: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_bound_is_the_likelihood_of_draws_less_their_divergence(seed, table):
-    """Numbers are normal with half the squared scale for a variance, binaries Bernoulli, codes standard normal."""
-    inference = in_mixed_coordinates("gaussian", rotation_invariant=False, hidden_layer_sizes=())
+def test_the_elbo_is_the_likelihood_of_draws_minus_their_divergence(seed, table):
+    """Numbers are normal with half the squared scale as variance, binaries Bernoulli, codes standard normal."""
+    fitted_model = partly_unscaled_model("gaussian", rotation_invariant=False, hidden_layer_sizes=())
     with torch.no_grad():
-        preactivation = inference.module64.step(inference.scaling.transform(table, torch.float64)).preactivation
+        preactivation = fitted_model.module64.step(fitted_model.scaling.transform(table, torch.float64)).preactivation
     mean, deviation = preactivation[:, :K].numpy(), np.exp(preactivation[:, K:].numpy() / 2)
     codes = mean + deviation * draws(seed, len(table), 5)
-    decoded = inference.decode(DenseTable(codes))
-    of_numbers = stats.norm.logpdf(table, decoded, SCALE * np.sqrt(0.5))[:, ~RAW].sum(1)
-    of_binaries = stats.bernoulli.logpmf(table[:, RAW], decoded[:, RAW]).sum(1)
+    decoded = fitted_model.decode(DenseTable(codes))
+    of_numbers = stats.norm.logpdf(table, decoded, SCALE * np.sqrt(0.5))[:, ~UNSCALED].sum(1)
+    of_binaries = stats.bernoulli.logpmf(table[:, UNSCALED], decoded[:, UNSCALED]).sum(1)
     divergence = ((np.square(mean) + np.square(deviation) - 1) / 2 - np.log(deviation)).sum(1)
-    bound = inference.elbo(DenseTable(table), MIXED, seed)
+    bound = fitted_model.elbo(DenseTable(table), MIXED, seed)
     assert bound == pytest.approx((of_numbers + of_binaries - divergence).mean(), rel=1e-9)
-    assert inference.elbo(DenseTable(table), MIXED, seed) == bound != inference.elbo(DenseTable(table), MIXED, seed + 2)
+    assert (
+        fitted_model.elbo(DenseTable(table), MIXED, seed)
+        == bound
+        != fitted_model.elbo(DenseTable(table), MIXED, seed + 2)
+    )

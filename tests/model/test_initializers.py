@@ -1,4 +1,4 @@
-"""The starts: PCA's reconstruction before the first step, unit columns, He's variances."""
+"""Initializations: PCA's reconstruction before the first step, unit columns, He variances."""
 
 import pickle
 
@@ -20,7 +20,7 @@ from sklearn_ae.codes import CODES, Gaussian
 from sklearn_ae.losses import Mixed, SquaredError
 from sklearn_ae.networks import ConvAutoencoder
 
-STARTS = [pca_, transpose_, random_]
+INITIALIZERS = [pca_, transpose_, random_]
 # n, d, rank, k
 SHAPES = {
     "tall": (60, 8, 8, 3),
@@ -50,14 +50,14 @@ def small_chunks(monkeypatch):
 
 @pytest.fixture
 def lanczos(monkeypatch):
-    """Leave no other way to the axes than Lanczos' iteration."""
+    """Leave Lanczos iteration as the only way to compute the axes."""
     monkeypatch.setattr(axes_module, "DENSE_LIMIT", 4)
     for other in ("_mean_and_scatter", "_axes_by_gram"):
         monkeypatch.delattr(axes_module, other)
 
 
 def data(n: int, d: int, rank: int) -> torch.Tensor:
-    """Return rows off the origin, of the given rank before centring, with variances that differ."""
+    """Return samples that are not centred, of the given rank before centring, with distinct variances."""
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(n, rank)) * 1.5 ** -np.arange(rank)
     return torch.from_numpy(factors @ rng.normal(size=(rank, d)) + 0.3)
@@ -79,7 +79,7 @@ def reconstruct(module: Autoencoder, X: torch.Tensor) -> np.ndarray:
 
 
 def pca_reconstruction(X: torch.Tensor, k: int, rows=slice(None)) -> np.ndarray:
-    """Return what PCA of the given rows makes of all rows."""
+    """Return the reconstruction of all samples by PCA fitted to the given ones."""
     fitted_on = X[rows].numpy()
     pca = PCA(min(k, *fitted_on.shape), svd_solver="full").fit(fitted_on)
     return pca.inverse_transform(pca.transform(X.numpy()))
@@ -87,7 +87,7 @@ def pca_reconstruction(X: torch.Tensor, k: int, rows=slice(None)) -> np.ndarray:
 
 @pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pca_start_reconstructs_as_pca(shape, changes):
+def test_pca_initialization_reconstructs_as_pca(shape, changes):
     n, d, rank, k = SHAPES[shape]
     X, module = data(n, d, rank), network(d, k, **changes)
     pca_(module, TrainingRows(X), seeded())
@@ -96,7 +96,7 @@ def test_pca_start_reconstructs_as_pca(shape, changes):
 
 @pytest.mark.usefixtures("lanczos")
 @pytest.mark.parametrize("shape", LANCZOS_SHAPES)
-def test_pca_start_of_large_data_reconstructs_as_pca(shape):
+def test_pca_initialization_of_large_data_reconstructs_as_pca(shape):
     n, d, rank, k = LANCZOS_SHAPES[shape]
     X, module = data(n, d, rank), network(d, k)
     pca_(module, TrainingRows(X), seeded())
@@ -104,7 +104,7 @@ def test_pca_start_of_large_data_reconstructs_as_pca(shape):
 
 
 def assert_axes_are_those_of_rows(X: torch.Tensor, k: int):
-    """Rows left out are reconstructed by axes that have not seen them."""
+    """Check that the axes are computed from the selected samples only."""
     rows, module = torch.arange(len(X))[::3].flip(0), network(X.shape[1], k)
     pca_(module, TrainingRows(X, rows), seeded())
     np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, k, rows), atol=1e-9)
@@ -114,28 +114,28 @@ def assert_axes_are_those_of_rows(X: torch.Tensor, k: int):
 
 
 @pytest.mark.parametrize("shape", ["tall", "wide"])
-def test_pca_start_on_some_rows_is_pca_of_these(shape):
+def test_pca_initialization_on_some_samples_is_their_pca(shape):
     n, d, rank, _ = SHAPES[shape]
     assert_axes_are_those_of_rows(data(n, d, rank), k=2)
 
 
 @pytest.mark.usefixtures("lanczos")
 @pytest.mark.parametrize(("n", "d"), [(100, 24), (75, 90)])
-def test_pca_start_of_large_data_on_some_rows_is_pca_of_these(n, d):
+def test_pca_initialization_of_large_data_on_some_samples_is_their_pca(n, d):
     assert_axes_are_those_of_rows(data(n, d, rank=20), k=2)
 
 
-@pytest.mark.parametrize("start", STARTS[1:])
-def test_other_starts_on_some_rows_do_not_see_the_rest(start):
+@pytest.mark.parametrize("initialize", INITIALIZERS[1:])
+def test_other_initializations_depend_only_on_the_given_samples(initialize):
     X, rows = data(60, 8, 8), torch.arange(0, 60, 2)
     module, alone = network(8, 3, hidden_layer_sizes=(4,)), network(8, 3, hidden_layer_sizes=(4,))
-    start(module, TrainingRows(X, rows), seeded())
-    start(alone, TrainingRows(X[rows]), seeded())
+    initialize(module, TrainingRows(X, rows), seeded())
+    initialize(alone, TrainingRows(X[rows]), seeded())
     np.testing.assert_allclose(reconstruct(module, X), reconstruct(alone, X), atol=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_pca_start_in_float32_explains_as_much_as_pca(seven_data_sets, k):
+def test_pca_initialization_in_float32_explains_as_much_as_pca(seven_data_sets, k):
     for name, data_set in seven_data_sets.items():
         X = data_set - data_set.mean(0)
         X = torch.from_numpy(X / X.std()).float()
@@ -167,15 +167,15 @@ def test_axes_of_large_data_are_orthonormal_and_ordered_by_variance(shape):
     assert_axes_are_orthonormal_and_ordered(*LANCZOS_SHAPES[shape])
 
 
-@pytest.mark.parametrize("start", [pca_, transpose_])
+@pytest.mark.parametrize("initialize", [pca_, transpose_])
 @pytest.mark.parametrize("shape", [(10, 4), (4, 10)])
-def test_constant_data_is_its_own_reconstruction(start, shape):
+def test_constant_data_is_its_own_reconstruction(initialize, shape):
     X, module = torch.full(shape, 7.0, dtype=torch.float64), network(shape[1], 3)
-    start(module, TrainingRows(X), seeded())
+    initialize(module, TrainingRows(X), seeded())
     np.testing.assert_allclose(reconstruct(module, X), 7, rtol=1e-14)
 
 
-def test_units_beyond_the_features_are_ready_but_unused():
+def test_components_beyond_the_features_are_initialized_but_unused():
     X, module, tied = data(30, 4, 4), network(4, 7), network(4, 7, tied_weights=True)
     pca_(module, TrainingRows(X), seeded())
     pca_(tied, TrainingRows(X), seeded())
@@ -184,7 +184,7 @@ def test_units_beyond_the_features_are_ready_but_unused():
     assert not tied.network.encoder_affine.weight[4:].any()
 
 
-class Free(nn.Module):
+class WithoutAffinePath(nn.Module):
     """A network without an affine path."""
 
     def __init__(self):
@@ -194,28 +194,30 @@ class Free(nn.Module):
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", ["auto", "pca", "transpose", "random"])
-def test_a_start_is_called_by_its_name_and_auto_is_what_suits_the_code(name, code):
+def test_initializers_are_found_by_name_and_auto_depends_on_the_code(name, code):
     X, by_name, itself = data(60, 8, 8), network(8, 3, code), network(8, 3, code)
     initialize_(by_name, name, TrainingRows(X, torch.arange(30)), seeded())
-    starts = {"pca": pca_, "transpose": transpose_, "random": random_}
+    by_its_name = {"pca": pca_, "transpose": transpose_, "random": random_}
     suits = "pca" if code in ("identity", "gaussian") else "transpose"
-    starts[suits if name == "auto" else name](itself, TrainingRows(X, torch.arange(30)), seeded())
+    by_its_name[suits if name == "auto" else name](itself, TrainingRows(X, torch.arange(30)), seeded())
     assert all(torch.equal(value, itself.state_dict()[key]) for key, value in by_name.state_dict().items())
 
 
 def test_a_network_without_an_affine_path_keeps_its_weights():
-    module = network(8, 3, module=Free())
+    module = network(8, 3, module=WithoutAffinePath())
     before = {name: value.clone() for name, value in module.state_dict().items()}
     initialize_(module, "auto", TrainingRows(data(60, 8, 8)), seeded())
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     for name in ("pca", "transpose", "random"):
-        with pytest.raises(ValueError, match=rf"init='{name}' needs the affine path .* is a Free: leave init='auto'"):
+        with pytest.raises(
+            ValueError, match=rf"init='{name}' needs the affine path .* is a WithoutAffinePath: leave init='auto'"
+        ):
             initialize_(module, name, TrainingRows(data(60, 8, 8)), seeded())
 
 
 @pytest.mark.parametrize("shape", ["tall", "all axes", "tall, k > rank", "k > d", "wide, k > d", "one column"])
 @pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
-def test_gaussian_code_starts_as_pca_whitened_where_it_can_be(shape, changes):
+def test_gaussian_code_starts_as_pca_whitened_unless_tied(shape, changes):
     n, d, rank, k = SHAPES[shape]
     X, module = data(n, d, rank), network(d, k, "gaussian", **changes)
     pca_(module, TrainingRows(X), seeded())
@@ -226,14 +228,14 @@ def test_gaussian_code_starts_as_pca_whitened_where_it_can_be(shape, changes):
     seen, variances = min(k, rank, n - 1), PCA(min(k, n, d)).fit(X).explained_variance_ * (n - 1) / n
     expected = variances[:seen] if "tied_weights" in changes else np.ones(seen)
     np.testing.assert_allclose(codes.numpy().var(axis=0)[:seen], expected, rtol=1e-9)
-    of_posterior = 1 / (1 + 2 * variances[:seen])  # probabilistic PCA's with a noise of one half
+    of_posterior = 1 / (1 + 2 * variances[:seen])  # probabilistic PCA's with a noise variance of one half
     np.testing.assert_allclose(log_variances.exp().numpy()[:, :seen], np.tile(of_posterior, (n, 1)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("start", STARTS)
-def test_the_divergence_of_a_new_gaussian_code_is_finite_for_constant_data(start):
+@pytest.mark.parametrize("initialize", INITIALIZERS)
+def test_the_divergence_of_a_new_gaussian_code_is_finite_for_constant_data(initialize):
     X, module = torch.full((10, 4), 7.0).double(), network(4, 3, "gaussian")
-    start(module, TrainingRows(X), seeded())
+    initialize(module, TrainingRows(X), seeded())
     with torch.no_grad():
         assert torch.isfinite(Gaussian().divergence(module.step(X).preactivation)).all()
 
@@ -272,8 +274,8 @@ def test_outputs_start_as_the_tangent_at_the_mean(changes):
     mean = X.mean(0)
     projected = torch.from_numpy(pca_reconstruction(X, 3)) - mean
     with torch.no_grad():
-        start = module.step(X).linear_output
-    torch.testing.assert_close(start, module.output.inverse(mean) + projected / module.output.slope(mean))
+        initial = module.step(X).linear_output
+    torch.testing.assert_close(initial, module.output.inverse(mean) + projected / module.output.slope(mean))
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -287,10 +289,10 @@ def test_sigmoid_output_starts_as_the_tangent_at_the_mean(tied):
         torch.testing.assert_close(module.step(X).linear_output, torch.logit(mean) + slope * projected)
 
 
-@pytest.mark.parametrize("start", [pca_, transpose_])
-def test_sigmoid_output_starts_finite_where_pixels_never_change(start):
+@pytest.mark.parametrize("initialize", [pca_, transpose_])
+def test_sigmoid_output_starts_finite_if_pixels_never_change(initialize):
     X, module = torch.tensor([[0.0, 1.0, 0.2], [0.0, 1.0, 0.8]]).double(), network(3, 1, output_activation="sigmoid")
-    start(module, TrainingRows(X), seeded())
+    initialize(module, TrainingRows(X), seeded())
     with torch.no_grad():
         at_mean = module(X.mean(0, keepdim=True))
     torch.testing.assert_close(at_mean, torch.tensor([[0.01, 0.99, 0.5]]).double())
@@ -298,10 +300,10 @@ def test_sigmoid_output_starts_finite_where_pixels_never_change(start):
 
 @pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("start", [pca_, transpose_])
-def test_the_mean_is_coded_as_zero_and_decoded_as_itself(start, code, changes):
+@pytest.mark.parametrize("initialize", [pca_, transpose_])
+def test_the_mean_is_encoded_as_zero_and_decoded_as_itself(initialize, code, changes):
     X, module = data(60, 8, 8), network(8, 3, code=code, **changes)
-    start(module, TrainingRows(X), seeded())
+    initialize(module, TrainingRows(X), seeded())
     mean, no_signal = X.mean(0, keepdim=True), torch.zeros(1, module.code.n_preactivations(3)).double()
     with torch.no_grad():
         torch.testing.assert_close(module.network_code(mean), module.code(no_signal))
@@ -309,7 +311,7 @@ def test_the_mean_is_coded_as_zero_and_decoded_as_itself(start, code, changes):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_transpose_start_has_decoder_columns_of_unit_length(tied):
+def test_transpose_initialization_has_decoder_columns_of_unit_length(tied):
     module = network(8, 30, tied_weights=tied)
     transpose_(module, TrainingRows(data(60, 8, 8)), seeded())
     W = module.network.decoder_weight.detach()
@@ -324,7 +326,7 @@ def assert_he(weight: torch.Tensor):
     assert low < float(weight.detach().square().sum()) * weight.shape[1] / 2 < high
 
 
-def test_random_start_has_he_variances_and_no_bias():
+def test_random_initialization_has_he_variances_and_no_bias():
     module = network(50, 20, hidden_layer_sizes=(40, 30))
     random_(module, TrainingRows(data(60, 50, 50)), seeded())
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
@@ -335,10 +337,10 @@ def test_random_start_has_he_variances_and_no_bias():
     assert len({layer.weight[0, 0].item() for layer in layers}) == 8
 
 
-@pytest.mark.parametrize("start", [pca_, transpose_])
-def test_hidden_paths_start_around_the_mean_and_end_in_zero(start):
+@pytest.mark.parametrize("initialize", [pca_, transpose_])
+def test_hidden_paths_start_around_the_mean_and_end_in_zero(initialize):
     X, module = data(60, 50, 50), network(50, 20, hidden_layer_sizes=(40, 30))
-    start(module, TrainingRows(X), seeded())
+    initialize(module, TrainingRows(X), seeded())
     for mlp in (module.network.encoder_hidden, module.network.decoder_hidden):
         assert_he(mlp[0].weight)
         assert_he(mlp[2].weight)
@@ -349,22 +351,22 @@ def test_hidden_paths_start_around_the_mean_and_end_in_zero(start):
     assert not module.network.decoder_hidden[0].bias.any()
 
 
-def test_units_without_an_axis_have_he_variances():
+def test_components_without_an_axis_have_he_variances():
     module = network(50, 90)
     pca_(module, TrainingRows(data(60, 50, 50)), seeded())
     assert_he(module.network.encoder_affine.weight[50:])
 
 
-def state_after(start, X: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
+def state_after(initialize, X: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
     module = network(X.shape[1], 6, hidden_layer_sizes=(4,))
-    start(module, TrainingRows(X), seeded(seed))
+    initialize(module, TrainingRows(X), seeded(seed))
     return module.state_dict()
 
 
-@pytest.mark.parametrize("start", STARTS)
-def test_the_seed_decides_every_bit(start):
+@pytest.mark.parametrize("initialize", INITIALIZERS)
+def test_the_seed_determines_every_bit(initialize):
     X = data(12, 40, 3)
-    first, again, other = (state_after(start, X, seed) for seed in (0, 0, 1))
+    first, again, other = (state_after(initialize, X, seed) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["network.encoder_affine.weight"], other["network.encoder_affine.weight"])
     assert not torch.equal(first["network.encoder_hidden.0.weight"], other["network.encoder_hidden.0.weight"])
@@ -374,10 +376,10 @@ def global_states() -> tuple[bytes, bytes]:
     return torch.get_rng_state().numpy().tobytes(), pickle.dumps(check_random_state(None).get_state())
 
 
-@pytest.mark.parametrize("start", STARTS)
-def test_global_generators_are_left_alone(start):
+@pytest.mark.parametrize("initialize", INITIALIZERS)
+def test_global_generators_are_left_alone(initialize):
     before = global_states()
-    state_after(start, data(12, 40, 3), 0)
+    state_after(initialize, data(12, 40, 3), 0)
     assert global_states() == before
 
 
@@ -390,7 +392,7 @@ def test_lanczos_leaves_global_generators_alone_and_repeats_its_bits():
 
 
 @pytest.mark.parametrize(
-    ("start", "changes"),
+    ("initialize", "changes"),
     [
         (pca_, {"hidden_layer_sizes": (4,)}),
         (pca_, {"tied_weights": True}),
@@ -400,20 +402,20 @@ def test_lanczos_leaves_global_generators_alone_and_repeats_its_bits():
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_a_start_forgets_all_earlier_weights(start, changes):
+def test_initialization_overwrites_all_earlier_weights(initialize, changes):
     X, fresh, used = data(60, 8, 8), network(8, 10, **changes), network(8, 10, **changes)
     for parameter in used.parameters():
         nn.init.normal_(parameter, generator=seeded(5))
     for module in (fresh, used):
-        start(module, TrainingRows(X), seeded())
+        initialize(module, TrainingRows(X), seeded())
     assert all(torch.equal(value, used.state_dict()[name]) for name, value in fresh.state_dict().items())
 
 
-@pytest.mark.parametrize("start", STARTS)
-def test_data_is_left_as_it_was(start):
+@pytest.mark.parametrize("initialize", INITIALIZERS)
+def test_data_is_not_modified(initialize):
     X = data(60, 8, 8)
     before = X.clone()
-    start(network(8, 3, hidden_layer_sizes=(4,)), TrainingRows(X, torch.arange(30)), seeded())
+    initialize(network(8, 3, hidden_layer_sizes=(4,)), TrainingRows(X, torch.arange(30)), seeded())
     assert torch.equal(X, before)
 
 
@@ -431,13 +433,13 @@ def test_wide_float32_data_keeps_its_small_axes():
     assert error == pytest.approx(np.square(X - best).sum(), rel=0.02)
 
 
-def test_lanczos_takes_data_without_variance(lanczos):
+def test_lanczos_accepts_data_without_variance(lanczos):
     mean, axes = principal_axes(TrainingRows(torch.ones(40, 30)), 3, seeded())
     torch.testing.assert_close(mean, torch.ones(30).double())
     torch.testing.assert_close(axes @ axes.T, torch.eye(3).double())
 
 
-def test_a_random_start_of_a_tied_network_has_no_bias():
+def test_a_random_initialization_of_a_tied_network_has_no_bias():
     module = network(4, 2, tied_weights=True)
     nn.init.ones_(module.network.bias)
     random_(module, TrainingRows(torch.ones(3, 4)), seeded())

@@ -100,12 +100,12 @@ def test_members_of_different_classes_are_unequal():
     assert ReLU() != SquaredError()
 
 
-def test_equal_members_are_one_in_a_set():
+def test_equal_members_have_equal_hashes():
     assert len({L1(0.1), L1(0.1), L1(0.2), TopK(3), TopK(k=3), TopK(k=0.3)}) == 4
 
 
 @pytest.mark.parametrize("columns", [np.array([1, 2]), [1, 2], "sold", slice(1, 3)], ids=repr)
-def test_members_with_members_and_columns_within_are_compared(columns):
+def test_members_that_contain_members_and_columns_are_compared(columns):
     one, same, other = (Mixed([(Huber(delta), columns)], remainder=Huber()) for delta in (2.0, 2.0, 3.0))
     assert one == same == clone(one)
     assert one != other

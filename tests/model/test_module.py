@@ -1,4 +1,4 @@
-"""The module is network, code and output in a row; a network of the user's own draws as it is built, and is copied."""
+"""The module chains network, code and output; custom networks draw their weights when built, or are copied."""
 
 import pickle
 from functools import partial
@@ -34,7 +34,7 @@ PLAIN = Architecture(
 
 
 def random_network(seed: int = 0, **changes) -> Autoencoder:
-    """Return a module in float64 and for inference, all its weights drawn."""
+    """Return a module in float64 and evaluation mode with random weights."""
     generator = torch.Generator().manual_seed(seed)
     module = build(PLAIN._replace(**changes)).double().eval()
     for parameter in module.parameters():
@@ -93,7 +93,7 @@ def test_parameters_are_those_of_the_formula_and_start_at_zero(tied):
         {"loss": Mixed([("log_loss", [3]), ("cross_entropy", [0, 2]), ("squared_error", [1, 4])])},
     ],
 )
-def test_network_is_differentiable_as_it_computes(changes):
+def test_gradients_are_those_of_differences(changes):
     module = random_network(**changes)
     assert torch.autograd.gradcheck(module, rows(3).requires_grad_())
 
@@ -120,7 +120,7 @@ def test_a_step_holds_all_that_forward_computes(code):
     assert step.generator is None
 
 
-def test_a_step_tells_a_corrupted_input_from_its_target():
+def test_a_step_keeps_a_corrupted_input_and_its_target_apart():
     module, x, clean = random_network(), rows(), rows(seed=2)
     step = module.step(x, clean, progress=0.25, generator=seeded())
     assert step.input is x
@@ -130,7 +130,7 @@ def test_a_step_tells_a_corrupted_input_from_its_target():
     assert isinstance(step.generator, torch.Generator)
 
 
-def test_a_code_is_annealed_only_where_noise_is_drawn():
+def test_a_code_is_annealed_only_with_a_generator():
     module, x = random_network(code=TopK(1, anneal=0.5)), rows(200)
     for progress, generator, most in [(0.0, seeded(), 3), (0.0, None, 1), (0.5, seeded(), 1), (1.0, seeded(), 1)]:
         step = module.step(x, progress=progress, generator=generator)
@@ -176,12 +176,12 @@ def test_code_map_is_affine():
     torch.testing.assert_close(code_map(h), (h - code_map.centre) @ code_map.matrix.T)
 
 
-def test_code_order_takes_units_in_order():
+def test_code_order_permutes_components():
     assert permuting_order()(torch.tensor([[10, 11, 12]])).tolist() == [[12, 10, 11]]
 
 
 @pytest.mark.parametrize("code_map", [invertible_map(), permuting_order()], ids=["map", "order"])
-def test_undo_inverts_and_reconstruction_does_not_see_the_map(code_map):
+def test_undo_inverts_the_map_and_reconstructions_do_not_depend_on_it(code_map):
     module, x = random_network(hidden_layer_sizes=(4,), output_activation="sigmoid"), rows()
     module.code_map = code_map
     with torch.no_grad():
@@ -210,15 +210,15 @@ def test_dropout_drops_at_its_rate_and_keeps_the_mean(rate):
     dropped = code == 0
     torch.testing.assert_close(code[~dropped], kept_code[~dropped] / (1 - rate))
     low, high = binom.interval(1 - 1e-6, n, rate)
-    per_unit = dropped.sum(0)
-    assert ((low <= per_unit) & (per_unit <= high)).all()
+    per_component = dropped.sum(0)
+    assert ((low <= per_component) & (per_component <= high)).all()
     joint = int((dropped[:, 0] & dropped[:, 1]).sum())
     low, high = binom.interval(1 - 1e-6, n, rate**2)
     assert low <= joint <= high
 
 
 @pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"code": Gaussian()}], ids=str)
-def test_noise_is_drawn_only_where_a_generator_is_given(changes):
+def test_noise_is_drawn_only_with_a_generator(changes):
     module, x = random_network(**changes).train(), rows()
     assert module.noisy
     torch.testing.assert_close(module(x), module.linear_output(module.network_code(x)), rtol=0, atol=0)
@@ -229,7 +229,7 @@ def test_noise_is_drawn_only_where_a_generator_is_given(changes):
 
 
 @pytest.mark.parametrize("code", ["identity", "relu", "sigmoid", "tanh", "top_k", "winner_take_all"])
-def test_without_dropout_no_number_is_drawn(code):
+def test_without_dropout_no_random_number_is_drawn(code):
     generator = seeded()
     before = generator.get_state()
     module, x = random_network(code=CODES[code]()), rows()
@@ -253,7 +253,7 @@ def test_build_takes_names_classes_and_members(name):
     assert isinstance(module.code, Tanh)
 
 
-def test_a_loss_of_several_columns_makes_an_output_of_as_many():
+def test_a_mixed_loss_gives_an_output_by_columns():
     loss = Mixed([("log_loss", [3, 1]), ("squared_error", [0, 2, 4])])
     module, x = random_network(loss=loss, output_activation="by_columns"), rows()
     assert isinstance(module.output, ByColumns)
@@ -263,7 +263,7 @@ def test_a_loss_of_several_columns_makes_an_output_of_as_many():
 
 
 class Halves(nn.Module):
-    """Two linear layers with torch's own start."""
+    """Two linear layers with torch's own initialization."""
 
     def __init__(self, n_features: int, n_components: int, n_preactivations: int):
         super().__init__()
@@ -298,7 +298,7 @@ MODULES = {
 
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
-def test_building_a_network_of_the_users_leaves_global_generators_alone(module):
+def test_building_a_custom_network_leaves_global_generators_alone(module):
     before = global_states()
     built = build(PLAIN._replace(module=module), seed=3)
     assert global_states() == before
@@ -307,7 +307,7 @@ def test_building_a_network_of_the_users_leaves_global_generators_alone(module):
 
 
 @pytest.mark.parametrize("module", [Halves, FixedHalves])
-def test_the_seed_decides_the_weights_of_a_class(module):
+def test_the_seed_determines_the_weights_of_a_class(module):
     first, again, other = (weights_of(build(PLAIN._replace(module=module), seed)) for seed in (0, 0, 1))
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["network.encode.weight"], other["network.encode.weight"])
@@ -326,18 +326,18 @@ def test_an_instance_is_copied_and_never_changed():
     assert all(np.array_equal(value, before[name]) for name, value in weights_of(instance).items())
 
 
-def test_arguments_that_are_bound_are_kept():
+def test_bound_arguments_are_kept():
     built = build(PLAIN._replace(module=partial(FixedHalves, bias=2.0)))
     np.testing.assert_array_equal(weights_of(built.network)["encode.bias"], 2)
 
 
-def test_a_class_is_told_the_width_of_the_preactivation():
+def test_a_class_gets_the_width_of_the_preactivation():
     module = build(PLAIN._replace(module=Halves, code=Gaussian()))
     assert module.step(rows().float()).preactivation.shape == (20, 2 * K)
     assert module.network_code(rows().float()).shape == (20, K)
 
 
-def test_a_network_of_the_users_has_no_matrices_unless_it_is_affine():
+def test_a_custom_network_has_no_matrices_unless_it_is_affine():
     step = build(PLAIN._replace(module=Halves)).step(rows().float())
     assert step.encoder_matrix is step.decoder_matrix is None
     step = build(PLAIN._replace(module=MODULES["partial"])).step(rows().float())
@@ -352,12 +352,12 @@ def test_a_network_of_the_users_has_no_matrices_unless_it_is_affine():
         ((D, K, K), "gaussian", r"(?s)encode of .* return 6 columns .* code=Gaussian\(\), but returned shape \(2, 3\)"),
     ],
 )
-def test_an_encoder_of_another_width_is_refused(sizes, code, message):
+def test_an_encoder_of_the_wrong_width_raises_an_error(sizes, code, message):
     with pytest.raises(ValueError, match=message):
         build(PLAIN._replace(module=Halves(*sizes), code=CODES[code]()))
 
 
-def test_a_decoder_of_another_width_is_refused():
+def test_a_decoder_of_the_wrong_width_raises_an_error():
     network = Halves(D, K, K)
     network.decode = nn.Linear(K, D + 2)
     message = (
@@ -371,13 +371,13 @@ def test_a_decoder_of_another_width_is_refused():
     ("sizes", "message"),
     [((D + 1, K, K), r"(?s)encode of .* but raised RuntimeError"), ((D, K + 1, K), r"(?s)decode of .* but raised")],
 )
-def test_a_network_for_other_data_or_codes_is_refused(sizes, message):
+def test_a_network_for_other_data_or_codes_raises_an_error(sizes, message):
     with pytest.raises(ValueError, match=message):
         build(PLAIN._replace(module=Halves(*sizes)))
 
 
-class HalfOnly(nn.Module):
-    """An encoder alone."""
+class EncoderOnly(nn.Module):
+    """A network with only an encoder."""
 
     def __init__(self):
         super().__init__()
@@ -385,8 +385,8 @@ class HalfOnly(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "value", [nn.Linear(D, K), HalfOnly, lambda: "no module"], ids=["no encode", "no decode", "string"]
+    "value", [nn.Linear(D, K), EncoderOnly, lambda: "no module"], ids=["no encode", "no decode", "string"]
 )
-def test_what_is_no_network_is_refused(value):
+def test_objects_that_are_not_networks_raise_an_error(value):
     with pytest.raises(ValueError, match=r"must be a torch\.nn\.Module with encode and decode methods"):
         build(PLAIN._replace(module=value))

@@ -152,7 +152,7 @@ def counted(network: AffineNetwork) -> list[nn.Module]:
 
 
 class TestWithoutZeroParts:
-    """Parts that are the zero function are left out, all others are called, and afterwards all is as it was."""
+    """Parts that are the zero function are skipped, all others are called, and afterwards all parts are back."""
 
     @pytest.mark.parametrize(
         "zero", [(), ("encoder_hidden",), ("decoder_hidden",), ("encoder_hidden", "decoder_hidden")]
@@ -171,7 +171,7 @@ class TestWithoutZeroParts:
         assert [network.encoder_hidden, network.decoder_hidden] == parts
         assert list(network.state_dict()) == names
 
-    def test_parts_that_end_otherwise_are_called(self):
+    def test_parts_without_a_linear_last_layer_are_called(self):
         f, g = nn.Sequential(Linear(D, M), nn.Sigmoid()), nn.Sequential(Linear(K, D, bias=False), nn.Softplus())
         network = AffineNetwork(D, K, M, f, g)
         called = counted(network)
@@ -179,17 +179,17 @@ class TestWithoutZeroParts:
             network.decode(network.encode(rows().float())[:, :K])
         assert called == [f, g]
 
-    def test_networks_of_ones_own_are_called_as_they_are(self):
-        class Own(DenseAutoencoder):
+    def test_custom_networks_are_called_unchanged(self):
+        class CustomAutoencoder(DenseAutoencoder):
             def encode(self, x):
                 return super().encode(x) + self.encoder_hidden[0](x).sum()
 
-        own, foreign = Own(D, K, M, (6,), nn.SiLU), nn.Linear(D, K)
-        with skip_zero_branches(own), skip_zero_branches(foreign):
-            assert own.encode(rows().float()).shape == (20, M)
+        custom, foreign = CustomAutoencoder(D, K, M, (6,), nn.SiLU), nn.Linear(D, K)
+        with skip_zero_branches(custom), skip_zero_branches(foreign):
+            assert custom.encode(rows().float()).shape == (20, M)
             assert foreign(rows().float()).shape == (20, K)
 
-    def test_an_error_leaves_the_network_whole(self):
+    def test_an_error_leaves_the_network_complete(self):
         network = NETWORKS["dense"]()
         with pytest.raises(KeyError), skip_zero_branches(network):
             raise KeyError
@@ -231,7 +231,7 @@ def test_an_image_of_another_size_raises_an_error(n_features, image_shape):
 
 
 def fitted(X, n_components=2, **params) -> AutoencoderTransformer:
-    """Return an estimator that fits in moments, fitted."""
+    """Return a fitted estimator that trains quickly."""
     return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params}).fit(X)
 
 
@@ -263,7 +263,7 @@ def test_convolutions_continue_after_a_load_with_partial_fit(digits):
     assert autoencoder.n_iter_ == 2
 
 
-class Own(nn.Module):
+class CustomNetwork(nn.Module):
     """A custom network with torch's initialization."""
 
     def __init__(self, n_features: int, n_components: int, n_preactivations: int, width: int = 8):
@@ -272,25 +272,25 @@ class Own(nn.Module):
         self.decode = nn.Sequential(nn.Linear(n_components, width), nn.ReLU(), nn.Linear(width, n_features))
 
 
-class OwnOfFive(Own):
+class CustomNetworkOfFive(CustomNetwork):
     """The same for five features, without sizes in its signature."""
 
     def __init__(self):
         super().__init__(D, 2, 2)
 
 
-OWN = {
-    "class with sizes": Own,
-    "class without": OwnOfFive,
-    "instance": OwnOfFive(),
-    "partial": partial(Own, width=9),
+CUSTOM_NETWORKS = {
+    "class with sizes": CustomNetwork,
+    "class without": CustomNetworkOfFive,
+    "instance": CustomNetworkOfFive(),
+    "partial": partial(CustomNetwork, width=9),
     "affine": partial(DenseAutoencoder, hidden_layer_sizes=(4,), activation=nn.Tanh),
     "convolutional": partial(ConvAutoencoder, image_shape=(5, 1), channels=(3,)),
 }
 
 
-@pytest.mark.parametrize("module", OWN.values(), ids=OWN)
-def test_a_custom_network_is_trained_and_the_seed_decides(module, small):
+@pytest.mark.parametrize("module", CUSTOM_NETWORKS.values(), ids=CUSTOM_NETWORKS)
+def test_a_custom_network_is_trained_and_the_seed_determines_the_result(module, small):
     before = global_states()
     autoencoder = fitted(small, module=module, max_epochs=20, lr=0.01)
     codes = autoencoder.transform(small)
@@ -308,19 +308,21 @@ def test_a_custom_network_is_trained_and_the_seed_decides(module, small):
 
 
 def test_a_default_dtype_of_float64_changes_nothing_for_an_instance(small):
-    instance = OwnOfFive()
+    instance = CustomNetworkOfFive()
     expected = fitted(small, module=instance).transform(small)
     torch.set_default_dtype(torch.float64)
     try:
         np.testing.assert_array_equal(fitted(small, module=instance).transform(small), expected)
-        assert np.isfinite(fitted(small, module=Own).transform(small)).all()
+        assert np.isfinite(fitted(small, module=CustomNetwork).transform(small)).all()
     finally:
         torch.set_default_dtype(torch.float32)
 
 
 def test_threads_that_draw_the_weights_of_a_class_do_not_interfere(small):
     def start(seed):
-        return fitted(small, module=partial(Own, width=20_000), max_epochs=0, random_state=seed).transform(small)
+        return fitted(small, module=partial(CustomNetwork, width=20_000), max_epochs=0, random_state=seed).transform(
+            small
+        )
 
     before, expected = global_states(), [start(seed) for seed in range(6)]
     for _ in range(5):
@@ -330,7 +332,7 @@ def test_threads_that_draw_the_weights_of_a_class_do_not_interfere(small):
 
 
 def test_an_instance_is_not_changed_and_each_fit_starts_from_it(small):
-    instance = OwnOfFive().double().train()
+    instance = CustomNetworkOfFive().double().train()
     before = weights_of(instance)
     first, second = (fitted(small, module=instance, random_state=seed, max_epochs=0) for seed in (0, 1))
     fitted(small, module=instance, warm_start=True).fit(small)
@@ -347,35 +349,41 @@ def test_an_instance_is_not_changed_and_each_fit_starts_from_it(small):
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "log_loss"])
 def test_a_custom_network_works_with_every_code_and_loss(loss, code, small):
     X = expit(small - 5)
-    autoencoder = fitted(X, module=Own, code=code, loss=loss)
+    autoencoder = fitted(X, module=CustomNetwork, code=code, loss=loss)
     assert autoencoder.transform(X).shape == (80, 2)
     assert autoencoder.explained_variance_ratio_.sum() == pytest.approx(max(autoencoder.score(X), 0), abs=1e-5)
 
 
 @pytest.mark.parametrize("init", ["pca", "transpose", "random"])
 def test_a_named_initialization_needs_an_affine_path(init, small):
-    with pytest.raises(ValueError, match=f"init='{init}' needs the affine path .*, but module= is a Own"):
-        fitted(small, module=Own, init=init)
-    by_module = fitted(small, module=OWN["affine"], init=init)
+    with pytest.raises(ValueError, match=f"init='{init}' needs the affine path .*, but module= is a CustomNetwork"):
+        fitted(small, module=CustomNetwork, init=init)
+    by_module = fitted(small, module=CUSTOM_NETWORKS["affine"], init=init)
     by_sizes = fitted(small, hidden_layer_sizes=(4,), activation="tanh", init=init)
     np.testing.assert_array_equal(by_module.transform(small), by_sizes.transform(small))
 
 
 def test_a_custom_network_has_no_tied_weights(small):
     with pytest.raises(ValueError, match=r"tied_weights=True .* needs hidden_layer_sizes=\(\) and module=None"):
-        fitted(small, module=Own, tied_weights=True, hidden_layer_sizes=())
+        fitted(small, module=CustomNetwork, tied_weights=True, hidden_layer_sizes=())
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"module": OwnOfFive(), "n_components": 3}, r"(?s)encode of module=Own.* must return 3 columns .* \(2, 2\)"),
-        ({"module": OwnOfFive, "code": "gaussian"}, r"encode of module=.* must return 4 columns .* \(2, 2\) for two"),
+        (
+            {"module": CustomNetworkOfFive(), "n_components": 3},
+            r"(?s)encode of module=CustomNetwork.* must return 3 columns .* \(2, 2\)",
+        ),
+        (
+            {"module": CustomNetworkOfFive, "code": "gaussian"},
+            r"encode of module=.* must return 4 columns .* \(2, 2\) for two",
+        ),
         ({"module": lambda: 3}, "must be a torch.nn.Module with encode and decode methods"),
         ({"module": "dense"}, "The 'module' parameter"),
         ({"module": ConvAutoencoder}, "5 features, which are no 2 x 2 image"),
-        ({"module": Own, "penalty": "orthogonal"}, "needs the columns of a decoder with an affine path"),
-        ({"module": Own, "init": "pca"}, "needs the affine path"),
+        ({"module": CustomNetwork, "penalty": "orthogonal"}, "needs the columns of a decoder with an affine path"),
+        ({"module": CustomNetwork, "init": "pca"}, "needs the affine path"),
     ],
 )
 def test_an_error_leaves_nothing_half_fitted(params, message, small):

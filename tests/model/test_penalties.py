@@ -37,7 +37,7 @@ def module_of(code, hidden=(), tied=False, activation=nn.SiLU) -> Autoencoder:
 
 
 def jacobians(module, X) -> torch.Tensor:
-    """Return dh/dx (n, k, d) of the code without noise, by autograd, row by row."""
+    """Return dh/dx (n, k, d) of the code without noise, by autograd, sample by sample."""
     return torch.stack(
         [torch.autograd.functional.jacobian(lambda x: module.network_code(x[None])[0], row) for row in X]
     )
@@ -47,7 +47,7 @@ def mean_squared_norm(module, X) -> float:
     return float(jacobians(module, X).square().sum(dim=(1, 2)).mean())
 
 
-def setting(code_range=(0.0, 1.0), affine_path=True) -> CheckContext:
+def context(code_range=(0.0, 1.0), affine_path=True) -> CheckContext:
     return CheckContext(D, K, code_range, False, affine_path)
 
 
@@ -273,29 +273,29 @@ def test_rotation_invariant_is_whether_rotating_a_linear_code_keeps_the_penalty(
 @pytest.mark.parametrize("name", sorted(PENALTIES))
 def test_alpha_must_be_above_zero(name, alpha):
     with pytest.raises(ValueError, match=rf"{PENALTIES[name].__name__}\(alpha={alpha}\): alpha must be above 0"):
-        PENALTIES[name](alpha=alpha).check(setting())
+        PENALTIES[name](alpha=alpha).check(context())
 
 
 @pytest.mark.parametrize("rho", [0.0, 1.0, -0.5, np.nan])
 def test_rho_must_be_between_zero_and_one(rho):
     with pytest.raises(ValueError, match=rf"KLSparsity\(rho={rho}\): rho must be in \(0, 1\)"):
-        KLSparsity(rho=rho).check(setting())
+        KLSparsity(rho=rho).check(context())
 
 
 @pytest.mark.parametrize("n_projections", [0, -2, 1.5])
 def test_n_projections_must_be_an_integer_from_one_or_none(n_projections):
     with pytest.raises(ValueError, match=r"Contractive\(n_projections=.*\): n_projections must be .* or None"):
-        Contractive(n_projections=n_projections).check(setting())
+        Contractive(n_projections=n_projections).check(context())
 
 
 @pytest.mark.parametrize("n_projections", [1, 5, None, np.int64(2)])
 def test_n_projections_may_be_an_integer_from_one_or_none(n_projections):
-    Contractive(n_projections=n_projections).check(setting())
+    Contractive(n_projections=n_projections).check(context())
 
 
 @pytest.mark.parametrize("name", CODE_NAMES)
 def test_kl_sparsity_needs_a_code_between_zero_and_one(name):
-    needed = setting(CODES[name].value_range)
+    needed = context(CODES[name].value_range)
     if name == "sigmoid":
         KLSparsity().check(needed)
     else:
@@ -304,16 +304,16 @@ def test_kl_sparsity_needs_a_code_between_zero_and_one(name):
 
 
 def test_orthogonal_needs_a_decoder_with_an_affine_path():
-    Orthogonal().check(setting())
+    Orthogonal().check(context())
     with pytest.raises(
         ValueError, match=r"penalty=Orthogonal\(\) needs .* affine path, but the network .* module has none"
     ):
-        Orthogonal().check(setting(affine_path=False))
+        Orthogonal().check(context(affine_path=False))
 
 
 @pytest.mark.parametrize("penalty", [L1(), KLSparsity(), Contractive()], ids=repr)
 def test_other_penalties_need_no_affine_path(penalty):
-    penalty.check(setting(affine_path=False))
+    penalty.check(context(affine_path=False))
 
 
 def test_penalties_may_be_names_instances_or_lists_of_these():

@@ -1,4 +1,4 @@
-"""Read images and labels from the picture of a display, and check that all of it is inside the figure."""
+"""Read images and labels from the plot of a display, and check that all of it is inside the figure."""
 
 from itertools import pairwise
 

@@ -1,6 +1,6 @@
 """Fits that training/test_distributed.py runs in one process and in two: `python distributed_fits.py FOLDER [NAME...]`.
 
-Each process saves what it got for each case as FOLDER/NAME-RANK.npz, and messages of refusals as FOLDER/NAME-RANK.txt.
+Each process saves its results for each case as FOLDER/NAME-RANK.npz, and error messages as FOLDER/NAME-RANK.txt.
 """
 
 import os
@@ -18,7 +18,7 @@ from sklearn_ae.networks import DenseAutoencoder
 
 
 class WithStatistics(nn.Module):
-    """A network with running statistics, which see the rows of each process."""
+    """A network with running statistics, which each process computes from its own samples."""
 
     def __init__(self, n_features: int, n_components: int):
         super().__init__()
@@ -43,19 +43,19 @@ EXACT: dict[str, dict[str, Any]] = {
     "without_early_stopping": {"early_stopping": False},  # 103 = 6 * 16 + 7
     "linear_schedule": {"lr_schedule": "linear", "early_stopping": False, "output_activation": "clip"},
     "stops_early": {"max_epochs": 40, "n_iter_no_change": 2, "tol": 0.01},
-    "one_row_left_over": {"batch_size": 34, "early_stopping": False},  # 103 = 3 * 34 + 1
+    "one_sample_left_over": {"batch_size": 34, "early_stopping": False},  # 103 = 3 * 34 + 1
     "batches_of_one": {"batch_size": 1, "max_epochs": 2},
-    # Where Adam starts at PCA, the first gradients of the encoder's affine map are rounding alone, and it magnifies
-    # them: with uneven shares in the first step another start or optimizer has to show that gradients are weighted.
+    # From the PCA initialization, the first gradients of the affine encoder are only rounding, which Adam magnifies: if
+    # the parts of the first batch are uneven, another init or optimizer has to show that gradients are weighted.
     "odd_batches": {"batch_size": 15, "init": "random"},
     "odd_batches_without_adam": {"batch_size": 15, "optimizer": "sgd", "lr": 0.05},
     "weights_penalised": {"penalty": "orthogonal", "hidden_layer_sizes": ()},
     "not_finite_once": {"lr": 1e19, "optimizer": "sgd", "hidden_layer_sizes": (), "max_epochs": 1},
-    "own_module": {"module": DenseAutoencoder(8, 3, 3, (6,), nn.SiLU)},
-    "own_generators": {"random_state": "a generator of each process's own"},
+    "custom_module": {"module": DenseAutoencoder(8, 3, 3, (6,), nn.SiLU)},
+    "one_generator_per_process": {"random_state": "one generator per process"},
 }
-#: Fits in which each process draws noise, a seed or statistics of its own: the same in all of them.
-OWN: dict[str, dict[str, Any]] = {
+#: Fits in which each process draws its own noise, seed or statistics, and which end the same in all processes.
+PER_PROCESS: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.3},
     "corruption": {"corruption": 0.3},
     "ordered": {"ordered": True},
@@ -66,7 +66,7 @@ OWN: dict[str, dict[str, Any]] = {
 
 
 def data() -> np.ndarray:
-    """Return 103 rows near a curved surface of three directions in eight columns."""
+    """Return 103 samples of eight features near a curved surface of three dimensions."""
     rng = np.random.default_rng(0)
     h = rng.normal(size=(103, 3))
     return h @ rng.normal(size=(3, 8)) + np.square(h) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(103, 8)) + 5.0
@@ -80,16 +80,16 @@ def fitted(rank: int, X: np.ndarray, **params: Any) -> AutoencoderTransformer:
 
 
 def results(autoencoder: AutoencoderTransformer) -> dict[str, Any]:
-    """Return all that a fit tells, from a copy that went through pickle."""
+    """Return weights, fitted attributes and codes of a copy restored from a pickle."""
     copy = pickle.loads(pickle.dumps(autoencoder))
-    told = "components_ mean_ loss_curve_ validation_scores_ explained_variance_ratio_ n_components_ best_epoch_"
+    names = "components_ mean_ loss_curve_ validation_scores_ explained_variance_ratio_ n_components_ best_epoch_"
     weights = {f"weight {name}": value.numpy() for name, value in copy.module_.state_dict().items()}
-    attributes = {name: getattr(copy, name) for name in told.split() if getattr(copy, name) is not None}
+    attributes = {name: getattr(copy, name) for name in names.split() if getattr(copy, name) is not None}
     return weights | attributes | {"transform": copy.transform(data())}
 
 
-def refusals(rank: int) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-    """Return data and parameters that fits refuse in every process."""
+def failing_fits(rank: int) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+    """Return data and parameters with which fits raise an error in every process."""
     X = data()
     return {
         "shape of X": (X[: len(X) - rank], {}),
@@ -108,18 +108,18 @@ def main(folder: Path, names: list[str]) -> None:
         X = data()
         X[0, 0] = np.nan if rank else X[0, 0]
         fitted(rank, X)
-    for name, params in (EXACT | OWN).items():
+    for name, params in (EXACT | PER_PROCESS).items():
         if not names or name in names:
             np.savez(folder / f"{name}-{rank}.npz", **results(fitted(rank, data(), **params)))
     if names:
         return
-    for name, (X, params) in refusals(rank).items():
+    for name, (X, params) in failing_fits(rank).items():
         try:
             fitted(rank, X, **params)
         except (ValueError, RuntimeError) as error:
             (folder / f"{name}-{rank}.txt").write_text(str(error))
     fitted(rank, data(), verbose=1, max_epochs=1)
-    if rank == 0:  # alone, while the other ends
+    if rank == 0:  # alone, while the other process ends
         fitted(rank, data(), distributed=False).partial_fit(data())
 
 

@@ -1,4 +1,4 @@
-"""What several test files make: estimators that fit in moments, small networks and nets; what documents run."""
+"""Helpers of several test files: estimators that fit quickly, small networks and nets, running documents."""
 
 import hashlib
 import re
@@ -19,12 +19,12 @@ from sklearn_ae.losses import SquaredError
 
 
 def quick(n_components=2, **params) -> AutoencoderTransformer:
-    """Return an estimator that fits in moments."""
+    """Return an estimator that fits quickly."""
     return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})
 
 
 def random_network(code="identity", **changes) -> Autoencoder:
-    """Return a network of four features, a hidden layer of five and two units, with weights from a fixed seed."""
+    """Return a network of four features, a hidden layer of five and two components, with weights from a fixed seed."""
     made_of = {"code": member(code, CODES), "loss": SquaredError(), "output_activation": "identity"}
     plain = Architecture(4, 2, (5,), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_invariant=True)
     module, generator = build(plain._replace(**changes)), Generator().manual_seed(0)

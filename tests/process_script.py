@@ -2,7 +2,7 @@
 
     python process_script.py WAY N_ROWS
 
-Prints what the serial run and the workers made, one digest a line. A worker that hangs prints where, and ends.
+Prints the digests of the serial run and of the workers. A worker that hangs prints where, and ends.
 """
 
 import faulthandler
@@ -37,7 +37,7 @@ def digest(arrays):
 
 
 def applied(model, X):
-    """Return a digest of all that a fitted model computes, a load and another pass included."""
+    """Return a digest of all that a fitted model computes, including after a load and after another pass."""
     codes = model.transform(X)
     loaded = pickle.loads(pickle.dumps(model))
     made = [codes, model.inverse_transform(codes), model.score_samples(X), np.array(model.score(X))]
@@ -47,7 +47,7 @@ def applied(model, X):
 
 
 def trained(X):
-    """Return digests of two fits, one of which is cut to its first units."""
+    """Return digests of two fits, one of them also truncated to its first components."""
     ordered = fitted(X, ordered=True)
     return digest([fitted(X).transform(X), ordered.transform(X), ordered.truncate(2).transform(X)])
 
@@ -64,7 +64,7 @@ def work(what, n_rows, pickled):
 
 
 def by_os_fork(tasks):
-    """Return what bare forks make, each of a model that the parent has in its memory, one at a time."""
+    """Return the digests of bare forks, run one at a time with the model in the parent's memory."""
     made = []
     for task in tasks:
         read, write = os.pipe()
@@ -110,4 +110,4 @@ if __name__ == "__main__":
     tasks = [(what, n_rows, pickled) for what in ("apply", "fit")]
     print(*WAYS[way](tasks))
     assert torch.get_num_threads() == 2
-    model.transform(X)  # the parent goes on as before
+    model.transform(X)  # the parent works as before

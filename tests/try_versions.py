@@ -16,12 +16,12 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "build" / "versions"
 PYTHONS = ("3.11", "3.12", "3.13")
 EXTRAS = ("plot", "dask", "distributed", "onnx", "dev", "bench")
-#: They look at sources and run tests, whatever the versions of what is tested.
+#: Tools that check sources and run tests; their versions do not matter for what is tested.
 TOOLS = {"mypy", "numpydoc", "pytest", "pytest-cov", "pytest-xdist", "ruff", "hypothesis"}
 
 
 def requirements() -> dict[str, tuple[str, str]]:
-    """Return what the package and its extras need, by name: the extras of a requirement and its lowest version."""
+    """Return the requirements of the package and its extras, by name: their extras and lowest version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in EXTRAS for line in project["optional-dependencies"][extra])]
     parsed = [re.fullmatch(r"([\w-]+)(\[[\w,-]+\])?>=([\w.]+)", line) for line in lines if "sklearn-ae[" not in line]
@@ -35,7 +35,7 @@ def pinned_torch() -> str:
 
 
 def wanted(which: str) -> list[str]:
-    """Return what pip is to install for the "oldest" or the "newest" environment."""
+    """Return the requirements of the "oldest" or the "newest" environment for pip."""
     lines = [
         f"{name}{extras}=={version}.*" if which == "oldest" and name not in TOOLS else f"{name}{extras}"
         for name, (extras, version) in requirements().items()
@@ -50,7 +50,7 @@ def run(*command: object, check: bool = True) -> int:
 
 
 def interpreter_of(version: str) -> str | None:
-    """Return a Python of a version that runs: on the path, where its name may be there without it, or of pyenv."""
+    """Return a Python of a version that runs, from the path, where its name may not be enough, or from pyenv."""
     pyenv = Path.home() / ".pyenv" / "versions"
     for python in (shutil.which(f"python{version}"), *pyenv.glob(f"{version}.*/bin/python")):
         probe = [python, "-c", "import ensurepip, venv"]
@@ -72,7 +72,7 @@ def test(interpreter: str, version: str, which: str, arguments: list[str]) -> bo
 
 
 def main() -> int:
-    """Test all that there is and tell the result of each."""
+    """Test every environment available and print the results."""
     results = {}
     for version in PYTHONS:
         interpreter = interpreter_of(version)

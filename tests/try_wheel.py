@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ROOT / "build" / "wheel"
 #: Docstrings and comments are 60 kB of the wheel: the code alone would be 104 kB.
 MOST_BYTES = 200_000
-#: What only development needs.
+#: Folders that only development needs.
 LEFT_OUT = {"tests", "benchmarks", "docs", "examples", ".ci", ".venv", "build", "dist"}
 
 SMOKE = """

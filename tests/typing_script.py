@@ -1,6 +1,6 @@
 """A user's script: `make lint` checks its types, and that mistakes are seen, with mypy --strict. It is not run.
 
-`make test-dist` does the same beside the installed wheel.
+`make test-dist` does the same with the installed wheel.
 """
 
 from typing import Any, assert_type
@@ -16,7 +16,7 @@ from sklearn_ae.plotting import ComponentsDisplay, LossCurveDisplay
 
 
 def reduce(X: np.ndarray) -> AutoencoderTransformer:
-    """Return a fitted autoencoder after a look at what it gives."""
+    """Check the types of an autoencoder's methods and attributes."""
     autoencoder = AutoencoderTransformer(16, code=TopK(4), penalty=L1(0.1), hidden_layer_sizes=(64, 32), random_state=0)
     assert_type(autoencoder.fit(X), AutoencoderTransformer)
     assert_type(autoencoder.fit(X).partial_fit(X), AutoencoderTransformer)

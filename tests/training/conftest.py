@@ -1,4 +1,4 @@
-"""Samples in the network's coordinates, and a split of them."""
+"""Scaled samples and a split of them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The custom function and its gradient are torch's own."""
+"""The custom function and its gradient equal torch's."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from sklearn_ae._utils.autograd import leaky_clip
 
 @pytest.fixture(autouse=True, params=["small", "large"])
 def size(request, monkeypatch):
-    """Let the batches here count as small ones, and as large ones."""
+    """Treat the batches of these tests as small, then as large."""
     monkeypatch.setattr(autograd, "LARGE_CLIP", 10**9 if request.param == "small" else 0)
     return request.param
 
@@ -19,7 +19,7 @@ def u():
     return torch.randn(7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
 
 
-def test_leaky_clip_is_a_clamp_that_leaks_and_its_gradient(u):
+def test_leaky_clip_is_a_leaky_clamp_with_its_gradient(u):
     low, high = torch.full((5,), -0.5, dtype=torch.float64), torch.full((5,), 0.7, dtype=torch.float64)
     expected = torch.lerp(u.clamp(low, high), u, 0.02)
     torch.testing.assert_close(leaky_clip(u, low, high, 0.02), expected)

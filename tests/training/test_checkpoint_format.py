@@ -12,7 +12,7 @@ from sklearn_ae._checkpoints.format import FORMAT, CheckpointState, decode_state
 
 @pytest.fixture(scope="module")
 def content(small, tmp_path_factory):
-    """The content of a small checkpoint."""
+    """Return the content of a small checkpoint."""
     path = tmp_path_factory.mktemp("format") / "fit"
     fit_small(path, small)
     return path.read_bytes()
@@ -83,7 +83,7 @@ def test_a_file_never_runs_code(content):
 
 
 def other_arrays(array):
-    """Yield arrays of another shape or dtype, which those of a changed module are."""
+    """Yield arrays of another shape or dtype, like those of a changed module."""
     yield array.ravel()[:-1]
     yield array[None]
     yield array.astype(np.float16)

@@ -122,7 +122,7 @@ def test_every_optimizer_and_module_resumes(params, small, path):
 
 
 def outcome(model, X):
-    """Return the bits of a fit, or why there are none."""
+    """Return the results of a fit as bytes, or its error message."""
     try:
         model.fit(X)
     except ValueError as error:
@@ -131,7 +131,7 @@ def outcome(model, X):
 
 
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(3)], ids=["None", "RandomState"])
-def test_stored_seed_and_rows_win(random_state, digits, path):
+def test_the_stored_seed_and_split_take_precedence(random_state, digits, path):
     model = estimator("noise", checkpoint=path, resume=True, random_state=random_state)
     die(model, digits[:300], 2)
     saved = decode_state(path.read_bytes())
@@ -148,7 +148,7 @@ def test_a_finished_fit_ends_at_once(small, path):
     assert bits(again, small) == bits(model, small)
     assert path.read_bytes() == content
     again.net_.partial_fit(TrainingRows(again._scaling.transform(small, torch.float32)))
-    assert len(again.net_.history) == 6  # a net that is trained further leaves the file alone
+    assert len(again.net_.history) == 6  # training the net further does not change the file
     assert path.read_bytes() == content
 
 
@@ -215,7 +215,7 @@ def test_a_search_with_one_path_raises(small, path):
         search.fit(small)
 
 
-def test_texts_of_parameters_are_equal_where_parameters_are():
+def test_texts_of_parameters_are_equal_if_the_parameters_are():
     assert stable_repr(L1(0.5)) == stable_repr(L1(np.float64(0.5))) != stable_repr(L1(0.25))
     assert stable_repr([1, 2]) == stable_repr((1, 2)) == stable_repr(np.array([1, 2]))
     assert stable_repr(TopK) == "TopK" != stable_repr(TopK(3))
@@ -294,7 +294,7 @@ def test_without_hard_links_files_are_renamed(small, path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_a_disk_that_is_full_from_the_start_leaves_the_start(small, path, monkeypatch):
+def test_a_disk_full_from_the_beginning_keeps_the_initialization(small, path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
@@ -303,11 +303,11 @@ def test_a_disk_that_is_full_from_the_start_leaves_the_start(small, path, monkey
     with pytest.raises(OSError, match=r"could not be written \(No space left on device\).*fit.checkpoint"):
         model.fit(small)
     assert (model.n_iter_, model.best_epoch_) == (0, 0)
-    assert bits_of_start(model, small) == bits_of_start(quick(max_epochs=0).fit(small), small)
+    assert bits_of_initialization(model, small) == bits_of_initialization(quick(max_epochs=0).fit(small), small)
     assert list(path.parent.iterdir()) == []
 
 
-def bits_of_start(model, X):
+def bits_of_initialization(model, X):
     return model.transform(X).tobytes(), model.components_.tobytes()
 
 
@@ -376,7 +376,7 @@ def test_the_precision_of_an_optimizer_is_kept(path):
     np.testing.assert_array_equal(model.fit(X).loss_curve_, quick(**params).fit(X).loss_curve_)
 
 
-def test_a_path_is_that_of_the_start_of_the_fit(small, path, monkeypatch):
+def test_a_relative_path_is_resolved_when_the_fit_starts(small, path, monkeypatch):
     elsewhere = path.parent / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(path.parent)

@@ -92,7 +92,7 @@ def test_one_estimator_transforms_while_another_fits(digits):
         np.testing.assert_array_equal(made, serial)
 
 
-def test_a_search_in_threads_scores_as_a_serial_one(digits):
+def test_a_search_in_threads_gives_the_scores_of_a_serial_one(digits):
     search = GridSearchCV(quick(), {"n_components": [2, 4], "code": ["identity", "relu"]}, cv=2)
     with parallel_config(backend="threading"):
         scores = [
@@ -120,7 +120,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this
 
 @needs_fork
 @pytest.mark.parametrize("variables", [{}, {"MKL_NUM_THREADS": "2"}], ids=["plain", "MKL"])
-def test_a_forked_process_works_as_a_serial_one(variables):
+def test_a_forked_process_gives_the_results_of_a_serial_run(variables):
     """It would hang with more threads: OpenMP's do not survive a fork, and MKL obeys its own variable."""
     serial, made = run_processes("os.fork", 300, **variables)
     assert made == serial
@@ -130,7 +130,7 @@ def test_a_forked_process_works_as_a_serial_one(variables):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_rows", [1500, 60_000])
 @pytest.mark.parametrize("way", WAYS)
-def test_processes_work_as_a_serial_one(way, n_rows):
+def test_processes_give_the_results_of_a_serial_run(way, n_rows):
     serial, made = run_processes(way, n_rows)
     assert made == serial
 

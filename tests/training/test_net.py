@@ -30,7 +30,7 @@ def global_states() -> tuple[bytes, bytes]:
 
 
 class Recorder(Callback):
-    """Notes the weights that could be kept, the rate and the calls, at the end of each epoch."""
+    """Records the candidate weights and the learning rate at the end of each epoch, and counts the epochs begun."""
 
     def on_train_begin(self, net, **kwargs):
         self.candidates, self.rates, self.n_begun = [weights_of(net.candidate)], [], 0
@@ -44,7 +44,7 @@ class Recorder(Callback):
 
 
 class Poison(Callback):
-    """Spoils the weights before the first step of given epochs."""
+    """Sets weights to NaN before the first step of given epochs."""
 
     def __init__(self, *epochs):
         self.epochs = epochs
@@ -55,7 +55,7 @@ class Poison(Callback):
 
 
 class Interrupt(Callback):
-    """Presses Ctrl-C after the second step of the third epoch."""
+    """Raises KeyboardInterrupt after the second step of the third epoch."""
 
     def on_batch_end(self, net, **kwargs):
         if len(net.history) == 3 and len(net.history[-1]["batches"]) == 2:
@@ -110,7 +110,7 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
         ("adam", 0.0, {"optimizer": torch.optim.Adam, "optimizer__weight_decay": 0.0, "optimizer__fused": True}),
     ],
 )
-def test_a_class_of_optimizer_gets_only_what_was_asked_for(optimizer, decay, expected, X):
+def test_an_optimizer_class_gets_only_the_settings_given(optimizer, decay, expected, X):
     assert optimizer_settings(optimizer, decay) == expected
     module = random_network()
     before = weights_of(module)
@@ -118,7 +118,7 @@ def test_a_class_of_optimizer_gets_only_what_was_asked_for(optimizer, decay, exp
     assert not same_bits(weights_of(module), before)
 
 
-def test_an_optimizer_that_asks_for_its_steps_works(X):
+def test_an_optimizer_that_needs_a_closure_works(X):
     module = random_network()
     net = net_of(module, optimizer=torch.optim.LBFGS, lr=0.5, batch_size=N, max_epochs=5, average_window=4)
     net.partial_fit(TrainingRows(X))
@@ -126,7 +126,7 @@ def test_an_optimizer_that_asks_for_its_steps_works(X):
     assert net.average_.n_steps == 5
 
 
-def test_validation_rows_are_not_trained_on(X, split):
+def test_validation_samples_are_not_trained_on(X, split):
     changed, modules = X.clone(), [random_network(), random_network(), random_network()]
     changed[split.valid] = 99
     net_of(modules[0], train_split=split).partial_fit(TrainingRows(X))
@@ -137,7 +137,7 @@ def test_validation_rows_are_not_trained_on(X, split):
 
 
 @pytest.mark.parametrize("window", [3, 400])
-def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
+def test_the_average_spans_a_tenth_of_the_steps_and_at_most_the_window(window):
     module = random_network()
     average = WeightAverage(module, window)
     weight, expected = module.network.encoder_affine.weight, module.network.encoder_affine.weight.detach().clone()
@@ -161,7 +161,7 @@ def test_average_forgets_over_a_tenth_of_the_steps_at_most_the_window(window):
     assert same_bits(weights_of(average.module), taken)
 
 
-def test_the_average_takes_in_every_step_by_the_end_of_an_epoch(X):
+def test_the_average_includes_every_step_by_the_end_of_an_epoch(X):
     class Steps(Recorder):
         def on_batch_end(self, net, **kwargs):
             weights.append(net.module_.network.encoder_affine.weight.detach().clone())
@@ -178,7 +178,7 @@ def test_the_average_takes_in_every_step_by_the_end_of_an_epoch(X):
 
 
 def stops_after(objectives: list[float], patience: int, tol: float) -> int:
-    """Return the number of epochs after which a start and its epochs leave no hope, epoch 0 first."""
+    """Return the number of epochs after which early stopping ends training, from the objectives since epoch 0."""
     reference, last = objectives[0], 0
     for epoch, objective in enumerate(objectives[1:], start=1):
         if objective < reference - tol:
@@ -191,7 +191,9 @@ def stops_after(objectives: list[float], patience: int, tol: float) -> int:
 @pytest.mark.parametrize("average_window", [0, 20])
 @pytest.mark.parametrize("validated", [True, False])
 @pytest.mark.parametrize(("lr", "patience", "tol"), [(0.3, 4, 0.0), (0.03, 3, 1e-3), (0.003, 2, 0.05), (10.0, 2, 1e-4)])
-def test_the_best_epoch_is_kept_and_patience_ends(lr, patience, tol, validated, average_window, X, split):
+def test_the_best_epoch_is_kept_and_training_ends_without_improvement(
+    lr, patience, tol, validated, average_window, X, split
+):
     recorder, keep_best, module = Recorder(), KeepBest(patience, tol), random_network()
     train_split, training = split if validated else None, {"lr": lr, "max_epochs": 40, "callbacks": [recorder]}
     net = net_of(module, average_window=average_window, keep_best=keep_best, train_split=train_split, **training)
@@ -208,8 +210,8 @@ def test_the_best_epoch_is_kept_and_patience_ends(lr, patience, tol, validated, 
     assert not net.interrupted_
 
 
-def test_among_the_best_epochs_above_are_the_start_one_between_and_the_last(X, split):
-    """The test above means little unless its settings reach all three."""
+def test_the_best_epochs_above_include_the_first_the_last_and_one_between(X, split):
+    """The test above proves little unless its settings reach all three."""
     best = []
     for lr, patience, tol in [(10.0, 2, 1e-4), (0.3, 4, 0.0), (0.003, 50, 0.0)]:
         keep_best = KeepBest(patience, tol)
@@ -222,7 +224,7 @@ def test_among_the_best_epochs_above_are_the_start_one_between_and_the_last(X, s
 
 
 @pytest.mark.parametrize("average_window", [0, 20])
-def test_validation_judges_the_candidate_by_loss_with_noise_and_r2_without(average_window, X, split):
+def test_validation_computes_the_loss_with_noise_and_r2_without(average_window, X, split):
     recorder, keep_best, mean = Recorder(), KeepBest(9, 0.0), torch.tensor([0.5, -1.0, 0.0, 2.0])
     module, settings = (
         random_network(dropout=0.5),
@@ -241,7 +243,7 @@ def test_validation_judges_the_candidate_by_loss_with_noise_and_r2_without(avera
 
 
 @pytest.mark.parametrize("n", [500, 1500])
-def test_evaluation_weighs_batches_by_their_rows(n):
+def test_evaluation_weighs_batches_by_their_size(n):
     X = torch.randn(n, D, generator=torch.Generator().manual_seed(0)) + torch.linspace(0, 3, n)[:, None]
     module = random_network()
     objective, score = net_of(module).evaluate(TrainingRows(X))
@@ -250,7 +252,7 @@ def test_evaluation_weighs_batches_by_their_rows(n):
     assert score == pytest.approx(1 - (error.sum() / X.square().sum()).item(), rel=1e-5)
 
 
-def test_without_epochs_the_start_is_kept(X, split):
+def test_without_epochs_the_initialization_is_kept(X, split):
     module, keep_best = random_network(), KeepBest(3, 0.0)
     before = weights_of(module)
     net_of(module, max_epochs=0, keep_best=keep_best, train_split=split).partial_fit(TrainingRows(X))
@@ -259,7 +261,7 @@ def test_without_epochs_the_start_is_kept(X, split):
     assert len(keep_best.validation_scores_) == 1
 
 
-def test_without_a_rule_the_last_weights_stay(X):
+def test_without_keep_best_the_last_weights_are_kept(X):
     module, recorder = random_network(), Recorder()
     net_of(module, callbacks=[recorder]).partial_fit(TrainingRows(X))
     assert same_bits(weights_of(module), recorder.candidates[-1])
@@ -276,7 +278,7 @@ def test_validation_noise_is_the_same_in_every_epoch_and_training_noise_is_not(X
     assert valid_losses[0] != pytest.approx(SquaredError()(module.step(X[split.valid])).item(), rel=1e-3)
 
 
-def test_validation_is_hard_where_training_leaks(X, split):
+def test_clipping_is_hard_in_validation_and_leaky_in_training(X, split):
     module = random_network(output_activation="clip")
     module.output.set_range(torch.full((D,), -0.1), torch.full((D,), 0.1))
     net = net_of(module, lr=1e-30, train_split=split, max_epochs=2, batch_size=N).partial_fit(TrainingRows(X))
@@ -289,7 +291,7 @@ def test_validation_is_hard_where_training_leaks(X, split):
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_a_loss_that_stops_being_finite_restores_and_lowers_the_rate_once(validated, X, split):
+def test_a_nonfinite_loss_restores_the_weights_and_lowers_the_rate_once(validated, X, split):
     module, recorder, keep_best = random_network(), Recorder(), KeepBest(99, 0.0)
     settings = {"max_epochs": 5, "average_window": 20, "train_split": split if validated else None}
     net = net_of(module, keep_best=keep_best, callbacks=[Poison(3), recorder], **settings).partial_fit(TrainingRows(X))
@@ -305,14 +307,14 @@ def test_a_loss_that_stops_being_finite_restores_and_lowers_the_rate_once(valida
         assert len(keep_best.validation_scores_) == 6
 
 
-def test_a_loss_that_stops_being_finite_twice_is_an_error(X):
+def test_a_second_nonfinite_loss_raises_an_error(X):
     net = net_of(random_network(), max_epochs=9, keep_best=KeepBest(99, 0.0), callbacks=[Poison(2, 4)])
     with pytest.raises(ValueError, match=r"finite in epoch 4, and again with a tenth of lr=0\.01\. Lower lr, or scale"):
         net.partial_fit(TrainingRows(X))
 
 
-def test_after_a_restart_the_optimizer_remembers_nothing(X):
-    """Adam's first step from no memory moves every weight with a gradient by the rate, whatever the gradient."""
+def test_a_restart_resets_the_state_of_the_optimizer(X):
+    """Adam's first step from a new state moves every weight with a gradient by the rate, whatever the gradient."""
 
     class Watch(Recorder):
         def on_batch_end(self, net, **kwargs):
@@ -328,7 +330,7 @@ def test_after_a_restart_the_optimizer_remembers_nothing(X):
     torch.testing.assert_close(watch.moved.abs(), torch.full_like(watch.moved, 0.001), rtol=1e-3, atol=0)
 
 
-def test_an_interruption_restores_the_best_weights_and_is_told(X, split):
+def test_an_interruption_restores_the_best_weights_and_is_recorded(X, split):
     module, recorder = random_network(), Recorder()
     net = net_of(module, lr=0.001, max_epochs=9, keep_best=KeepBest(9, 0.0), callbacks=[recorder, Interrupt()])
     net.partial_fit(TrainingRows(X))
@@ -339,16 +341,16 @@ def test_an_interruption_restores_the_best_weights_and_is_told(X, split):
 
 
 @pytest.mark.parametrize("by_skorch", [False, True])
-def test_a_planned_stop_is_no_interruption(by_skorch, X, split):
+def test_a_planned_stop_is_not_an_interruption(by_skorch, X, split):
     keep_best, stop = KeepBest(99 if by_skorch else 2, 10.0), EarlyStopping(patience=2, threshold=99)
     settings = {"max_epochs": 9, "train_split": split, "callbacks": [stop] if by_skorch else []}
     net = net_of(random_network(), keep_best=keep_best, **settings).partial_fit(TrainingRows(X))
-    assert len(net.history) == (3 if by_skorch else 2)  # skorch counts from the first epoch, we from the start
+    assert len(net.history) == (3 if by_skorch else 2)  # skorch counts from the first epoch, we from the initialization
     assert not net.interrupted_
 
 
 @pytest.mark.parametrize(("small_step", "n_threads"), [(0, 2), (10**9, 1)])
-def test_small_steps_take_one_thread_and_give_back_the_rest(small_step, n_threads, X, monkeypatch):
+def test_small_steps_use_one_thread_and_restore_the_number(small_step, n_threads, X, monkeypatch):
     class Threads(Callback):
         def on_batch_end(self, net, **kwargs):
             seen.add(torch.get_num_threads())
@@ -365,7 +367,7 @@ def test_small_steps_take_one_thread_and_give_back_the_rest(small_step, n_thread
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_the_seed_decides_every_bit_and_global_generators_are_left_alone(dropout, X, split):
+def test_the_seed_determines_every_bit_and_global_generators_are_left_alone(dropout, X, split):
     states, before = [], global_states()
     for seed in (7, 7, 8):
         module = random_network(dropout=dropout)
@@ -417,7 +419,7 @@ def test_callbacks_of_skorch_work_as_in_any_net(X, split):
     assert moved == pytest.approx(1e-3 * (0.01 + 0.005 + 0.0025), rel=0.05)
 
 
-def test_history_has_what_skorch_notes_of_every_epoch(X, split):
+def test_history_has_the_entries_that_skorch_records_for_every_epoch(X, split):
     net = net_of(random_network(), train_split=split).partial_fit(TrainingRows(X))
     assert {"epoch", "dur", "train_loss", "valid_loss", "batches"} <= set(net.history[0])
     assert net.history[:, "epoch"] == [1, 2, 3]
@@ -426,7 +428,7 @@ def test_history_has_what_skorch_notes_of_every_epoch(X, split):
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_one_bar_shows_epochs_loss_and_score_and_silence_is_complete(validated, X, split, capsys):
+def test_the_progress_bar_shows_epochs_loss_and_score_and_verbose_0_is_silent(validated, X, split, capsys):
     train_split = split if validated else None
     for verbose in (0, 1):
         net = net_of(random_network(), keep_best=KeepBest(9, 0.0), train_split=train_split, verbose=verbose)
@@ -444,7 +446,7 @@ def test_a_net_trains_again_after_it_stopped(X):
     assert len(net.history) == 2
 
 
-def test_an_interruption_is_told_once(X):
+def test_an_interruption_is_recorded_only_for_its_own_fit(X):
     net = net_of(random_network(), callbacks=[Interrupt()], max_epochs=3)
     assert net.partial_fit(TrainingRows(X)).interrupted_
     assert not net.partial_fit(TrainingRows(X)).interrupted_

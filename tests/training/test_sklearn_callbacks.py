@@ -14,7 +14,7 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn before 1
 
 
 class Recorder:
-    """Notes what it is told, and asks to stop after some epochs."""
+    """Records its calls, and asks to stop after some epochs."""
 
     def __init__(self, stop_after=None):
         self.stop_after = stop_after
@@ -42,7 +42,7 @@ def X():
     return np.random.default_rng(0).normal(size=(60, 5)) ** 3
 
 
-def test_a_fit_is_a_task_and_each_epoch_one_below_it(X):
+def test_a_fit_is_a_task_and_each_epoch_a_subtask(X):
     recorder = Recorder()
     model = quick().set_callbacks(recorder).fit(X)
     epochs = [(what, "epoch", i) for i in range(3) for what in ("begin", "end")]
@@ -50,7 +50,7 @@ def test_a_fit_is_a_task_and_each_epoch_one_below_it(X):
     assert model.n_iter_ == 3
 
 
-def test_callbacks_change_nothing_of_a_fit(X):
+def test_callbacks_do_not_change_the_fit(X):
     watched, plain = quick().set_callbacks(Recorder()).fit(X), quick().fit(X)
     np.testing.assert_array_equal(watched.transform(X), plain.transform(X))
     assert watched.score(X) == plain.score(X)
@@ -75,7 +75,7 @@ def test_a_callback_can_stop_training(X):
     assert recorder.seen[-2:] == [("end", "fit", 0), "teardown"]
 
 
-def test_a_second_fit_of_another_size_is_watched_too(X):
+def test_a_second_fit_of_another_size_is_reported_too(X):
     recorder = Recorder()
     model = quick().fit(X).set_callbacks(recorder)
     model.set_params(n_components=3).fit(X)

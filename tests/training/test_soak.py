@@ -13,7 +13,7 @@ N_FITS = 20  # a round: each configuration once, and two rounds of failed fits
 
 
 def test_rounds_of_fits_leave_nothing_behind():
-    """Counts of objects, which are exact, in place of bytes, which the allocator rounds."""
+    """Compare counts of objects, which are exact, instead of bytes, which the allocator rounds."""
     after = []
     for _ in range(3):  # the first fills caches
         for i in range(N_FITS):
@@ -23,7 +23,7 @@ def test_rounds_of_fits_leave_nothing_behind():
     assert after[2]["estimators"] == after[0]["estimators"]
 
 
-def test_the_count_sees_what_is_left():
+def test_the_counts_include_objects_left_behind():
     before = soak.counts()
     left = soak.AutoencoderTransformer(1, max_epochs=0).fit([[0.0, 1.0], [1.0, 0.0]])
     with Path(__file__).open():
@@ -34,14 +34,14 @@ def test_the_count_sees_what_is_left():
     assert after["files"] == before["files"] + 1
 
 
-def test_a_fit_that_should_fail_and_does_not_is_seen():
+def test_a_fit_that_should_fail_and_does_not_is_detected():
     model = soak.AutoencoderTransformer(1, max_epochs=0)
     with pytest.raises(AssertionError, match="did not fail"):
         soak.fails(model, [[0.0, 1.0], [1.0, 0.0]], {"lr": 0.1})
 
 
-def test_networks_of_classes_leave_no_notes_of_their_seeds(monkeypatch):
-    """torch.manual_seed keeps one for each call, for a GPU that may never come: some kilobytes a fit."""
+def test_networks_built_from_classes_queue_no_seeds(monkeypatch):
+    """torch.manual_seed queues one per call, for a GPU that may never be used: some kilobytes per fit."""
     monkeypatch.setattr(torch, "manual_seed", None)
     for i in range(len(soak.CONFIGURATIONS)):
         soak.one_fit(i)

@@ -1,4 +1,4 @@
-"""What a training step is given: its rows, corrupted, its progress and its rate; and what it minimises."""
+"""Training steps: their samples, corruption, progress, learning rate and objective."""
 
 import pickle
 
@@ -31,7 +31,7 @@ def data_bounds() -> DataBounds:
 
 
 class Watch(Callback):
-    """Notes the step, progress and rate of each training step, and the weights at the end of each epoch."""
+    """Records the progress and learning rate of each training step, and the weights at the end of each epoch."""
 
     def on_train_begin(self, net, **kwargs):
         self.progress, self.rates, self.candidates = [], [], [weights_of(net.candidate)]
@@ -49,7 +49,7 @@ class Watch(Callback):
 
 
 class Poison(Callback):
-    """Spoils the weights before the first step of an epoch."""
+    """Sets weights to NaN before the first step of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -60,7 +60,7 @@ class Poison(Callback):
 
 
 class Interrupt(Callback):
-    """Presses Ctrl-C after the second step."""
+    """Raises KeyboardInterrupt after the second step."""
 
     def on_batch_end(self, net, **kwargs):
         if len(net.history[-1]["batches"]) == 2:
@@ -68,7 +68,7 @@ class Interrupt(Callback):
 
 
 @pytest.mark.parametrize("index", [None, torch.tensor([5, 0, 7])])
-def test_rows_are_their_own_target(index, X):
+def test_samples_are_their_own_target(index, X):
     rows = TrainingRows(X, index)
     assert len(rows) == (N if index is None else 3)
     x, target = rows[1]
@@ -78,7 +78,7 @@ def test_rows_are_their_own_target(index, X):
 
 @pytest.mark.parametrize("index", [None, torch.arange(0, 40, 3)])
 @pytest.mark.parametrize("batch_size", [1, 8, 53, 1000])
-def test_an_epoch_sees_every_row_once(batch_size, index):
+def test_an_epoch_contains_every_sample_once(batch_size, index):
     data = torch.arange(53.0)[:, None]
     generator = torch.Generator().manual_seed(0)
     expected = torch.arange(53) if index is None else index
@@ -90,7 +90,7 @@ def test_an_epoch_sees_every_row_once(batch_size, index):
     assert torch.cat(epochs[0]).tolist() != torch.cat(epochs[1]).tolist()
 
 
-def test_the_seed_decides_the_order_and_without_one_there_is_none(X):
+def test_the_seed_determines_the_order_and_without_one_samples_are_not_shuffled(X):
     index = torch.arange(0, 50, 2)
     orders = [
         torch.cat(list(TrainingRows(X, index).batches(8, generator)))
@@ -102,11 +102,11 @@ def test_the_seed_decides_the_order_and_without_one_there_is_none(X):
 
 
 @pytest.mark.parametrize("n_entries", [1, 4, 784])
-def test_the_objective_is_the_loss_with_terms_beside_the_loss_of_a_row(n_entries, X):
+def test_the_objective_adds_terms_to_the_summed_loss_of_a_sample(n_entries, X):
     step = random_network().step(X)
     terms = [L1(0.3), Orthogonal(2.0)]
-    by_row = SquaredError()(step) * n_entries + sum(term(step) for term in terms)
-    torch.testing.assert_close(Objective(SquaredError(), terms, n_entries)(step), by_row / n_entries)
+    by_sample = SquaredError()(step) * n_entries + sum(term(step) for term in terms)
+    torch.testing.assert_close(Objective(SquaredError(), terms, n_entries)(step), by_sample / n_entries)
     torch.testing.assert_close(Objective(SquaredError(), [], n_entries)(step), SquaredError()(step))
 
 
@@ -153,7 +153,7 @@ def test_r2_is_in_units_of_the_scale_in_unscaled_columns_too(X, split):
 
 @pytest.mark.parametrize("lr_schedule", ["constant", "linear"])
 @pytest.mark.parametrize("validated", [True, False])
-def test_progress_is_the_share_of_all_steps_done(validated, lr_schedule, X, split):
+def test_progress_is_the_fraction_of_steps_done(validated, lr_schedule, X, split):
     watch = Watch()
     settings = {"max_epochs": 6, "train_split": split if validated else None, "lr_schedule": lr_schedule}
     net = net_of(random_network(), keep_best=KeepBest(99, 0.0), callbacks=[watch], **settings)
@@ -164,15 +164,15 @@ def test_progress_is_the_share_of_all_steps_done(validated, lr_schedule, X, spli
         assert net.progress_ == pytest.approx(1, abs=1e-12)
 
 
-def test_a_pass_by_itself_has_all_progress_made(X):
+def test_the_progress_of_a_single_pass_is_one(X):
     watch = Watch()
     net = net_of(random_network(), callbacks=[watch], max_epochs=1)
     train_one_pass(net, X, weights_of(net.module_))
     assert watch.progress == [1.0] * 7
 
 
-class Seen(Identity):
-    """Notes the progress of the steps that it is asked in."""
+class ProgressRecorder(Identity):
+    """Records the progress of training steps."""
 
     progress: list[float] = []  # noqa: RUF012
 
@@ -181,20 +181,26 @@ class Seen(Identity):
         return self(a)
 
 
-def test_codes_are_told_the_progress_of_fit_and_that_partial_fit_has_none(X):
-    Seen.progress.clear()
-    autoencoder = AutoencoderTransformer(code=Seen(), max_epochs=5, batch_size=10, random_state=0).fit(X.numpy())
-    trained = [progress for progress in Seen.progress if progress < 1]
+def test_codes_get_the_progress_of_fit_and_one_in_partial_fit(X):
+    ProgressRecorder.progress.clear()
+    autoencoder = AutoencoderTransformer(code=ProgressRecorder(), max_epochs=5, batch_size=10, random_state=0).fit(
+        X.numpy()
+    )
+    trained = [progress for progress in ProgressRecorder.progress if progress < 1]
     assert trained == sorted(trained)
     np.testing.assert_allclose(trained, np.arange(25) / 25, atol=1e-12)
-    assert set(Seen.progress) - set(trained) == {1.0}
-    for again in (autoencoder, pickle.loads(pickle.dumps(autoencoder)), AutoencoderTransformer(code=Seen())):
-        Seen.progress.clear()
+    assert set(ProgressRecorder.progress) - set(trained) == {1.0}
+    for again in (
+        autoencoder,
+        pickle.loads(pickle.dumps(autoencoder)),
+        AutoencoderTransformer(code=ProgressRecorder()),
+    ):
+        ProgressRecorder.progress.clear()
         again.partial_fit(X.numpy()).partial_fit(X.numpy())
-        assert set(Seen.progress) == {1.0}
+        assert set(ProgressRecorder.progress) == {1.0}
 
 
-def test_the_linear_schedule_rises_over_a_fiftieth_and_falls_to_nothing(X):
+def test_the_linear_schedule_rises_over_a_fiftieth_and_falls_to_zero(X):
     watch = Watch()
     settings = {"max_epochs": 40, "batch_size": 4, "lr_schedule": "linear", "lr": 0.02, "callbacks": [watch]}
     net = net_of(random_network(), keep_best=KeepBest(99, 0.0), **settings)
@@ -217,15 +223,15 @@ def test_the_rate_of_a_short_schedule_falls_from_the_first_step(X):
     np.testing.assert_allclose(watch.rates, 0.01 * (1 - np.arange(21) / 21))
 
 
-def test_a_schedule_goes_on_with_a_tenth_after_a_loss_that_was_not_finite(X):
+def test_a_schedule_continues_at_a_tenth_after_a_nonfinite_loss(X):
     watch = Watch()
     settings = {"max_epochs": 5, "lr_schedule": "linear", "callbacks": [Poison(3), watch]}
     net_of(random_network(), keep_best=KeepBest(99, 0.0), **settings).partial_fit(TrainingRows(X))
-    share = 1 - np.arange(35) / 35
-    np.testing.assert_allclose(watch.rates, 0.01 * share * np.where(np.arange(35) < 21, 1, 0.1))
+    remaining = 1 - np.arange(35) / 35
+    np.testing.assert_allclose(watch.rates, 0.01 * remaining * np.where(np.arange(35) < 21, 1, 0.1))
 
 
-def test_a_constant_rate_stays(X):
+def test_a_constant_rate_does_not_change(X):
     watch = Watch()
     net_of(random_network(), keep_best=KeepBest(9, 0.0), callbacks=[watch]).partial_fit(TrainingRows(X))
     assert set(watch.rates) == {0.01}
@@ -234,9 +240,7 @@ def test_a_constant_rate_stays(X):
 @pytest.mark.parametrize("average_window", [0, 20])
 @pytest.mark.parametrize("validated", [True, False])
 @pytest.mark.parametrize(("annealed_until", "first"), [(0.0, 1), (0.25, 3), (0.55, 6), (0.99, 10)])
-def test_epochs_before_the_objective_is_settled_do_not_count(
-    annealed_until, first, validated, average_window, X, split
-):
+def test_epochs_during_annealing_do_not_count(annealed_until, first, validated, average_window, X, split):
     watch, keep_best, module = Watch(), KeepBest(99, 0.0, annealed_until), random_network()
     settings = {"max_epochs": 10, "train_split": split if validated else None, "average_window": average_window}
     net = net_of(module, lr=0.3, keep_best=keep_best, callbacks=[watch], **settings)
@@ -252,7 +256,7 @@ def test_epochs_before_the_objective_is_settled_do_not_count(
 
 
 class InterruptIn(Callback):
-    """Presses Ctrl-C after the first step of an epoch."""
+    """Raises KeyboardInterrupt after the first step of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -264,7 +268,7 @@ class InterruptIn(Callback):
 
 @pytest.mark.parametrize("average_window", [0, 20])
 @pytest.mark.parametrize(("epoch", "kept"), [(1, 0), (3, 2), (5, 4)])
-def test_training_that_is_broken_off_annealing_keeps_the_last_whole_epoch(epoch, kept, average_window, X, split):
+def test_training_interrupted_during_annealing_keeps_the_last_complete_epoch(epoch, kept, average_window, X, split):
     watch, keep_best, module = Watch(), KeepBest(99, 0.0, 0.55), random_network()
     settings = {"max_epochs": 10, "train_split": split, "average_window": average_window, "lr": 1e-6}
     net_of(module, keep_best=keep_best, callbacks=[watch, InterruptIn(epoch)], **settings).partial_fit(TrainingRows(X))
@@ -272,7 +276,7 @@ def test_training_that_is_broken_off_annealing_keeps_the_last_whole_epoch(epoch,
     assert same_bits(weights_of(module), watch.candidates[kept])
 
 
-def test_a_loss_that_is_not_finite_while_annealing_gives_back_the_epoch_before(X):
+def test_a_nonfinite_loss_during_annealing_restores_the_previous_epoch(X):
     watch, keep_best = Watch(), KeepBest(99, 0.0, 0.95)
     net = net_of(random_network(), max_epochs=5, keep_best=keep_best, callbacks=[Poison(3), watch])
     net.partial_fit(TrainingRows(X))
@@ -281,7 +285,7 @@ def test_a_loss_that_is_not_finite_while_annealing_gives_back_the_epoch_before(X
 
 
 @pytest.mark.parametrize(("annealed_until", "n_epochs"), [(0.0, 2), (0.25, 4), (0.55, 7), (0.99, 10)])
-def test_patience_begins_when_the_objective_is_settled(annealed_until, n_epochs, X, split):
+def test_patience_begins_after_annealing(annealed_until, n_epochs, X, split):
     net = net_of(random_network(), max_epochs=10, keep_best=KeepBest(2, 1e9, annealed_until), train_split=split)
     assert len(net.partial_fit(TrainingRows(X)).history) == n_epochs
 
@@ -290,13 +294,13 @@ def test_patience_begins_when_the_objective_is_settled(annealed_until, n_epochs,
     ("code", "annealed_until"),
     [("identity", 0), ("gaussian", 0.1), (Gaussian(warm_up=0.7), 0.7), (TopK(1, anneal=0.3), 0.3)],
 )
-def test_fit_waits_for_its_code(code, annealed_until, X):
+def test_early_stopping_waits_for_the_annealing_of_the_code(code, annealed_until, X):
     autoencoder = AutoencoderTransformer(code=code, max_epochs=20, n_iter_no_change=1, tol=1e9, random_state=0)
     assert autoencoder.fit(X.numpy()).n_iter_ in (max(1, round(20 * annealed_until)), round(20 * annealed_until) + 1)
 
 
 class Normalized(nn.Module):
-    """A network with buffers that training moves."""
+    """A network with buffers that training changes."""
 
     def __init__(self):
         super().__init__()
@@ -304,7 +308,7 @@ class Normalized(nn.Module):
         self.decode = nn.Linear(2, D)
 
 
-def test_the_average_has_the_present_buffers():
+def test_the_average_has_the_current_buffers():
     module = random_network(module=Normalized()).train()
     average = WeightAverage(module, 400)
     for _ in range(4):
@@ -315,7 +319,7 @@ def test_the_average_has_the_present_buffers():
     assert (average.module.network.encode[0].running_mean > 1).all()
 
 
-def test_a_pass_returns_its_loss_and_leaves_the_module_for_inference(X):
+def test_a_pass_returns_its_loss_and_leaves_the_module_in_evaluation_mode(X):
     by_pass, by_net = net_of(random_network(), max_epochs=1), net_of(random_network(), max_epochs=1)
     assert (
         train_one_pass(by_pass, X, weights_of(by_pass.module_))
@@ -325,7 +329,7 @@ def test_a_pass_returns_its_loss_and_leaves_the_module_for_inference(X):
     assert not by_pass.module_.training
 
 
-def test_a_pass_that_fails_gives_the_weights_back(X):
+def test_a_failed_pass_restores_the_weights(X):
     net = net_of(random_network(), max_epochs=1)
     train_one_pass(net, X, weights_of(net.module_))
     before = weights_of(net.module_)
@@ -336,7 +340,7 @@ def test_a_pass_that_fails_gives_the_weights_back(X):
     assert not net.module_.training
 
 
-def test_an_interrupted_pass_warns_and_keeps_what_it_learnt(X):
+def test_an_interrupted_pass_warns_and_keeps_its_weights(X):
     net = net_of(random_network(), max_epochs=1, callbacks=[Interrupt()])
     before = weights_of(net.module_)
     with pytest.warns(UserWarning, match="interrupted before the end of its pass"):
@@ -344,8 +348,8 @@ def test_an_interrupted_pass_warns_and_keeps_what_it_learnt(X):
     assert not same_bits(weights_of(net.module_), before)
 
 
-class Refusing(Corruption):
-    """A corruption that must not be asked."""
+class FailingCorruption(Corruption):
+    """A corruption that must not be called."""
 
     def __call__(self, x, data_bounds, generator):
         raise AssertionError
@@ -354,7 +358,7 @@ class Refusing(Corruption):
 def test_transforming_and_scoring_corrupt_nothing(X):
     given = X.numpy()
     autoencoder = AutoencoderTransformer(corruption=0.5, max_epochs=2, random_state=0).fit(given)
-    autoencoder.net_.corruption = Refusing()
+    autoencoder.net_.corruption = FailingCorruption()
     np.testing.assert_array_equal(autoencoder.transform(given), autoencoder.transform(given))
     assert np.isfinite(autoencoder.score(given))
     assert autoencoder.net_.predict(given).shape == X.shape

@@ -50,7 +50,7 @@ def linear(n_components, n_rows, seed=0, **params):
 class TestPCA:
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("hidden_layer_sizes", [(), (128,), (32, 16)])
-    def test_the_start_is_pca(self, seven_data_sets, name, hidden_layer_sizes):
+    def test_the_initialization_is_pca(self, seven_data_sets, name, hidden_layer_sizes):
         X = seven_data_sets[name]
         for k in (1, 2, min(5, X.shape[1])):
             start = quick(k, hidden_layer_sizes=hidden_layer_sizes, max_epochs=0, early_stopping=False)
@@ -63,7 +63,7 @@ class TestPCA:
             )
             assert start.set_params(output_activation="clip").fit(X).score(X) >= expected - 1e-6
 
-    def test_transform_at_the_start_is_pcas(self, digits):
+    def test_transform_after_initialization_is_pcas(self, digits):
         start = quick(5, max_epochs=0, early_stopping=False, output_activation="identity").fit(digits)
         pca = PCA(5).fit(digits)
         np.testing.assert_allclose(start.transform(digits), pca.transform(digits), atol=1e-3)
@@ -87,7 +87,7 @@ class TestPCA:
         first, second = (linear(3, len(digits), seed).fit(digits).components_ for seed in (0, 1))
         np.testing.assert_allclose(first, second, atol=0.02)
 
-    def test_no_worse_than_the_start_on_the_validation_set(self, seven_data_sets):
+    def test_no_worse_than_the_initialization_on_the_validation_set(self, seven_data_sets):
         for name in ("iris", "wine", "diabetes"):
             X = seven_data_sets[name]
             autoencoder = quick(2, max_epochs=30).fit(X)
@@ -102,7 +102,7 @@ class TestPCA:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", NAMES)
-    def test_the_default_is_no_worse_than_pca_on_held_out_rows(self, seven_data_sets, name):
+    def test_the_default_is_no_worse_than_pca_on_held_out_samples(self, seven_data_sets, name):
         X = seven_data_sets[name]
         gains = []
         for seed in range(5):
@@ -157,7 +157,7 @@ class TestCodes:
         np.testing.assert_allclose(autoencoder.components_[3:], 0, atol=1e-6)
         assert autoencoder.score(X) > 0.999
 
-    def test_a_clipped_output_stays_within_the_data(self, digits):
+    def test_a_clipped_output_stays_in_the_range_of_the_data(self, digits):
         autoencoder = quick(8).fit(digits)
         reconstruction = autoencoder.inverse_transform(autoencoder.transform(digits))
         assert reconstruction.min() >= 0
@@ -170,7 +170,7 @@ class TestCodes:
 
 class TestInput:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.float16])
-    def test_output_follows_the_dtype_as_pcas(self, dtype):
+    def test_output_dtypes_are_those_of_pca(self, dtype):
         X = np.random.default_rng(0).integers(0, 9, size=(40, 5)).astype(dtype)
         autoencoder, pca = quick().fit(X), PCA(2).fit(X)
         codes = autoencoder.transform(X)
@@ -256,11 +256,11 @@ class TestFaults:
         expected = quick(max_epochs=epoch - 1).fit(small)
         np.testing.assert_array_equal(autoencoder.transform(small), expected.transform(small))
 
-    def test_a_loss_that_stays_infinite_is_an_error(self, small):
+    def test_a_loss_that_stays_infinite_raises_an_error(self, small):
         with warnings.catch_warnings(), pytest.raises(ValueError, match=r"stopped being finite.*Lower lr"):
             quick(lr=1e30, optimizer="sgd", max_epochs=20).fit(small)
 
-    def test_a_loss_that_recovers_with_a_tenth_of_the_rate_is_no_error(self, small):
+    def test_a_loss_that_recovers_at_a_tenth_of_the_rate_raises_no_error(self, small):
         class Spoil(Callback):
             spoilt = False
 
@@ -277,7 +277,7 @@ class TestFaults:
 
 
 class TestReproducible:
-    def test_same_seed_same_bits_whatever_else_draws(self, small):
+    def test_results_depend_on_the_seed_and_on_no_other_generator(self, small):
         """Global generators, including NumPy's legacy one, have no effect and do not change."""
         first = quick(dropout=0.2).fit(small).transform(small)
         torch.manual_seed(7)
@@ -296,7 +296,7 @@ class TestReproducible:
         finally:
             torch.set_default_dtype(torch.float32)
 
-    def test_threads_equal_one(self, small):
+    def test_fits_in_threads_equal_serial_ones(self, small):
         expected = [quick(dropout=0.2, random_state=seed).fit(small).transform(small) for seed in range(4)]
         results = [None] * 4
 

@@ -10,20 +10,20 @@ from sklearn_ae.losses import Mixed
 from sklearn_ae.penalties import Contractive
 
 
-class Own(nn.Module):
+class CustomNetwork(nn.Module):
     def __init__(self, n_features, n_components):
         super().__init__()
         self.encode = nn.Sequential(nn.Linear(n_features, 8), nn.ReLU(), nn.Linear(8, n_components))
         self.decode = nn.Sequential(nn.Linear(n_components, 8), nn.ReLU(), nn.Linear(8, n_features))
 
 
-#: They change the methods, attributes or tags of the estimator, or what its methods accept.
+#: Parameters that change the methods, attributes or tags of the estimator, or what its methods accept.
 CHANGE_THE_API = [
     {},
     {"hidden_layer_sizes": ()},
     {"tied_weights": True, "hidden_layer_sizes": ()},
     {"code": "gaussian"},
-    {"module": Own},
+    {"module": CustomNetwork},
     {"ordered": True},
     {"n_components": 0.3},
     {"n_components": "auto"},

@@ -1,4 +1,4 @@
-"""Names become members, all must agree with each other and with the data, and what does not is named."""
+"""Parameters become building blocks and are checked against each other and the data; errors name the culprit."""
 
 from math import log2
 
@@ -35,18 +35,18 @@ def architecture_of(X, names=None, **params) -> Architecture:
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_a_name_of_a_code_is_a_member_with_its_defaults(name, small):
+def test_a_code_given_by_name_has_its_defaults(name, small):
     assert architecture_of(small, code=name) == architecture_of(small, code=CODES[name]())
     assert type(architecture_of(small, code=name).code) is CODES[name]
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_name_of_a_loss_is_a_member_with_its_defaults(name, small):
+def test_a_loss_given_by_name_has_its_defaults(name, small):
     assert architecture_of(small, loss=name) == architecture_of(small, loss=LOSSES[name]())
     assert type(architecture_of(small, loss=name).loss) is LOSSES[name]
 
 
-def test_members_are_copied(small):
+def test_building_blocks_are_copied(small):
     code, loss = TopK(2), Huber(0.5)
     architecture = architecture_of(small, code=code, loss=loss)
     before = clone(code), clone(loss)
@@ -55,7 +55,7 @@ def test_members_are_copied(small):
     assert (architecture.code, architecture.loss) == before
 
 
-def test_architectures_are_equal_where_all_parameters_are(small):
+def test_architectures_are_equal_if_all_parameters_are(small):
     same = [architecture_of(small, code=TopK(2), loss=Mixed([("huber", slice(3))])) for _ in range(2)]
     assert same[0] == same[1] == architecture_of(small, code=TopK(2, anneal=0.5), loss=Mixed([("huber", [0, 1, 2])]))
     for changes in (
@@ -67,7 +67,7 @@ def test_architectures_are_equal_where_all_parameters_are(small):
         assert same[0] != architecture_of(small, **{"code": TopK(2), "loss": Mixed([("huber", slice(3))])} | changes)
 
 
-def test_a_loss_is_told_the_columns_by_their_names(small):
+def test_a_loss_finds_columns_by_their_names(small):
     names = np.array(list("abcdefgh"), dtype=object)
     by_name = architecture_of(small, names, loss=Mixed([("huber", ["c", "a"]), ("absolute_error", "h")]))
     assert by_name == architecture_of(small, loss=Mixed([("huber", [2, 0]), ("absolute_error", -1)]))
@@ -93,13 +93,13 @@ def test_hidden_layer_sizes_are_one_or_several(given, sizes):
         ({"code": "tanh"}, False),
     ],
 )
-def test_axes_are_open_where_code_and_penalties_leave_them_so(params, free, small):
+def test_rotation_invariance_depends_on_code_penalties_and_dropout(params, free, small):
     assert architecture_of(small, **params).rotation_invariant is free
 
 
 @pytest.mark.parametrize("loss", [*LOSSES, Mixed()])
 @pytest.mark.parametrize("code", CODES)
-def test_auto_clips_where_entries_repeat_bounds_unless_code_or_loss_has_no_use_for_it(code, loss, digits, small):
+def test_auto_clips_if_entries_repeat_bounds_and_code_and_loss_allow_it(code, loss, digits, small):
     member = LOSSES[loss]() if isinstance(loss, str) else loss
     first = member.output_activations[0]
     clips = member.allows_auto_clip and code not in ("top_k", "winner_take_all")
@@ -107,11 +107,11 @@ def test_auto_clips_where_entries_repeat_bounds_unless_code_or_loss_has_no_use_f
     assert architecture_of(small, code=code, loss=loss).output_activation == first
 
 
-class Asked(Member):
-    """Notes the setting that it is asked to fit."""
+class ContextRecorder(Member):
+    """Records the context that it is checked in."""
 
-    def check(self, setting):
-        self.setting_ = setting
+    def check(self, context):
+        self.context_ = context
 
 
 @pytest.mark.parametrize(
@@ -119,19 +119,19 @@ class Asked(Member):
     [
         ({}, (-np.inf, np.inf), True),
         ({"code": "sigmoid", "hidden_layer_sizes": (), "tied_weights": True}, (0, 1), True),
-        ({"code": "top_k", "module": lambda: Free()}, (0, np.inf), False),
+        ({"code": "top_k", "module": lambda: WithoutAffinePath()}, (0, np.inf), False),
     ],
 )
-def test_members_are_told_the_setting(params, code_range, affine, small):
-    asked = Asked()
+def test_building_blocks_get_the_context(params, code_range, affine, small):
+    recorder = ContextRecorder()
     architecture = architecture_of(small, **params)
     module = build(architecture)
-    check_building_blocks(architecture, module, [None, asked])
-    assert asked.setting_ == (8, 2, code_range, params.get("tied_weights", False), affine)
+    check_building_blocks(architecture, module, [None, recorder])
+    assert recorder.context_ == (8, 2, code_range, params.get("tied_weights", False), affine)
     assert module.n_features == 8
 
 
-class Free(nn.Module):
+class WithoutAffinePath(nn.Module):
     """A network without an affine path."""
 
     def __init__(self):
@@ -141,7 +141,7 @@ class Free(nn.Module):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_penalties_are_checked_against_code_and_network(penalty, small):
-    unsuitable = {"kl_sparsity": {"code": "tanh"}, "orthogonal": {"module": Free}}.get(penalty)
+    unsuitable = {"kl_sparsity": {"code": "tanh"}, "orthogonal": {"module": WithoutAffinePath}}.get(penalty)
     assert np.isfinite(quick(penalty=penalty, code="sigmoid").fit(small).transform(small)).all()
     if unsuitable:
         with pytest.raises(ValueError, match="needs"):
@@ -149,7 +149,7 @@ def test_penalties_are_checked_against_code_and_network(penalty, small):
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 39, 320, 640, 641, 5000, 5119, 5120, 10**6])
-def test_batches_are_the_power_of_two_below_a_twentieth_of_the_rows(n_rows):
+def test_batch_size_is_the_power_of_two_below_a_twentieth_of_the_samples(n_rows):
     size = batch_size_for(n_rows)
     assert log2(size).is_integer()
     assert 16 <= size <= 256
@@ -166,13 +166,13 @@ def test_devices_are_found_by_name_and_missing_ones_named():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_cuda_that_is_missing_is_named():
+def test_missing_cuda_is_named():
     with pytest.raises(ValueError, match="torch sees no CUDA device; choose 'cpu' or 'auto'"):
         quick(device="cuda").fit(np.eye(5))
     assert find_device_or_cpu("cuda") == torch.device("cpu")
 
 
-def test_entries_that_are_missing_are_named_before_any_range():
+def test_missing_entries_are_reported_before_range_errors():
     X = np.zeros((30, 3))
     X[20, 2], X[3, 1] = np.nan, 2.0
     for method in (quick(loss="log_loss").fit, quick(loss="log_loss").partial_fit):
@@ -180,7 +180,7 @@ def test_entries_that_are_missing_are_named_before_any_range():
             method(X)
 
 
-def test_the_range_of_a_loss_holds_for_partial_fit_too(small):
+def test_partial_fit_checks_the_range_of_a_loss_too(small):
     autoencoder = quick(loss=Mixed([("log_loss", 0)])).partial_fit(np.c_[small[:, :1] > 5, small[:, 1:]])
     before = autoencoder.transform(small)
     with pytest.raises(ValueError, match=r"models data in \[0, 1\], but X has values from .* in column 0\."):
@@ -221,14 +221,14 @@ def test_the_range_of_a_loss_holds_for_partial_fit_too(small):
         ({"hidden_layer_sizes": (), "tied_weights": True, "module": nn.Linear}, "tied_weights=True shares one matrix"),
     ],
 )
-def test_parameters_that_do_not_fit_are_named_and_leave_nothing(small, params, message):
+def test_invalid_parameters_are_named_and_leave_the_estimator_unfitted(small, params, message):
     autoencoder = quick(**params)
     with pytest.raises(ValueError, match=message):
         autoencoder.fit(small)
     assert set(vars(autoencoder)) == set(autoencoder.get_params(deep=False))
 
 
-def test_log_loss_refuses_other_outputs(small):
+def test_log_loss_rejects_other_output_activations(small):
     with pytest.raises(ValueError, match="does not fit loss='log_loss'"):
         quick(loss="log_loss", output_activation="clip").fit(small > 5)
 
@@ -236,7 +236,7 @@ def test_log_loss_refuses_other_outputs(small):
 @pytest.mark.parametrize(
     ("value", "message"), [(np.nan, "NaN in column 3"), (np.inf, "infinity in column 3"), (1e308, "column 3")]
 )
-def test_entries_that_are_not_finite_are_named_by_column(small, value, message):
+def test_nonfinite_entries_raise_an_error_that_names_the_column(small, value, message):
     X = small.copy()
     X[:60, 3] = value
     autoencoder = quick().fit(small)
@@ -245,7 +245,7 @@ def test_entries_that_are_not_finite_are_named_by_column(small, value, message):
             method(X)
 
 
-def test_frames_name_the_column(small):
+def test_errors_name_the_column_of_a_frame(small):
     frame = pd.DataFrame(small.copy(), columns=list("abcdefgh"))
     frame.loc[3, "d"] = np.nan
     with pytest.raises(ValueError, match="NaN in column 'd'"):
@@ -263,13 +263,13 @@ def test_frames_name_the_column(small):
         (np.ones((3, 3), dtype=complex), "Complex"),
     ],
 )
-def test_data_of_other_shapes_and_dtypes_is_refused(X, message):
+def test_unsuitable_shapes_and_dtypes_raise_an_error(X, message):
     for method in (quick().fit, quick().partial_fit):
         with pytest.raises(ValueError, match=message):
             method(X)
 
 
-def test_transform_names_the_column_too(small):
+def test_errors_in_transform_name_the_column_of_a_frame(small):
     frame = pd.DataFrame(small.copy(), columns=list("abcdefgh"))
     autoencoder = quick().fit(frame)
     frame.loc[3, "c"] = np.nan
@@ -277,17 +277,17 @@ def test_transform_names_the_column_too(small):
         autoencoder.transform(frame)
 
 
-def test_entries_beyond_float32_are_refused(small):
+def test_entries_beyond_float32_raise_an_error(small):
     with pytest.raises(ValueError, match="too large for float32"):
         quick().fit(small).transform(np.full((2, 8), 3e38, np.float32))
 
 
-def test_codes_of_the_wrong_width(small):
+def test_codes_of_the_wrong_width_raise_an_error(small):
     with pytest.raises(ValueError, match=r"X has 3 columns, but the codes .* have 2"):
         quick().fit(small).inverse_transform(np.ones((4, 3)))
 
 
-def test_a_refit_that_fails_leaves_the_fit_before(small):
+def test_a_failed_refit_keeps_the_earlier_fit(small):
     autoencoder = quick(2).fit(small)
     expected = autoencoder.transform(small)
     failures = [

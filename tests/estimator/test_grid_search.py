@@ -1,4 +1,4 @@
-"""scikit-learn's searches, curves and compositions take the autoencoder as one of their own."""
+"""scikit-learn's searches, curves and compositions work with the autoencoder."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ def y(small):
 
 
 def halving(estimator, **params):
-    """Return a search in which half of the candidates go on with twice the epochs, up to four."""
+    """Return a search in which half of the candidates continue with twice the epochs, up to four."""
     return HalvingGridSearchCV(
         estimator, HIDDEN, **{"resource": "max_epochs", "max_resources": 4, "factor": 2, "cv": 2, **params}
     )
@@ -56,7 +56,7 @@ class TestHalving:
         with pytest.raises(ValueError, match="max_resources='auto'"):
             halving(quick(), max_resources="auto").fit(small)
 
-    def test_the_better_half_goes_on(self, small):
+    def test_the_better_half_continues(self, small):
         results = pd.DataFrame(halving(quick(), cv=KFold(2)).fit(small).cv_results_)
         first, second = (results[results["iter"] == i] for i in (0, 1))
         best = first.nlargest(2, "mean_test_score")["param_hidden_layer_sizes"]
@@ -89,18 +89,18 @@ class TestHalving:
 
 
 class TestScoresAndCurves:
-    def test_cross_val_score_is_a_loop(self, small):
+    def test_cross_val_score_equals_a_loop(self, small):
         scores = cross_val_score(quick(3), small, cv=3)
         for score, (train, test) in zip(scores, KFold(3).split(small), strict=True):
             assert score == quick(3).fit(small[train]).score(small[test])
 
     def test_several_scorers_at_once(self, small):
-        scoring = {"own": lambda model, X, y=None: model.score(X), "r2": reconstruction_score}
+        scoring = {"score": lambda model, X, y=None: model.score(X), "r2": reconstruction_score}
         scores = cross_validate(quick(3), small, cv=3, scoring=scoring, return_estimator=True)
-        assert_allclose(scores["test_own"], scores["test_r2"], atol=0.05)  # they differ by whose mean they start from
+        assert_allclose(scores["test_score"], scores["test_r2"], atol=0.05)  # they are relative to different means
         assert all(estimator.n_components_ == 3 for estimator in scores["estimator"])
 
-    def test_learning_curve_grows_with_the_rows(self, small):
+    def test_learning_curve_grows_with_the_samples(self, small):
         sizes, _, held_out = learning_curve(
             quick(3), small, None, train_sizes=[10, 50], cv=KFold(3, shuffle=True, random_state=0)
         )
@@ -108,7 +108,7 @@ class TestScoresAndCurves:
         few, many = held_out.mean(axis=1)
         assert few < many
 
-    def test_validation_curve_grows_with_the_size(self, small):
+    def test_validation_curve_grows_with_the_components(self, small):
         _, held_out = validation_curve(quick(), small, None, param_name="n_components", param_range=[1, 2, 3], cv=3)
         one, two, three = held_out.mean(axis=1)
         assert one < two < three

@@ -187,12 +187,12 @@ def test_inputs_and_outputs_have_names_and_shapes(small):
             assert (value.name, rows.dim_param, columns.dim_value) == (name, "n_samples", width)
 
 
-class OwnActivation(nn.Module):
+class CustomActivation(nn.Module):
     def forward(self, x):
         return x.relu()
 
 
-class OwnCode(Code):
+class CustomCode(Code):
     def __call__(self, a):
         return a.abs()
 
@@ -202,7 +202,7 @@ class OtherReLU(ReLU):
         return torch.relu(a) / 2
 
 
-class OwnNetwork(nn.Module):
+class CustomNetwork(nn.Module):
     def __init__(self, n_features, n_components):
         super().__init__()
         self.encoder, self.decoder = nn.Linear(n_features, n_components), nn.Linear(n_components, n_features)
@@ -214,7 +214,7 @@ class OwnNetwork(nn.Module):
         return self.decoder(h)
 
 
-class OwnAffineNetwork(AffineNetwork):
+class CustomAffineNetwork(AffineNetwork):
     def encode(self, x):
         return 2 * super().encode(x)
 
@@ -222,12 +222,12 @@ class OwnAffineNetwork(AffineNetwork):
 @pytest.mark.parametrize(
     ("params", "name"),
     [
-        ({"activation": OwnActivation}, "OwnActivation"),
+        ({"activation": CustomActivation}, "CustomActivation"),
         ({"activation": nn.ELU}, "ELU"),
-        ({"code": OwnCode()}, "OwnCode"),
+        ({"code": CustomCode()}, "CustomCode"),
         ({"code": OtherReLU()}, "OtherReLU"),
-        ({"module": OwnNetwork}, "OwnNetwork"),
-        ({"module": partial(OwnAffineNetwork, n_preactivations=2)}, "OwnAffineNetwork"),
+        ({"module": CustomNetwork}, "CustomNetwork"),
+        ({"module": partial(CustomAffineNetwork, n_preactivations=2)}, "CustomAffineNetwork"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,4 +1,4 @@
-"""partial_fit and warm starts go on from what was learnt, and a failure leaves it as it was."""
+"""partial_fit and warm starts continue training, and a failure keeps the earlier state."""
 
 import pickle
 
@@ -18,7 +18,7 @@ from sklearn_ae.penalties import L1
 from sklearn_ae.plotting import LossCurveDisplay
 
 
-def test_partial_fit_starts_as_pca_and_fixes_the_frame(small):
+def test_partial_fit_starts_as_pca_and_fixes_the_scaling(small):
     autoencoder = quick(3, lr=1e-9, output_activation="identity").partial_fit(small)
     assert autoencoder.score(small) == pytest.approx(reconstruction_score(PCA(3).fit(small), small), abs=1e-5)
     mean, codes = autoencoder.mean_.copy(), autoencoder.transform(small)
@@ -37,7 +37,7 @@ def test_partial_fit_learns(digits):
     assert autoencoder.score(digits) > 0.80 > reconstruction_score(PCA(10).fit(digits), digits)
 
 
-def test_partial_fit_takes_fewer_rows_than_components_and_single_rows(small):
+def test_partial_fit_accepts_fewer_samples_than_components_and_single_samples(small):
     autoencoder = quick(5).partial_fit(small[:3])
     for row in small[3:40]:
         autoencoder.partial_fit(row[None])
@@ -45,7 +45,7 @@ def test_partial_fit_takes_fewer_rows_than_components_and_single_rows(small):
     assert autoencoder.components_.shape == (5, 8)
 
 
-def test_partial_fit_that_fails_changes_nothing(small):
+def test_a_failed_partial_fit_changes_nothing(small):
     autoencoder = quick(2, optimizer="sgd").partial_fit(small)
     expected = autoencoder.transform(small)
     autoencoder.net_.set_params(lr=1e35)
@@ -54,7 +54,7 @@ def test_partial_fit_that_fails_changes_nothing(small):
     np.testing.assert_array_equal(autoencoder.transform(small), expected)
 
 
-def test_partial_fit_goes_on_from_fit(digits):
+def test_partial_fit_continues_after_fit(digits):
     autoencoder = quick(5, max_epochs=20).fit(digits)
     before = autoencoder.score(digits)
     codes = autoencoder.transform(digits)
@@ -65,14 +65,14 @@ def test_partial_fit_goes_on_from_fit(digits):
     assert np.corrcoef(codes[:, 0], autoencoder.transform(digits)[:, 0])[0, 1] > 0.9
 
 
-def test_clip_widens_with_the_rows_of_partial_fit(small):
+def test_the_clipping_range_widens_with_the_data_of_partial_fit(small):
     autoencoder = quick(8, output_activation="clip", lr=1e-9).partial_fit(small[:40])
     autoencoder.partial_fit(small + 30)
     reconstruction = autoencoder.inverse_transform(autoencoder.transform(small + 30))
     np.testing.assert_allclose(reconstruction, small + 30, atol=0.01)
 
 
-def test_warm_start_goes_on(digits):
+def test_warm_start_continues_training(digits):
     autoencoder = quick(5, warm_start=True, max_epochs=15).fit(digits)
     first = autoencoder.score(digits)
     autoencoder.fit(digits)
@@ -82,14 +82,14 @@ def test_warm_start_goes_on(digits):
     assert autoencoder.score(digits) > cold.score(digits)
 
 
-def test_warm_start_starts_anew_where_sizes_differ(small):
+def test_warm_start_initializes_again_if_sizes_differ(small):
     autoencoder = quick(2, warm_start=True).fit(small)
     changed = autoencoder.set_params(n_components=3).fit(small).transform(small)
     np.testing.assert_array_equal(changed, quick(3).fit(small).transform(small))
 
 
 def kept(weights: dict, autoencoder) -> bool:
-    """Whether the network still has given weights."""
+    """Return whether the network still has the given weights."""
     return all(torch.equal(value, weights[name]) for name, value in autoencoder.module_.network.state_dict().items())
 
 
@@ -97,8 +97,8 @@ def weights_of(autoencoder) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in autoencoder.module_.network.state_dict().items()}
 
 
-#: Parameters, others that make the same network, and others that make another.
-MEMBERS = {
+#: Parameters, changes that keep the network, and changes that require another network.
+CHANGES = {
     "code by name": ({"code": "top_k"}, {"code": TopK()}, {"code": TopK(1.0 - 1e-9)}),
     "code": ({"code": TopK(2)}, {"code": TopK(2)}, {"code": TopK(1)}),
     "loss": ({"loss": Huber(0.5)}, {"loss": Huber(0.5)}, {"loss": Huber(0.25)}),
@@ -112,8 +112,8 @@ MEMBERS = {
 @pytest.mark.parametrize(
     "through", [lambda estimator: estimator, lambda e: pickle.loads(pickle.dumps(e))], ids=["", "load"]
 )
-@pytest.mark.parametrize(("params", "same", "other"), MEMBERS.values(), ids=MEMBERS)
-def test_warm_start_goes_on_where_members_are_equal_and_else_starts_anew(params, same, other, through, small):
+@pytest.mark.parametrize(("params", "same", "other"), CHANGES.values(), ids=CHANGES)
+def test_warm_start_continues_only_if_building_blocks_are_equal(params, same, other, through, small):
     X = np.c_[small, small[:, :1]]
     training = {"warm_start": True, "max_epochs": 10, "lr": 0.01, "init": "random"}
     autoencoder = through(quick(**training | params).fit(X))
@@ -126,12 +126,12 @@ def test_warm_start_goes_on_where_members_are_equal_and_else_starts_anew(params,
     assert not kept(before, anew)
 
 
-def test_without_warm_start_each_fit_starts_anew(small):
+def test_without_warm_start_each_fit_starts_from_scratch(small):
     autoencoder = quick().fit(small)
     np.testing.assert_array_equal(autoencoder.fit(small).transform(small), quick().fit(small).transform(small))
 
 
-def test_a_warm_start_that_fails_leaves_the_fit_before(small):
+def test_a_failed_warm_start_keeps_the_earlier_fit(small):
     autoencoder = quick(warm_start=True, output_activation="clip").fit(small)
     before, codes = vars(autoencoder).copy(), autoencoder.transform(small)
     with pytest.raises(ValueError, match="stopped being finite"):
@@ -161,7 +161,7 @@ def test_partial_fit_learns_with_every_variant(params, small):
     assert len(autoencoder.loss_curve_) == autoencoder.n_iter_ == 31
 
 
-def test_a_partial_fit_that_fails_leaves_the_range_of_the_output(small):
+def test_a_failed_partial_fit_keeps_the_range_of_the_output(small):
     autoencoder = quick(2, optimizer="sgd", output_activation="clip").partial_fit(small)
     far = (5 * small).astype(np.float32)
     expected = autoencoder.score(far), autoencoder.module_.output.high.clone()
@@ -173,7 +173,7 @@ def test_a_partial_fit_that_fails_leaves_the_range_of_the_output(small):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_partial_fit_whose_weights_explode_is_refused(first, small):
+def test_a_partial_fit_whose_weights_explode_raises_an_error(first, small):
     autoencoder = quick(2, batch_size=1000)
     if not first:
         autoencoder.partial_fit(small)
@@ -187,7 +187,7 @@ def test_a_partial_fit_whose_weights_explode_is_refused(first, small):
         np.testing.assert_array_equal(autoencoder.transform(small), codes)
 
 
-def test_salt_and_pepper_are_the_bounds_of_all_rows_seen(small):
+def test_salt_and_pepper_are_the_bounds_of_all_samples_seen(small):
     autoencoder = quick(2, corruption="salt_and_pepper").partial_fit(small).partial_fit(10 * small)
     seen = np.vstack([small, 10 * small])
     for found, bound in zip(autoencoder.net_.data_bounds[1:3], (seen.min(axis=0), seen.max(axis=0)), strict=True):

@@ -146,7 +146,7 @@ def test_the_map_in_float64_is_not_that_in_float32():
 
 
 @of_all_kinds
-def test_a_state_keeps_what_it_does_not_rebuild(fitted):
+def test_a_state_keeps_all_that_it_does_not_rebuild(fitted):
     before = dict(vars(fitted))
     state = pack(vars(fitted))
     assert vars(fitted).keys() == before.keys()
@@ -310,13 +310,13 @@ def test_a_state_restores_only_building_blocks_of_the_package(name):
         unpack(state)
 
 
-class Own(TopK):
+class CustomCode(TopK):
     """A custom code."""
 
 
 def test_a_custom_code_is_pickled_unchanged():
-    model = by_pickle(AutoencoderTransformer(code=Own(2), penalty=[L1(0.3), "contractive"]))
-    assert type(model.code) is Own
+    model = by_pickle(AutoencoderTransformer(code=CustomCode(2), penalty=[L1(0.3), "contractive"]))
+    assert type(model.code) is CustomCode
     assert model.penalty == [L1(0.3), "contractive"]
 
 

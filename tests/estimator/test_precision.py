@@ -17,11 +17,11 @@ from sklearn_ae.model_selection import reconstruction_score
 from sklearn_ae.networks import ConvAutoencoder
 from sklearn_ae.penalties import PENALTIES
 
-SHARES = np.random.RandomState(0).dirichlet(np.ones(6), size=60)  # fit every loss
+FRACTIONS = np.random.RandomState(0).dirichlet(np.ones(6), size=60)  # fit every loss
 
 
 class Spy(Callback):
-    """Notes the precision of what layers give, in training and not, and of gradients and the optimizer's state."""
+    """Records the precision of layer outputs, in training and evaluation, of gradients and of the optimizer's state."""
 
     def on_train_begin(self, net, **kwargs):
         self.of_training, self.of_evaluation, self.of_objective = set(), set(), set()
@@ -42,7 +42,7 @@ class Spy(Callback):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("module", [None, partial(ConvAutoencoder, channels=(2,))], ids=["dense", "convolutions"])
-def test_layers_multiply_in_the_precision_in_training_alone(precision, module):
+def test_layers_multiply_in_the_precision_only_in_training(precision, module):
     spy = Spy()
     settings = {"module": module, "precision": precision, "callbacks": [spy], "max_epochs": 1}
     model = AutoencoderTransformer(4, **settings, random_state=0).fit(load_digits().data[:100])
@@ -51,7 +51,7 @@ def test_layers_multiply_in_the_precision_in_training_alone(precision, module):
     assert {parameter.dtype for parameter in model.module_.parameters()} == {torch.float32}
 
 
-def test_bfloat16_ends_beside_float32_and_above_pca():
+def test_bfloat16_scores_close_to_float32_and_above_pca():
     X = load_digits().data
     train, held_out = X[:1400], X[1400:]
     of = {
@@ -64,7 +64,7 @@ def test_bfloat16_ends_beside_float32_and_above_pca():
     assert not np.array_equal(*(model.loss_curve_ for model in of.values()))
 
 
-def test_the_seed_decides_every_bit():
+def test_the_seed_determines_every_bit():
     X = load_digits().data[:200]
     one, other = (
         AutoencoderTransformer(4, precision="bfloat16", max_epochs=3, random_state=0).fit_transform(X) for _ in range(2)
@@ -78,9 +78,9 @@ CASES += [{"tied_weights": True, "hidden_layer_sizes": ()}, {"output_activation"
 
 
 @pytest.mark.parametrize("params", CASES, ids=str)
-def test_every_member_trains_in_it(params):
+def test_every_building_block_trains_in_bfloat16(params):
     of = [
-        AutoencoderTransformer(2, **params, precision=precision, max_epochs=3, random_state=0).fit(SHARES)
+        AutoencoderTransformer(2, **params, precision=precision, max_epochs=3, random_state=0).fit(FRACTIONS)
         for precision in ("float32", "bfloat16")
     ]
     assert np.isfinite(of[1].loss_curve_).all()

@@ -1,4 +1,4 @@
-"""Scores, errors and bounds are in the data's units, whatever the loss, and do not depend on shift and scale."""
+"""Scores, errors and ELBOs are in the data's units, whatever the loss, and do not depend on shift and scale."""
 
 import numpy as np
 import pytest
@@ -139,7 +139,7 @@ class TestScores:
 
 class TestVariational:
     @pytest.mark.parametrize("code", CODES)
-    def test_only_a_gaussian_code_has_a_bound_and_samples(self, code):
+    def test_only_a_gaussian_code_has_elbo_and_sample(self, code):
         for estimator in (quick(code=code), quick(code=CODES[code]())):
             assert hasattr(estimator, "sample") is hasattr(estimator, "elbo") is (code == "gaussian")
         assert not hasattr(quick(code="nonsense"), "sample")
@@ -156,25 +156,25 @@ class TestVariational:
         assert ((samples >= small.min(axis=0)) & (samples <= small.max(axis=0))).all()
         assert autoencoder.sample().shape == (1, 8)
 
-    def test_the_bound_is_the_formula(self, small):
-        """With half the squared scale for the variance of an entry."""
+    def test_the_elbo_is_its_formula(self, small):
+        """The variance of an entry is half the squared scale."""
         autoencoder = quick(3, code="gaussian", hidden_layer_sizes=()).fit(small)
-        network, coordinates = autoencoder.module_.network, autoencoder._scaling
+        network, scaling = autoencoder.module_.network, autoencoder._scaling
         A, a = (part.detach().numpy().astype(float) for part in network.encoder_affine.parameters())
         W, b = (part.detach().numpy().astype(float) for part in network.decoder_affine.parameters())
-        pre = (small - coordinates.offset) / coordinates.scale @ A.T + a
+        pre = (small - scaling.offset) / scaling.scale @ A.T + a
         mean, variance = pre[:, :3], np.exp(pre[:, 3:])
         generator = torch.Generator().manual_seed(int(np.random.RandomState(0).randint(np.iinfo(np.int32).max)))
         noise = torch.empty(80, 3).double().normal_(generator=generator).numpy()
-        decoded = coordinates.offset + coordinates.scale * ((mean + np.sqrt(variance) * noise) @ W.T + b)
-        of_data = norm.logpdf(small, decoded, coordinates.scale * np.sqrt(0.5)).sum(axis=1)
+        decoded = scaling.offset + scaling.scale * ((mean + np.sqrt(variance) * noise) @ W.T + b)
+        of_data = norm.logpdf(small, decoded, scaling.scale * np.sqrt(0.5)).sum(axis=1)
         divergence = (mean**2 + variance - 1 - np.log(variance)).sum(axis=1) / 2
         bound = autoencoder.elbo(small, random_state=0)
         assert bound == pytest.approx((of_data - divergence).mean(), rel=1e-9)
         assert autoencoder.elbo(small, random_state=0) == bound != autoencoder.elbo(small, random_state=1)
 
-    def test_a_linear_one_ends_at_probabilistic_pca(self, small):
-        """The bound of Lucas et al. (2019): at the optimum it is the likelihood of the best model with that noise."""
+    def test_a_linear_variational_autoencoder_ends_at_probabilistic_pca(self, small):
+        """The ELBO of Lucas et al. (2019): at the optimum it is the likelihood of the best model with that noise."""
         training = {"early_stopping": False, "max_epochs": 150, "n_iter_no_change": 150, "lr": 1e-2}
         autoencoder = quick(2, code="gaussian", hidden_layer_sizes=(), **training).fit(small)
         noise = autoencoder._scaling.scale**2 / 2 * np.eye(8)
@@ -189,21 +189,21 @@ class TestVariational:
         start = quick(2, code="gaussian", hidden_layer_sizes=(), max_epochs=0).fit(small)
         assert np.mean(bounds) > np.mean([start.elbo(small, random_state=seed) for seed in range(100)])
 
-    def test_the_bound_drops_no_units(self, small):
+    def test_the_elbo_applies_no_dropout(self, small):
         autoencoder = quick(3, code="gaussian", dropout=0.5).fit(small)
         bound = autoencoder.elbo(small, random_state=0)
         for module in (autoencoder.module_, autoencoder._fitted_model.module64):
             module.dropout = 0.0
         assert autoencoder.elbo(small, random_state=0) == bound
 
-    def test_the_bound_is_one_of_a_density_in_the_datas_units(self, small):
+    def test_the_elbo_is_that_of_a_density_in_the_datas_units(self, small):
         X = small - small.mean(axis=0)
         bound = quick(code="gaussian").fit(X).elbo(X, random_state=0)
         scaled = quick(code="gaussian").fit(1024 * X).elbo(1024 * X, random_state=0)
         assert scaled == pytest.approx(bound - 8 * np.log(1024))
 
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_every_loss_has_a_bound_and_samples_in_its_range(self, small, loss):
+    def test_every_loss_has_an_elbo_and_samples_in_its_range(self, small, loss):
         X = np.abs(small) / np.abs(small).sum(axis=1, keepdims=True)
         autoencoder = quick(code="gaussian", loss=loss).fit(X)
         assert np.isfinite(autoencoder.elbo(X, random_state=0))

@@ -1,4 +1,4 @@
-"""Reconstructions come as data frames where asked, and scikit-learn's own use of set_output goes on working."""
+"""Reconstructions are data frames if requested, and scikit-learn's own use of set_output keeps working."""
 
 import pickle
 from copy import deepcopy
@@ -58,7 +58,7 @@ def test_a_pandas_frame_of_codes_keeps_its_index(table):
     assert model.inverse_transform(codes.to_numpy()).index.tolist() == list(range(len(table)))
 
 
-def test_a_polars_frame_goes_through(table):
+def test_a_polars_frame_keeps_its_schema(table):
     X = pl.DataFrame(table.to_dict("list"))
     model = quick().set_output(transform="polars", inverse_transform="polars").fit(X)
     restored = model.inverse_transform(model.transform(X))
@@ -67,7 +67,7 @@ def test_a_polars_frame_goes_through(table):
 
 @pytest.mark.parametrize("through", [clone, deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 @pytest.mark.parametrize("fitted", [False, True])
-def test_the_choice_survives(through, fitted, table):
+def test_cloning_copying_and_pickling_keep_the_output(through, fitted, table):
     model = quick().set_output(inverse_transform="pandas")
     model = through(model.fit(table) if fitted else model).fit(table)
     assert isinstance(model.inverse_transform(model.transform(table)), pd.DataFrame)
@@ -77,7 +77,7 @@ def test_the_choice_survives(through, fitted, table):
     assert isinstance(ordered.inverse_transform(np.zeros((2, 1))), pd.DataFrame)
 
 
-def test_each_choice_leaves_the_other(table):
+def test_setting_one_output_keeps_the_other(table):
     model = quick().set_output(inverse_transform="pandas").fit(table)
     codes = model.transform(table)
     assert type(codes) is np.ndarray
@@ -91,7 +91,7 @@ def test_each_choice_leaves_the_other(table):
     assert type(copy.fit(table).inverse_transform(codes)) is np.ndarray
 
 
-def test_the_global_configuration_is_for_transform_alone(table):
+def test_the_global_configuration_applies_only_to_transform(table):
     model = quick().fit(table)
     with config_context(transform_output="pandas"):
         codes = model.transform(table)
@@ -100,7 +100,7 @@ def test_the_global_configuration_is_for_transform_alone(table):
 
 
 @pytest.mark.parametrize("name", ["transform", "inverse_transform"])
-def test_an_unknown_container_is_refused_and_changes_nothing(name):
+def test_an_unknown_container_raises_an_error_and_changes_nothing(name):
     model = quick().set_output(transform="pandas")
     before = deepcopy(vars(model))
     with pytest.raises(
@@ -129,7 +129,7 @@ def test_pipelines_and_unions_set_the_output_of_transform(output, table):
 
 
 @pytest.mark.parametrize("library", FRAMES)
-def test_scores_and_displays_take_the_frames(library, table, close_figures):
+def test_scores_and_displays_accept_the_frames(library, table, close_figures):
     plain = quick().fit(table)
     framed = clone(plain).set_output(inverse_transform=library).fit(table)
     assert reconstruction_score(framed, table) == reconstruction_score(plain, table)
@@ -137,7 +137,7 @@ def test_scores_and_displays_take_the_frames(library, table, close_figures):
     TraversalDisplay.from_estimator(framed, table).plot()
 
 
-def test_filled_rows_are_frames_too(table):
+def test_imputed_data_is_a_frame_too(table):
     given = table.mask(np.random.default_rng(0).random(table.shape) < 0.2)
     model = quick(missing="mask").fit(given)
     plain = model.impute(given)

@@ -1,4 +1,4 @@
-"""Ordered codes: prefixes are codes themselves, sizes are chosen from one fit, truncation needs no other."""
+"""Ordered codes: prefixes are codes themselves, sizes are chosen from one fit, truncation needs no refit."""
 
 import pickle
 from functools import partial
@@ -30,7 +30,7 @@ def ordered() -> AutoencoderTransformer:
     return AutoencoderTransformer(10, ordered=True, max_epochs=30, random_state=0).fit(X)
 
 
-def own_network(n_features, n_components):
+def custom_network(n_features, n_components):
     network = nn.Module()
     network.encode, network.decode = nn.Linear(n_features, n_components), nn.Linear(n_components, n_features)
     return network
@@ -46,12 +46,12 @@ VARIANTS = {
     "orthogonal": {"penalty": ["orthogonal", "l1"]},
     "sigmoid, sparse": {"code": "sigmoid", "penalty": "kl_sparsity"},
     "convolutions": {"module": partial(ConvAutoencoder, image_shape=(8, 8), channels=(2,))},
-    "own network": {"module": own_network},
+    "custom network": {"module": custom_network},
 }
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("identity", np.float32), *((name, np.float64) for name in VARIANTS)])
-def test_truncating_keeps_the_first_columns_and_the_curve_tells_its_score(name, dtype):
+def test_truncating_keeps_the_first_components_and_the_curve_has_its_score(name, dtype):
     data = X[:100].astype(dtype)
     model = quick(6, ordered=True, **VARIANTS[name]).fit(data)
     codes, curve = model.transform(data), model.reconstruction_curve(data)
@@ -69,7 +69,7 @@ def test_truncating_keeps_the_first_columns_and_the_curve_tells_its_score(name, 
     assert_array_equal(model.transform(data), codes)
 
 
-def test_zeros_for_the_other_units_are_truncation(ordered):
+def test_setting_the_other_components_to_zero_equals_truncation(ordered):
     codes = ordered.transform(X)
     shortened = np.where(np.arange(10) < 4, codes, 0)
     assert_allclose(
@@ -77,7 +77,7 @@ def test_zeros_for_the_other_units_are_truncation(ordered):
     )
 
 
-def test_truncation_is_a_fitted_estimator_of_its_own(ordered):
+def test_truncation_gives_an_independent_fitted_estimator(ordered):
     smaller = ordered.truncate(4)
     assert smaller.n_components == smaller.truncate(4).n_components == 4
     assert list(smaller.get_feature_names_out()) == [f"autoencodertransformer{i}" for i in range(4)]
@@ -90,12 +90,12 @@ def test_truncation_is_a_fitted_estimator_of_its_own(ordered):
         assert_array_equal(parameter.detach(), value)
 
 
-def test_sampling_and_bound_of_a_truncated_variational_code():
-    shares = X / 16
-    model = quick(6, code="gaussian", ordered=True, loss="log_loss", max_epochs=20).fit(shares)
+def test_samples_and_elbo_of_a_truncated_variational_code():
+    fractions = X / 16
+    model = quick(6, code="gaussian", ordered=True, loss="log_loss", max_epochs=20).fit(fractions)
     smaller = model.truncate(2)
     assert smaller.sample(3, random_state=0).shape == (3, 64)
-    assert smaller.elbo(shares, random_state=0) > -64 * np.log(2)  # what knowing nothing gives
+    assert smaller.elbo(fractions, random_state=0) > -64 * np.log(2)  # the likelihood of a coin toss per pixel
 
 
 def test_every_prefix_beats_pca():
@@ -105,7 +105,7 @@ def test_every_prefix_beats_pca():
     assert (model.reconstruction_curve(X)[1:] > linear[1:]).all()
 
 
-def test_prefixes_are_better_than_those_of_an_ordinary_code(ordered):
+def test_prefixes_beat_those_of_an_ordinary_code(ordered):
     ordinary = AutoencoderTransformer(10, max_epochs=30, random_state=0).fit(X)
     codes = ordinary.transform(X)
     for k in (1, 2, 4, 6):
@@ -114,13 +114,13 @@ def test_prefixes_are_better_than_those_of_an_ordinary_code(ordered):
         assert ordered.reconstruction_curve(X)[k - 1] > score + 0.02
 
 
-def test_ratios_are_gains_of_the_training_rows(ordered):
+def test_ratios_are_gains_in_training_r2(ordered):
     curve = ordered.reconstruction_curve(X)
     assert_allclose(np.cumsum(ordered.explained_variance_ratio_), curve, atol=1e-6)
     assert ordered.explained_variance_ratio_.sum() == pytest.approx(ordered.score(X), abs=1e-6)
 
 
-def test_a_linear_ordered_code_starts_as_pca_with_its_axes_signs_and_units():
+def test_a_linear_ordered_code_starts_as_pca_with_its_axes_signs_and_scale():
     model = AutoencoderTransformer(
         5, ordered=True, hidden_layer_sizes=(), output_activation="identity", early_stopping=False, max_epochs=0
     ).fit(X)
@@ -130,7 +130,7 @@ def test_a_linear_ordered_code_starts_as_pca_with_its_axes_signs_and_units():
     assert_allclose(model.explained_variance_ratio_, pca.explained_variance_ratio_, atol=1e-6)
 
 
-def test_prefixes_are_drawn_evenly():
+def test_prefixes_are_drawn_uniformly():
     h = prefixes(torch.ones(40_000, 4), Generator().manual_seed(0))
     lengths = h.sum(1).int()
     assert (h[:, 1:] <= h[:, :-1]).all()
@@ -141,10 +141,10 @@ def test_prefixes_are_drawn_evenly():
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("wanted", [0.5, 0.8])
-def test_a_share_keeps_the_fewest_units_that_reach_it(wanted, early_stopping):
+def test_a_fraction_keeps_the_fewest_components_that_reach_it(wanted, early_stopping):
     model = quick(wanted, max_epochs=20, early_stopping=early_stopping).fit(X)
     whole = quick(64, ordered=True, max_epochs=20, early_stopping=early_stopping).fit(X)
-    rows = X if not early_stopping else validation_rows(whole)
+    rows = X if not early_stopping else validation_samples(whole)
     curve = whole.reconstruction_curve(rows)
     k = model.n_components_
     assert curve[k - 1] >= wanted > curve[k - 2]
@@ -153,14 +153,14 @@ def test_a_share_keeps_the_fewest_units_that_reach_it(wanted, early_stopping):
     assert model.n_components == wanted
 
 
-def validation_rows(model) -> np.ndarray:
+def validation_samples(model) -> np.ndarray:
     return X[held_out_rows(len(X), model.validation_fraction, check_random_state(model.random_state))]
 
 
 def test_auto_keeps_the_fewest_within_one_standard_error_of_the_best():
     model = quick("auto", max_epochs=20).fit(X)
     whole = quick(64, ordered=True, max_epochs=20).fit(X)
-    rows = validation_rows(whole)
+    rows = validation_samples(whole)
     curve = whole.reconstruction_curve(rows)
     best = int(curve.argmax()) + 1
     errors = whole.truncate(best).reconstruction_error(rows)
@@ -178,13 +178,13 @@ def test_the_standard_error_is_that_of_the_bootstrap():
     assert standard_error_of_r2(errors, variances) == pytest.approx(scores.std(), rel=0.05)
 
 
-def test_a_share_out_of_reach_keeps_all_units_and_says_what_was_reached():
+def test_an_unreachable_fraction_keeps_all_components_and_warns():
     with pytest.warns(UserWarning, match=r"R² of 0\.999 on the validation samples, but all 60 components reach 0\.\d+"):
         model = quick(0.999).fit(np.random.default_rng(0).normal(size=(60, 150)))
     assert model.n_components_ == 60
 
 
-def test_no_more_units_than_rows_columns_or_128():
+def test_there_are_no_more_components_than_samples_features_or_128():
     noise = np.random.default_rng(0).normal(size=(140, 150))
     for n_rows, n_columns, most in ((20, 30, 20), (140, 150, 128)):
         with pytest.warns(UserWarning, match="all are kept"):
@@ -193,32 +193,32 @@ def test_no_more_units_than_rows_columns_or_128():
     assert quick(0.9999, max_epochs=0).fit(noise[:, :20]).n_components_ == 20
 
 
-def test_constant_data_needs_one_unit():
+def test_constant_data_needs_one_component():
     assert quick("auto").fit(np.ones((20, 3))).n_components_ == 1
 
 
 @pytest.mark.parametrize("begin", ["fit", "partial_fit"])
-def test_partial_fit_goes_on_with_the_size_that_was_chosen(begin):
+def test_partial_fit_keeps_the_number_of_components_that_was_chosen(begin):
     model = getattr(quick(0.5, max_epochs=20), begin)(X)
     k = model.n_components_
     assert 1 < k < 64
     assert model.partial_fit(X[:100]).transform(X).shape == (300, k)
 
 
-def test_the_rows_of_the_first_partial_fit_choose_the_size():
+def test_the_first_partial_fit_chooses_the_number_of_components():
     model, whole = quick(0.5).partial_fit(X), quick(64, ordered=True).partial_fit(X)
     curve = whole.reconstruction_curve(X)
     assert curve[model.n_components_ - 1] >= 0.5 > curve[model.n_components_ - 2]
 
 
 @pytest.mark.parametrize("n_components", [0, 11, 2.0, 0.5, "auto", None])
-def test_sizes_that_cannot_be_truncated_to(ordered, n_components):
+def test_truncating_to_an_invalid_size_raises_an_error(ordered, n_components):
     with pytest.raises(ValueError, match=r"must be an integer from 1 to 10"):
         ordered.truncate(n_components)
 
 
 @pytest.mark.parametrize("n_components", [0.0, 1.0, -1, "all", None])
-def test_sizes_that_are_none(n_components):
+def test_invalid_n_components_raise_an_error(n_components):
     with pytest.raises(ValueError, match="n_components"):
         quick(n_components).fit(X)
 

@@ -1,6 +1,6 @@
-"""Every code goes with every loss, penalty and corruption; the few pairs that are refused are listed here.
+"""Every code works with every loss, penalty and corruption, except for the few pairs listed here.
 
-A covering array, which holds every pair of members of different axes, runs always; all combinations run in
+A covering array, which contains every pair of building blocks of different kinds, always runs; all combinations run in
 ``make test-all``.
 """
 
@@ -23,18 +23,20 @@ from sklearn_ae.losses import LOSSES, Huber, Mixed
 from sklearn_ae.penalties import L1, PENALTIES
 
 MIXED = Mixed([("log_loss", 0), ("poisson", [1]), ("cross_entropy", slice(2, 5))], remainder="huber")
-SHARES = np.random.RandomState(0).dirichlet(np.ones(6), size=40)  # in [0, 1], rows sum to 1: fits every loss
-GROUPS = np.column_stack([SHARES[:, :2], SHARES[:, 2:5] / SHARES[:, 2:5].sum(axis=1, keepdims=True), SHARES[:, 5]])
+FRACTIONS = np.random.RandomState(0).dirichlet(np.ones(6), size=40)  # in [0, 1], rows sum to 1: suits every loss
+GROUPS = np.column_stack(
+    [FRACTIONS[:, :2], FRACTIONS[:, 2:5] / FRACTIONS[:, 2:5].sum(axis=1, keepdims=True), FRACTIONS[:, 5]]
+)
 
-#: The members of each axis, by the names that tests show; the registries' are all here.
-AXES = {
+#: The building blocks of each kind, by the names shown in test ids; all registered ones are included.
+BUILDING_BLOCKS = {
     "code": {name: name for name in sorted(CODES)},
     "loss": {name: name for name in sorted(LOSSES)} | {"mixed": MIXED},
     "penalty": {"none": None, **{name: name for name in sorted(PENALTIES)}, "two": ["l1", "contractive"]},
     "corruption": {"none": None, "number": 0.2, **{name: name for name in sorted(CORRUPTIONS)}},
 }
-#: The pairs that are refused, with what the message must name.
-REFUSED = {
+#: The pairs that raise an error, with what the message must name.
+INCOMPATIBLE = {
     frozenset({("code", "gaussian"), ("penalty", "kl_sparsity")}): "KLSparsity",
     frozenset({("code", "identity"), ("penalty", "kl_sparsity")}): "KLSparsity",
     frozenset({("code", "relu"), ("penalty", "kl_sparsity")}): "KLSparsity",
@@ -42,25 +44,27 @@ REFUSED = {
     frozenset({("code", "top_k"), ("penalty", "kl_sparsity")}): "KLSparsity",
     frozenset({("code", "winner_take_all"), ("penalty", "kl_sparsity")}): "KLSparsity",
 }
-Case = tuple[str, ...]  # the name of a member of each axis
+Case = tuple[str, ...]  # the name of a building block of each kind
 
 
 def pairs(case: Case) -> set[frozenset]:
-    """Return the pairs of members, each an axis and a name, that a case holds."""
-    return {frozenset(two) for two in combinations(zip(AXES, case, strict=True), 2)}
+    """Return the pairs of building blocks, each a kind and a name, that a case contains."""
+    return {frozenset(two) for two in combinations(zip(BUILDING_BLOCKS, case, strict=True), 2)}
 
 
-CASES = [case for case in product(*AXES.values()) if not pairs(case) & REFUSED.keys()]
+CASES = [case for case in product(*BUILDING_BLOCKS.values()) if not pairs(case) & INCOMPATIBLE.keys()]
 COVERING = covering(CASES)
-REFUSED_CASES = covering([case for case in product(*AXES.values()) if pairs(case) & REFUSED.keys()])
+INCOMPATIBLE_CASES = covering(
+    [case for case in product(*BUILDING_BLOCKS.values()) if pairs(case) & INCOMPATIBLE.keys()]
+)
 
 
 def data_for(case: Case) -> np.ndarray:
-    return GROUPS if "mixed" in case else SHARES
+    return GROUPS if "mixed" in case else FRACTIONS
 
 
 def model_for(case: Case, **params) -> AutoencoderTransformer:
-    members = {axis: AXES[axis][name] for axis, name in zip(AXES, case, strict=True)}
+    members = {kind: BUILDING_BLOCKS[kind][name] for kind, name in zip(BUILDING_BLOCKS, case, strict=True)}
     return AutoencoderTransformer(3, hidden_layer_sizes=(4,), max_epochs=2, random_state=0, **members, **params)
 
 
@@ -91,12 +95,12 @@ def assert_works(case: Case) -> None:
     assert_array_equal(clone(model).fit(X).transform(X), codes)
 
 
-def test_the_array_covers_all_pairs_but_the_refused():
-    members = [(axis, name) for axis, names in AXES.items() for name in names]
-    of_two_axes = {frozenset({a, b}) for a, b in combinations(members, 2) if a[0] != b[0]}
-    assert REFUSED.keys() < of_two_axes
-    assert set().union(*map(pairs, COVERING)) == of_two_axes - REFUSED.keys()
-    assert len(COVERING) < 2 * len(AXES["code"]) * len(AXES["loss"])
+def test_the_array_covers_all_compatible_pairs():
+    members = [(kind, name) for kind, names in BUILDING_BLOCKS.items() for name in names]
+    of_two_kinds = {frozenset({a, b}) for a, b in combinations(members, 2) if a[0] != b[0]}
+    assert INCOMPATIBLE.keys() < of_two_kinds
+    assert set().union(*map(pairs, COVERING)) == of_two_kinds - INCOMPATIBLE.keys()
+    assert len(COVERING) < 2 * len(BUILDING_BLOCKS["code"]) * len(BUILDING_BLOCKS["loss"])
 
 
 @pytest.mark.parametrize("case", COVERING, ids="-".join)
@@ -105,8 +109,8 @@ def test_pairs_work(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", AXES["code"])
-@pytest.mark.parametrize("loss", AXES["loss"])
+@pytest.mark.parametrize("code", BUILDING_BLOCKS["code"])
+@pytest.mark.parametrize("loss", BUILDING_BLOCKS["loss"])
 def test_all_combinations_work(code, loss):
     for case in CASES:
         if case[:2] == (code, loss):
@@ -117,29 +121,31 @@ def test_all_combinations_work(code, loss):
                 raise
 
 
-@pytest.mark.parametrize("case", REFUSED_CASES, ids="-".join)
-def test_refused_pairs_raise_and_leave_nothing(case):
+@pytest.mark.parametrize("case", INCOMPATIBLE_CASES, ids="-".join)
+def test_incompatible_pairs_raise_an_error_and_leave_the_estimator_unfitted(case):
     X, model = data_for(case), model_for(case)
-    (refused,) = pairs(case) & REFUSED.keys()
+    (incompatible,) = pairs(case) & INCOMPATIBLE.keys()
     before = vars(model).copy()
     for method in (model.fit, model.partial_fit):
-        with pytest.raises(ValueError, match=REFUSED[refused]):
+        with pytest.raises(ValueError, match=INCOMPATIBLE[incompatible]):
             method(X)
         assert vars(model) == before
         with pytest.raises(NotFittedError):
             check_is_fitted(model)
 
 
-@pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: "-".join(name for _, name in sorted(refused)))
-def test_refused_pairs_leave_an_earlier_fit_as_it_was(refused):
-    model = AutoencoderTransformer(3, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(SHARES)
-    codes = model.transform(SHARES)
-    before = vars(model.set_params(**dict(refused))).copy()
-    with pytest.raises(ValueError, match=REFUSED[refused]):
-        model.fit(SHARES)
+@pytest.mark.parametrize(
+    "incompatible", INCOMPATIBLE, ids=lambda incompatible: "-".join(name for _, name in sorted(incompatible))
+)
+def test_incompatible_pairs_keep_an_earlier_fit(incompatible):
+    model = AutoencoderTransformer(3, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(FRACTIONS)
+    codes = model.transform(FRACTIONS)
+    before = vars(model.set_params(**dict(incompatible))).copy()
+    with pytest.raises(ValueError, match=INCOMPATIBLE[incompatible]):
+        model.fit(FRACTIONS)
     assert vars(model).keys() == before.keys()
     assert all(value is before[name] for name, value in vars(model).items())
-    assert_array_equal(model.transform(SHARES), codes)
+    assert_array_equal(model.transform(FRACTIONS), codes)
 
 
 @pytest.mark.parametrize(
@@ -152,11 +158,11 @@ def test_refused_pairs_leave_an_earlier_fit_as_it_was(refused):
     ],
     ids=lambda value: next(iter(value)),
 )
-def test_nested_names_are_searched(member, grid):
+def test_a_search_can_set_nested_parameters(member, grid):
     ((name, values),) = grid.items()
     model = AutoencoderTransformer(3, hidden_layer_sizes=(4,), max_epochs=4, random_state=0, **member)
     before = model.get_params()[name]
-    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(SHARES)
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(FRACTIONS)
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all()
     assert scores[0] != scores[1]

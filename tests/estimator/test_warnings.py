@@ -1,4 +1,4 @@
-"""Warnings come where a user should do something, and nowhere else."""
+"""Warnings are raised if the user should do something, and only then."""
 
 import warnings
 
@@ -24,7 +24,7 @@ def digits():
     return load_digits().data[:300]
 
 
-def test_training_that_max_epochs_cuts_short_says_so(digits):
+def test_training_cut_short_by_max_epochs_warns(digits):
     with pytest.warns(
         ConvergenceWarning, match="Training stopped at max_epochs=4 while it was still improving"
     ) as caught:
@@ -38,7 +38,7 @@ def test_training_that_ended_as_planned_is_quiet(digits, params):
     assert params or model.n_iter_ < model.max_epochs
 
 
-def test_training_that_had_long_ceased_to_improve_is_quiet():
+def test_training_that_stopped_improving_long_before_its_end_is_quiet():
     X = np.random.default_rng(0).normal(size=(60, 5))
     model = quiet_fit(X, hidden_layer_sizes=(256,), max_epochs=15)
     assert model.best_epoch_ < 0.9 * model.n_iter_ == 13.5
@@ -51,11 +51,11 @@ def test_columns_of_very_different_ranges_are_named():
     assert [one.filename for one in caught] == [__file__]
 
 
-@pytest.mark.parametrize("kind", ["below the bar", "sparse", "raw"])
-def test_ranges_are_not_remarked_upon_where_they_do_not_matter(kind):
+@pytest.mark.parametrize("kind", ["below the threshold", "sparse", "unscaled"])
+def test_ranges_that_do_not_matter_do_not_warn(kind):
     X = load_iris().data
-    X = X * ([1, 1, 1, 300] if kind == "below the bar" else [1, 1, 1, 3000])
-    if kind == "raw":
+    X = X * ([1, 1, 1, 300] if kind == "below the threshold" else [1, 1, 1, 3000])
+    if kind == "unscaled":
         X = np.column_stack([X[:, 3], X[:, 0] > 5])
-    loss = Mixed([("log_loss", [1])]) if kind == "raw" else "squared_error"
+    loss = Mixed([("log_loss", [1])]) if kind == "unscaled" else "squared_error"
     quiet_fit(csr_array(X) if kind == "sparse" else X, loss=loss, max_epochs=0)

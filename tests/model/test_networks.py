@@ -320,9 +320,8 @@ def test_a_default_dtype_of_float64_changes_nothing_for_an_instance(small):
 
 def test_threads_that_draw_the_weights_of_a_class_do_not_interfere(small):
     def start(seed):
-        return fitted(small, module=partial(CustomNetwork, width=20_000), max_epochs=0, random_state=seed).transform(
-            small
-        )
+        model = fitted(small, module=partial(CustomNetwork, width=20_000), max_epochs=0, random_state=seed)
+        return model.transform(small)
 
     before, expected = global_states(), [start(seed) for seed in range(6)]
     for _ in range(5):

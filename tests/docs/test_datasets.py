@@ -33,7 +33,7 @@ class Substitute:
         monkeypatch.setattr(datasets, "_FILES", files)
         monkeypatch.setenv("SKLEARN_AE_DATA", str(root / "environment"))
         monkeypatch.setenv("SCIKIT_LEARN_DATA", str(root / "cache"))
-        monkeypatch.setattr(datasets, "_MIRROR", "http://127.0.0.1:9/")  # nobody answers
+        monkeypatch.setattr(datasets, "_MIRROR", "http://127.0.0.1:9/")  # no server there
         monkeypatch.setenv("no_proxy", "*")
         self.folders = [root / "home", root / "environment", root / "cache/mnist"]
 
@@ -75,7 +75,7 @@ def mirror(substitute, monkeypatch):
     server.server_close()
 
 
-def test_mnist_is_as_the_literature_describes(mnist):
+def test_mnist_has_the_published_properties(mnist):
     assert mnist.data.shape == (60000, 784)
     assert mnist.data_test.shape == (10000, 784)
     assert mnist.data.dtype == mnist.data_test.dtype == np.float32
@@ -201,7 +201,7 @@ def test_absent_file_is_named_with_the_folders_searched(substitute):
     assert "SKLEARN_AE_DATA" in str(error.value)
 
 
-def test_failed_download_says_where_files_can_be_put(substitute):
+def test_the_error_of_a_failed_download_names_the_folders(substitute):
     with pytest.raises(OSError, match=rf"{IMAGES} of MNIST is in none of .*downloading it failed"):
         fetch_mnist()
     assert list(substitute.folders[-1].iterdir()) == []

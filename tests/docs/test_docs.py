@@ -1,4 +1,4 @@
-"""The site says what is there: names of the API, tables beside PCA and NMF, records of benchmarks, links."""
+"""The site is correct: names of the API, comparison tables with PCA and NMF, records of benchmarks, links."""
 
 import dataclasses
 import importlib
@@ -30,7 +30,7 @@ def section(page: str, title: str) -> str:
 
 def rows(page: str, title: str) -> dict[str, list[str]]:
     """Return the rows of the table in a section, by the name in the first column."""
-    lines = re.findall(r"^\|(.+)\|$", section(page, title), re.MULTILINE)[2:]  # after the head
+    lines = re.findall(r"^\|(.+)\|$", section(page, title), re.MULTILINE)[2:]  # after the header
     cells = [[cell.strip() for cell in line.split("|")] for line in lines]
     return {name: others for name, *others in cells}
 
@@ -43,7 +43,7 @@ def fitted():
 
 
 def methods(estimator) -> set[str]:
-    """Return the public methods, without those that scikit-learn makes for the routing of metadata."""
+    """Return the public methods, without those that scikit-learn generates for metadata routing."""
     names = {name for name in dir(type(estimator)) if callable(inspect.getattr_static(type(estimator), name))}
     names |= {name for name in dir(type(estimator)) if hasattr(inspect.getattr_static(type(estimator), name), "fn")}
     return {name for name in names if not re.match(r"_|set_\w+_request$", name)}
@@ -89,8 +89,8 @@ def test_every_tag_is_compared_with_those_of_pca_and_nmf(fitted):
 
 @pytest.mark.parametrize("cls", [PCA, NMF])
 def test_every_parameter_has_its_counterpart(cls):
-    told = set(re.findall(r"`(\w+)", " ".join(rows("coming_from.md", f"From {cls.__name__}"))))
-    assert told == set(inspect.signature(cls).parameters)
+    documented = set(re.findall(r"`(\w+)", " ".join(rows("coming_from.md", f"From {cls.__name__}"))))
+    assert documented == set(inspect.signature(cls).parameters)
 
 
 def test_counterparts_are_parameters_methods_or_attributes():
@@ -107,10 +107,10 @@ def test_counterparts_are_parameters_methods_or_attributes():
 
 def test_the_api_reference_has_every_public_name():
     text = (DOCS / "api" / "index.rst").read_text(encoding="utf-8")
-    told = {}
+    documented = {}
     for module, part in re.findall(r"^\.\. module:: (\S+)\n(.*?)(?=^\.\. module::|\Z)", text, re.DOTALL | re.MULTILINE):
-        told[module] = {*re.findall(r"^   (\w+)$", part, re.MULTILINE), *re.findall("``([A-Z]+)``", part)}
-    assert told == {name: set(importlib.import_module(name).__all__) for name in PUBLIC}
+        documented[module] = {*re.findall(r"^   (\w+)$", part, re.MULTILINE), *re.findall("``([A-Z]+)``", part)}
+    assert documented == {name: set(importlib.import_module(name).__all__) for name in PUBLIC}
 
 
 def test_every_public_name_has_an_example():
@@ -133,7 +133,7 @@ def test_every_record_has_its_script_and_its_command():
         assert not re.search("^# ", text, re.MULTILINE)
 
 
-def test_every_page_is_reached():
+def test_every_page_is_linked():
     listed = {"index"}
     for page in DOCS.rglob("index.md"):
         for toctree in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):

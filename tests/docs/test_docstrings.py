@@ -1,4 +1,4 @@
-"""The documentation is complete and true: numpydoc's rules, parameters, attributes, examples."""
+"""The documentation is complete and correct: numpydoc's rules, parameters, attributes, examples."""
 
 import doctest
 import importlib
@@ -19,7 +19,7 @@ README = Path(__file__).parents[2] / "README.md"
 MODULES = [info.name.removeprefix("sklearn_ae.") for info in pkgutil.walk_packages(sklearn_ae.__path__, "sklearn_ae.")]
 USER_MODULES = [name for name in ["datasets", "model_selection", "onnx", "plotting"] if name in MODULES]
 MEMBER_MODULES = ["codes", "corruptions", "losses", "networks", "penalties"]
-#: They are for subclasses, of which docs/extending.md has examples.
+#: Base classes for subclassing, of which docs/extending.md has examples.
 BASE_CLASSES = {"AffineNetwork", "Code", "Corruption", "Loss", "Penalty"}
 
 NOT_REQUIRED = {
@@ -58,7 +58,7 @@ METHODS = sorted({m for path, x in OBJECTS.items() if inspect.isclass(x) for m i
 
 
 def members() -> dict[str, type]:
-    """Return the public classes of the axes and the networks, by import path."""
+    """Return the public classes of building blocks and networks, by import path."""
     modules = [importlib.import_module(f"sklearn_ae.{name}") for name in MEMBER_MODULES]
     objects = {f"{module.__name__}.{name}": getattr(module, name) for module in modules for name in module.__all__}
     return {path: x for path, x in objects.items() if inspect.isclass(x)}
@@ -91,7 +91,7 @@ def test_member_docstring_follows_numpydoc(path):
 
 @pytest.mark.parametrize("path", MEMBER_METHODS)
 def test_method_of_a_member_has_a_summary(path):
-    """Either of its own or, as members override what their base class documents, the one of that."""
+    """Either its own or that of the method of the base class that it overrides."""
     cls, name = path.rsplit(".", 1)
     assert inspect.getdoc(getattr(MEMBERS[cls], name))
 
@@ -137,7 +137,7 @@ def test_readme_runs():
     run_blocks(README)
 
 
-def test_a_poor_docstring_is_seen(monkeypatch):
+def test_a_poor_docstring_is_detected(monkeypatch):
     def poor(n_rows):
         """returns rows"""
 
@@ -146,6 +146,6 @@ def test_a_poor_docstring_is_seen(monkeypatch):
     assert {"EX01", "PR01", "SS02", "SS03"} <= codes
 
 
-def test_a_wrong_example_is_seen():
+def test_a_wrong_example_is_detected():
     example = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, None)
     assert "Got:\n    2" in failures(example)

@@ -1,4 +1,4 @@
-"""The scripts in examples/ run: always with little data, and as a user runs them in ``make test-all``."""
+"""The scripts in examples/ run: always with little data, and in ``make test-all`` as a user runs them."""
 
 import os
 import re
@@ -92,7 +92,7 @@ def test_parameters_of_the_demo_are_those_of_the_model(demo, digits):
     assert demo["n_parameters"](autoencoder) == 2 * 3 * 64 + 3 + 64
 
 
-def test_the_demo_chooses_the_smallest_good_size(demo):
+def test_the_demo_chooses_the_smallest_sufficient_size(demo):
     assert demo["smallest_good_one"]({"mean_test_accuracy": np.array([0.9, 0.986, 0.98, 0.99])}) == 1
 
 
@@ -121,10 +121,10 @@ def test_choose_size(tmp_path):
     curve = [float(score) for score in re.findall(r"units: R² ([\d.]+)$", printed, re.MULTILINE)]
     assert len(curve) == 6
     assert curve == sorted(curve)
-    share, auto, pca = (
+    fraction, auto, pca = (
         int(size) for size in re.findall(r"^(?:n_components|PCA).*? (\d+) units", printed, re.MULTILINE)
     )
-    assert share < pca < auto
+    assert fraction < pca < auto
     best, chosen = map(int, re.search(r"best: (\d+) units; chosen: (\d+)", printed).groups())
     assert chosen < best
 

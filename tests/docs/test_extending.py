@@ -1,4 +1,4 @@
-"""The page on members of one's own is true: its blocks run, its classes are short and do what it says."""
+"""The page on custom components is correct: its blocks run, its classes are short and work as described."""
 
 import ast
 import pickle
@@ -26,8 +26,8 @@ from sklearn_ae.penalties import Penalty
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = list(re.finditer(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
-AXES = {"code": Code, "loss": Loss, "penalty": Penalty, "corruption": Corruption}
-#: The sections of the page that tell what each base class lets its members override, and the fields of tuples.
+BASES = {"code": Code, "loss": Loss, "penalty": Penalty, "corruption": Corruption}
+#: The sections of the page that document what each base class lets subclasses override, and the fields of tuples.
 SECTIONS = {"For all members": Member, "A code": Code, "A loss": Loss, "A penalty": Penalty}
 FIELDS = {"A step": Step, "For all members": CheckContext, "A corruption": DataBounds}
 #: The estimator's parameters for each class of the page.
@@ -87,9 +87,9 @@ def test_the_page_runs_and_its_searches_choose(page):
     assert page.search.best_params_["module"] in page.networks
 
 
-def test_every_axis_has_a_class_and_every_class_a_test(page):
-    bases = [base for name in classes() for base in AXES.values() if issubclass(getattr(page, name), base)]
-    assert bases == list(AXES.values())
+def test_every_base_class_has_a_subclass_and_every_class_a_test(page):
+    bases = [base for name in classes() for base in BASES.values() if issubclass(getattr(page, name), base)]
+    assert bases == list(BASES.values())
     assert VARIANTS.keys() == classes().keys()
 
 
@@ -99,26 +99,26 @@ def test_classes_are_short(name):
 
 
 @pytest.mark.parametrize(("title", "base"), SECTIONS.items())
-def test_all_that_may_be_overridden_is_told_with_its_default(title, base):
+def test_every_overridable_attribute_is_documented_with_its_default(title, base):
     rows = re.findall(r"^\| `(\w+)[^`]*` \| (.+?) \|", section(title), re.MULTILINE)
     members = {name: value for name, value in vars(base).items() if not name.startswith("_")}
     assert members.keys() <= {name for name, _ in rows}
     defaults = {name: value for name, value in members.items() if not callable(value)}
-    assert {name: eval(told.strip("`"), {"inf": np.inf}) for name, told in rows if name in defaults} == defaults
+    assert {name: eval(default.strip("`"), {"inf": np.inf}) for name, default in rows if name in defaults} == defaults
 
 
 @pytest.mark.parametrize(("title", "fields"), FIELDS.items())
-def test_all_fields_are_told(title, fields):
+def test_all_fields_are_documented(title, fields):
     assert set(fields._fields) <= set(re.findall(r"`(\w+)`", section(title)))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_each_class_works_alone(name, page, X):
+def test_each_class_works_on_its_own(name, page, X):
     assert_works(fitted(X, **VARIANTS[name](page)), X)
 
 
 @pytest.mark.parametrize("network", ["Deep", "Wide"])
-def test_all_work_together_and_are_searched(network, page, X):
+def test_all_classes_work_together_and_in_a_search(network, page, X):
     params = {key: value for name in [*list(VARIANTS)[:4], network] for key, value in VARIANTS[name](page).items()}
     model = fitted(X, **params)
     assert_works(model, X)
@@ -128,7 +128,7 @@ def test_all_work_together_and_are_searched(network, page, X):
     assert search.best_estimator_.penalty.alpha == search.best_params_["penalty__alpha"]
 
 
-def test_a_member_out_of_range_is_refused(page, X):
+def test_a_parameter_out_of_range_raises_an_error(page, X):
     with pytest.raises(ValueError, match="threshold must be at least 0, got -1"):
         fitted(X, code=page.Shrink(-1))
 

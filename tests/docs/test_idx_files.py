@@ -9,7 +9,7 @@ import pytest
 
 from sklearn_ae.datasets import _IdxFile, _read_idx
 
-#: Bytes that a reader may take for a small file, and seconds.
+#: Most bytes of memory and most seconds for reading a small file.
 MOST_MEMORY, MOST_TIME = 2**23, 2
 N_QUICK, N_SLOW = 150, 3300
 
@@ -56,7 +56,7 @@ def traced():
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("n", [N_QUICK, pytest.param(N_SLOW, marks=pytest.mark.slow)])
-def test_mutated_idx_files_are_refused(n, tmp_path):
+def test_mutated_idx_files_raise_an_error(n, tmp_path):
     rng, path = np.random.default_rng(n), tmp_path / "idx.gz"
     array = rng.integers(0, 256, (9, 28, 28), dtype=np.uint8)
     file = _IdxFile("idx.gz", array.shape, "0" * 32)
@@ -74,7 +74,7 @@ def test_mutated_idx_files_are_refused(n, tmp_path):
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("shape", [(2**32 - 1,) * 3, (9, 28, 28), (0, 0, 0)])
-def test_an_idx_file_is_read_no_further_than_it_should_go(shape, tmp_path):
+def test_an_idx_file_is_read_no_further_than_its_expected_size(shape, tmp_path):
     path = tmp_path / "idx.gz"
     header = bytes([0, 0, 8, 3]) + np.array(shape, ">u4").tobytes()
     path.write_bytes(gzip.compress(header + bytes(2**26)))

@@ -1,4 +1,4 @@
-"""``python -m sklearn_ae`` says what a bug report needs."""
+"""``python -m sklearn_ae`` prints what a bug report needs."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def test_versions_devices_and_threads_are_printed():
     assert done.stderr == ""
 
 
-def test_gpus_and_missing_packages_are_told(monkeypatch, capsys):
+def test_gpus_and_missing_packages_are_printed(monkeypatch, capsys):
     monkeypatch.setattr(main, "OTHERS", ("no-such-package",))
     monkeypatch.setattr(main.torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(main.torch.cuda, "get_device_name", lambda i: f"GPU of number {i}")

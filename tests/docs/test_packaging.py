@@ -21,7 +21,7 @@ def split(requirement: str) -> tuple[str, str]:
     return ON_CONDA.get(name, name), bounds
 
 
-def test_one_version_everywhere():
+def test_the_version_is_the_same_everywhere():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert PROJECT["dynamic"] == ["version"]
     assert citation["version"] == RECIPE["context"]["version"] == sklearn_ae.__version__

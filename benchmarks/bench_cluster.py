@@ -1,4 +1,4 @@
-"""What two processes bring over one, each of one thread: `python -m benchmarks.bench_cluster ddp` or `dask`.
+"""Speedup by two processes over one, with one thread each: `python -m benchmarks.bench_cluster ddp` or `dask`.
 
 Everything is measured in turns, `REPEATS` times; the tables show medians. Each process has one thread, so that two of
 them have twice the processor of one.
@@ -23,14 +23,14 @@ from sklearn_ae import AutoencoderTransformer
 REPEATS = 5
 N_ROWS = 20_000
 EPOCHS = 3
-COPIES = 3  # of MNIST that the workers hold
+COPIES = 3  # of MNIST held by the workers
 NETWORKS = {"784-512-32-512-784": (32, (512,)), "784-128-2-128-784, the default": (2, (128,))}
 BATCH_SIZES = (256, 1024, 4096)
 LAUNCHER = ["torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
 
 
 class Clock(Callback):
-    """Notes when each epoch begins and when training ends."""
+    """Records when each epoch begins and when training ends."""
 
     def on_train_begin(self, net, **kwargs):
         self.times_ = []
@@ -43,7 +43,7 @@ class Clock(Callback):
 
 
 def train(network: str, batch_size: int) -> None:
-    """Train in this process, or in all that a launcher started; the first prints the rows a second of an epoch."""
+    """Train in this process, or in all that a launcher started; the first prints the samples per second of an epoch."""
     clock, (n_components, hidden_layer_sizes) = Clock(), NETWORKS[network]
     AutoencoderTransformer(
         n_components,
@@ -77,7 +77,7 @@ def print_comparison(*what: object, contenders: dict[str, Callable[[], float]], 
 
 
 def bench_ddp() -> None:
-    """Rows a second of training epochs on MNIST, in one process and in two that torchrun starts."""
+    """Measure samples per second of training epochs on MNIST, in one process and in two started by torchrun."""
     print_header(f"Training on {N_ROWS:,} images of MNIST, rows a second of an epoch", [0], f"medians of {REPEATS}")
     print_head("network", "batch size", "KB of gradients", "one process", "two processes", "ratio (least to greatest)")
     for network, (n_components, hidden_layer_sizes) in NETWORKS.items():
@@ -98,7 +98,7 @@ def rate(n_rows: int, function: Callable[[], object]) -> float:
 
 
 def bench_dask() -> None:
-    """Rows a second of transform, and seconds of a search, here and on a cluster of two workers."""
+    """Measure samples per second of transform, and seconds of a search, locally and on a cluster of two workers."""
     import dask.array as da
     import joblib
     from dask import delayed
@@ -117,7 +117,7 @@ def bench_dask() -> None:
         for network, (n_components, hidden_layer_sizes) in NETWORKS.items():
             model = AutoencoderTransformer(n_components, hidden_layer_sizes=hidden_layer_sizes, max_epochs=0)
             model.fit(X[:2000])
-            model.transform(on_workers).compute()  # workers import at their first task
+            model.transform(on_workers).compute()  # workers import the package in their first task
             contenders = {
                 "one": lambda model=model: rate(len(X), lambda: model.transform(X)),
                 "two": lambda model=model: rate(len(on_workers), lambda: model.transform(on_workers).compute()),
@@ -144,7 +144,7 @@ def bench_dask() -> None:
 
 if __name__ == "__main__":
     threadpool_limits(1)
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for what is started from here
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes started from here
     if sys.argv[1] == "train":
         train(sys.argv[2], int(sys.argv[3]))
     else:

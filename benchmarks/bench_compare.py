@@ -1,8 +1,8 @@
-"""Comparing kinds and sizes on digits: the seconds of a table, and of a search that halves its candidates.
+"""Comparing methods and numbers of components on digits: the seconds of a table, and of a halving search.
 
     python -m benchmarks.bench_compare [digits|halving]
 
-digits: compare_decompositions at three sizes, 5 folds, two processes, beside the R² of a hand-written loop over the
+digits: compare_decompositions at three sizes, 5 folds, two processes, with the R² of a hand-written loop over the
 same folds in this process. halving: HalvingGridSearchCV, whose resource is the number of epochs, against GridSearchCV
 over the same candidates, one process each.
 """
@@ -38,7 +38,7 @@ MAX_EPOCHS = 90
 
 
 def loop(comparison: DecompositionComparison, X: np.ndarray) -> dict[tuple[str, int], float]:
-    """Return the mean held-out R² of each kind and size that a loop finds."""
+    """Return the mean held-out R² of each method and number of components, computed by a loop."""
     means = {}
     for name, kind in KINDS.items():
         for size in SIZES:

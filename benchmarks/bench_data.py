@@ -1,4 +1,4 @@
-"""Data as it comes: `make bench-data`, or python -m benchmarks.bench_data imputation|text|sparse|streaming|kinds."""
+"""Real-world data: `make bench-data`, or python -m benchmarks.bench_data imputation|text|sparse|streaming|kinds."""
 
 import subprocess
 import sys
@@ -26,24 +26,24 @@ from sklearn_ae import AutoencoderTransformer
 SEEDS = (1, 2, 3)
 
 
-def holes(X: np.ndarray, share: float, in_blocks: bool, seed: int) -> np.ndarray:
-    """Return which entries are missing: at random, or a rectangle of an image, or neighbouring columns of a row."""
+def holes(X: np.ndarray, fraction: float, in_blocks: bool, seed: int) -> np.ndarray:
+    """Return a mask of missing entries: at random, or a rectangle of each image, or neighbouring columns of a row."""
     rng, d = np.random.default_rng(seed), X.shape[1]
     if not in_blocks:
-        return rng.random(X.shape) < share
+        return rng.random(X.shape) < fraction
     missing = np.zeros(X.shape, dtype=bool)
     for row in missing:
         if d == 64:
-            height, width = {0.2: (3, 4), 0.4: (5, 5)}[share]
+            height, width = {0.2: (3, 4), 0.4: (5, 5)}[fraction]
             top, left = rng.integers(0, 9 - height), rng.integers(0, 9 - width)
             row.reshape(8, 8)[top : top + height, left : left + width] = True
         else:
-            row[(rng.integers(0, d) + np.arange(round(share * d))) % d] = True
+            row[(rng.integers(0, d) + np.arange(round(fraction * d))) % d] = True
     return missing
 
 
 def bench_imputation() -> None:
-    """RMSE of the entries that were taken away: of standardised columns, and of pixels from 0 to 16."""
+    """Print the RMSE of the entries removed, for standardised columns and for pixels from 0 to 16."""
     print_header("RMSE of imputed entries, and seconds of fit and imputation together", SEEDS)
     imputers: dict[str, Callable[[int], object]] = {
         "column means": lambda seed: SimpleImputer(keep_empty_features=True),
@@ -63,22 +63,22 @@ def bench_imputation() -> None:
     }
     sets = {"digits": load_digits().data, "breast cancer": StandardScaler().fit_transform(load_breast_cancer().data)}
     print_head("data", "missing", *imputers, "seconds")
-    for (name, X), in_blocks, share in product(sets.items(), (False, True), (0.2, 0.4)):
+    for (name, X), in_blocks, fraction in product(sets.items(), (False, True), (0.2, 0.4)):
         cells, seconds = [], []
         for make in imputers.values():
             errors, start = [], time.perf_counter()
             for seed in SEEDS:
-                missing = holes(X, share, in_blocks, seed)
+                missing = holes(X, fraction, in_blocks, seed)
                 given, imputer = np.where(missing, np.nan, X), make(seed)
                 fill = imputer.fit(given).impute if hasattr(imputer, "impute") else imputer.fit_transform
                 errors.append(np.sqrt(np.square(fill(given) - X)[missing].mean()))
             cells.append(mean_and_spread(errors, 3))
             seconds.append(f"{(time.perf_counter() - start) / len(SEEDS):.1f}")
-        print_row(name, f"{share:.0%} {'in blocks' if in_blocks else 'at random'}", *cells, " / ".join(seconds))
+        print_row(name, f"{fraction:.0%} {'in blocks' if in_blocks else 'at random'}", *cells, " / ".join(seconds))
 
 
 def docstrings() -> list[str]:
-    """Return the docstrings of functions and classes of the installed packages, as their files have them."""
+    """Return the docstrings of functions and classes of the installed packages, as written in their files."""
     import ast
     import sysconfig
 
@@ -95,7 +95,7 @@ def docstrings() -> list[str]:
 
 
 def r2_of(model: TruncatedSVD, X: sparse.csr_matrix, mean: np.ndarray) -> float:
-    """Return the R² of sparse rows about a mean, without making them all dense."""
+    """Return the R² of sparse samples about a mean, without making all of them dense."""
     error = variance = 0.0
     for start in range(0, X.shape[0], 500):
         rows = X[start : start + 500]
@@ -106,7 +106,7 @@ def r2_of(model: TruncatedSVD, X: sparse.csr_matrix, mean: np.ndarray) -> float:
 
 
 def compare_sparse(train: sparse.csr_matrix, test: sparse.csr_matrix, k: int, **params: object) -> None:
-    """Print R² of held-out rows and seconds of TruncatedSVD and of ours."""
+    """Print held-out R² and seconds of TruncatedSVD and of our estimator."""
     mean = np.asarray(train.mean(axis=0)).ravel()
     start = time.perf_counter()
     svd = TruncatedSVD(k, random_state=0).fit(train)
@@ -119,7 +119,7 @@ def compare_sparse(train: sparse.csr_matrix, test: sparse.csr_matrix, k: int, **
 
 
 def bench_text() -> None:
-    """Docstrings by TfidfVectorizer."""
+    """Compare on docstrings vectorised by TfidfVectorizer."""
     texts = docstrings()
     X = TfidfVectorizer(min_df=10, sublinear_tf=True, stop_words="english", dtype=np.float32).fit_transform(texts)
     print_header(
@@ -131,7 +131,7 @@ def bench_text() -> None:
 
 
 def topics(n_rows: int, n_columns: int, n_words: int, seed: int) -> sparse.csr_matrix:
-    """Return rows of words drawn from two of a hundred topics each, as a sparse matrix of counts."""
+    """Return documents of words drawn from two of a hundred topics each, as a sparse matrix of counts."""
     rng = np.random.default_rng(seed)
     vocabulary = np.random.default_rng(0).integers(0, n_columns, size=(100, 300))
     chosen = rng.integers(0, 100, size=(n_rows, 2))
@@ -152,7 +152,7 @@ print(f"Peak memory of the process, everything included: {kib('VmHWM') / 2**20:.
 
 
 def bench_sparse() -> None:
-    """A matrix that would be 16 GB if it were dense, in a process of its own."""
+    """Fit a matrix that would take 16 GB as a dense array, in a separate process."""
     print_header("Sparse: 200,000 x 20,000 at density 0.001 (16 GB dense), one epoch", (0,))
     print_head("model", "units", "R², 20,000 new rows", "seconds")
     subprocess.run([sys.executable, "-c", SPARSE], check=True)
@@ -200,13 +200,13 @@ def table_file(folder: str, n_rows: int) -> Path:
 
 
 def streamed(path: Path, how: str) -> list[float]:
-    """Return seconds an epoch, seconds of the fit, peak GiB, peak GiB above the start, and R² of validation rows."""
+    """Return seconds per epoch and of the fit, peak GiB, peak GiB above those at the start, and validation R²."""
     result = subprocess.run([sys.executable, "-c", STREAM, str(path), how], check=True, capture_output=True, text=True)
     return [float(value) for value in result.stdout.split()]
 
 
 def bench_streaming() -> None:
-    """Memory maps of 1 to 6 GB beside the same rows in memory, each in a process of its own."""
+    """Compare memory maps of 1 to 6 GB with the same data in memory, each in a separate process."""
     print_header(f"Streaming: rows of 500 float32 numbers, default network, {EPOCHS} epochs", (0,))
     columns = ("GB", "how", "rows a second, epochs", "rows a second, whole fit", "peak GiB", "peak GiB above start")
     print_head(*columns, "R², validation")
@@ -222,7 +222,7 @@ def bench_streaming() -> None:
 
 
 def sources_of(X: np.ndarray, folder: str) -> Iterator[tuple[str, object]]:
-    """Yield the same rows in each kind of source."""
+    """Yield the same data as each kind of source."""
     import dask.array
     import h5py
     import pyarrow
@@ -246,7 +246,7 @@ def sources_of(X: np.ndarray, folder: str) -> Iterator[tuple[str, object]]:
 
 
 def bench_kinds() -> None:
-    """R² on MNIST's test images of a fit on 10,000 training images, streamed from each kind of source."""
+    """Print R² on MNIST's test images of a fit to 10,000 training images, streamed from each kind of source."""
     import sklearn
 
     from benchmarks.data import mnist

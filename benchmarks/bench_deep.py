@@ -5,7 +5,7 @@
 error: the network of Hinton and Salakhutdinov (2006), 784-1000-500-250-30; the summed squared error of a test image,
 pixels in [0, 1]. neighbours: accuracy of k-nearest neighbours on the code, sizes and k as Fournier and Aloise (2021),
 k chosen on 10,000 of the training images. With --choose the candidates' figures on 10,000 of the training images, from
-fits on the other 50,000: what was chosen by them is what the tables use.
+fits on the other 50,000: the tables use the settings chosen by them.
 """
 
 import argparse
@@ -31,7 +31,7 @@ DEEP = MNIST_TRAINING | {
     "weight_decay": 0.8,
     "max_epochs": 30,
 }
-#: As it was before it became faster, with the rate, decay and activation that suit its batch.
+#: The settings before training became faster, with the rate, decay and activation that suit their batch size.
 SLOW: dict[str, Any] = {
     "batch_size": 256,
     "precision": "float32",
@@ -40,7 +40,7 @@ SLOW: dict[str, Any] = {
     "activation": "gelu",
     "max_epochs": 40,
 }
-#: The rows of the table of errors: the best in little time, and the best.
+#: The rows of the table of errors: the best in a short time, and the best.
 SHOWN: list[dict[str, Any]] = [{"max_epochs": 17}, {}]
 CANDIDATES: list[dict[str, Any]] = [
     *({"max_epochs": 17, "activation": activation, "weight_decay": 0.6} for activation in ("silu", "gelu", "relu")),
@@ -49,7 +49,7 @@ CANDIDATES: list[dict[str, Any]] = [
     {},
     SLOW,
 ]
-#: Chosen among codes, dropout, penalties and corruptions on the 10,000: the variational code is what helps.
+#: Chosen among codes, dropout, penalties and corruptions on the 10,000: the variational code helps.
 NEIGHBOURS_SETTINGS = SLOW | {"code": Gaussian(0.3), "max_epochs": 15}
 PUBLISHED = {5: (0.771, 0.952), 9: (0.916, 0.968), 29: (0.975, 0.978)}  # PCA and the deep autoencoder
 NEIGHBOURS = (1, 3, 5, 7, 9, 11, 15)
@@ -98,7 +98,7 @@ def accuracies(codes: np.ndarray, y: np.ndarray, asked: np.ndarray, y_asked: np.
 
 
 def bench_neighbours(data: Bunch, seeds: tuple[int, ...], candidates: list[dict[str, Any]]) -> None:
-    """Print the accuracy of nearest neighbours on codes of PCA and of deep autoencoders, beside the published."""
+    """Print the accuracy of nearest neighbours on codes of PCA and of deep autoencoders, with the published ones."""
     print_head("units", "kind", "accuracy", "published", "seconds to fit")
     for k, (linear, deep) in PUBLISHED.items():
         pca = PCA(k, random_state=0).fit(data.X)

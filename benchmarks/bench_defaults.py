@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_defaults [small|mnist|deep|clip]
 
-Each rule is the estimator with its defaults but for what the rule names. Splits hold out a fifth of the rows; their
-seeds start at 100, so that they differ from those of the tests. One thread a fit on the small sets, two on MNIST.
+Each rule is the estimator with its defaults except for what the rule names. Splits hold out a fifth of the samples; the
+seeds start at 100, so that they differ from those of the tests. One thread per fit on the small sets, two on MNIST.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def bench_small(only: str) -> None:
 
 
 def bench_clip(only: str) -> None:
-    """Print by how much clipping to the range of each column helps, beside the share of entries on their bound."""
+    """Print the gain by clipping to the range of each column, with the fraction of entries on their bound."""
     data = small_data_sets()
     digits = data["digits"]
     data |= {
@@ -131,8 +131,8 @@ def bench_clip(only: str) -> None:
                 scores[seed, j] = reconstruction_score(autoencoder, test)
         identity, clip = scores.mean(axis=0)
         columns = DenseTable(X).columns()
-        share = fraction_on_bounds(columns, DenseTable(X).variation(columns))
-        print(f"| {name} | {share:.3f} | {identity:.4f} | {clip:.4f} | {clip - identity:.4f} |", flush=True)
+        fraction = fraction_on_bounds(columns, DenseTable(X).variation(columns))
+        print(f"| {name} | {fraction:.3f} | {identity:.4f} | {clip:.4f} | {clip - identity:.4f} |", flush=True)
 
 
 def bench_mnist(only: str, max_epochs: int, **params) -> None:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_features
 
-Beneath each: component_quality's localisation, redundancy and share of dead units, and the test error of a logistic
+Beneath each: component_quality's localisation, redundancy and fraction of dead units, and the test error of a logistic
 regression on the codes, divided by their overall standard deviation.
 """
 

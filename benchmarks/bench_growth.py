@@ -1,6 +1,6 @@
-"""How seconds and memory of a fit grow with rows and columns: python -m benchmarks.bench_growth.
+"""How seconds and memory of a fit grow with samples and features: python -m benchmarks.bench_growth.
 
-With --draw the picture of the record instead, to docs/growth.png.
+With --draw, plot the recorded figures to docs/growth.png instead.
 """
 
 import subprocess
@@ -43,7 +43,7 @@ print(time.perf_counter() - start, (kib("VmHWM") - before) * 1024 / X.nbytes, np
 
 
 def draw() -> None:
-    """Draw seconds and memory against rows and against columns, beside straight lines through the largest."""
+    """Plot seconds and memory against rows and columns, with straight lines through the largest."""
     import matplotlib.pyplot as plt
 
     cells = [line.strip("| \n").replace(",", "").split(" | ") for line in RECORD.open() if line.startswith("| 1")]

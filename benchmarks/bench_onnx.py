@@ -1,7 +1,7 @@
-"""Latency of onnxruntime beside transform and PCA's: `python -m benchmarks.bench_onnx`.
+"""Latency of onnxruntime compared with transform and PCA: `python -m benchmarks.bench_onnx`.
 
-One thread, float32 rows of the widths of digits and of MNIST. All are measured in turn, `REPEATS` times; the table
-shows the median time of a call with the least and the greatest of the repeats.
+One thread, float32 rows of the widths of digits and of MNIST. They are measured in turns, `REPEATS` times; the table
+shows the median, least and greatest time of a call.
 """
 
 import time
@@ -47,7 +47,7 @@ def seconds_of_a_call(call: Callable[[], object]) -> float:
 
 
 def contenders(n_features: int, n_components: int) -> tuple[dict[str, Callable], dict[str, Callable]]:
-    """Return what makes codes of rows, and what makes classes of them."""
+    """Return the functions that compute codes and those that predict classes, by name."""
     rng = np.random.default_rng(SEED)
     X = rng.normal(size=(2000, n_features)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)

@@ -1,10 +1,10 @@
 """Which optimizer, rate and batch reach a given R² soonest? python -m benchmarks.bench_optimizers [small|large].
 
 small: nine cases of small data, three splits each. large: 12,000 images of MNIST with the default and with a deep
-network, and 100,000 rows of a table. Each rule is the estimator with its defaults but for what the rule names. Its
-held-out R² is noted after each epoch; the target of a data set is what the default reaches there, less a hundredth of
-its gain over PCA. Seconds are those of training alone, on one thread; rules take turns within a data set, so that noise
-of the machine hits all.
+network, and 100,000 rows of a table. Each rule is the estimator with its defaults except for what the rule names. The
+held-out R² is recorded after each epoch; the target of a data set is that of the default there, less a hundredth of
+its gain over PCA. Seconds are those of training alone, on one thread; rules take turns within a data set, so that the
+noise of the machine affects all of them.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._estimator.configuration import batch_size_for
 from sklearn_ae._training.net import Batches
 
-#: Share of the default's gain over PCA that may be missing.
+#: Fraction of the default's gain over PCA that may be missing.
 SLACK = 0.01
 SEEDS = (100, 101, 102)
 MOST_SECONDS = {"small": 10.0, "large": 40.0}
@@ -59,7 +59,7 @@ LOST = ("NAdam", "RAdam", "SGD", "L-BFGS", "no average", "average over")
 
 
 class Watch(Callback):
-    """Notes seconds of training and the held-out R² after each epoch."""
+    """Records seconds of training and the held-out R² after each epoch."""
 
     def __init__(self, score: Any, limit: float):
         self.score = score
@@ -77,7 +77,7 @@ class Watch(Callback):
 
 
 def growing(epochs: int) -> Any:
-    """Return Batches' iteration with a batch that doubles each so many passes, up to eight times."""
+    """Patch the iteration of Batches: the batch doubles every so many passes, up to eight times its size."""
 
     def batches(self: Batches) -> Any:
         passes = self.__dict__.setdefault("passes", 0)
@@ -89,7 +89,7 @@ def growing(epochs: int) -> Any:
 
 
 def points_of(rule: dict[str, Any], train: np.ndarray, test: np.ndarray, k: int, seed: int, limit: float) -> list[Any]:
-    """Return seconds and held-out R² by epoch, and nan as the last R² where the fit fails."""
+    """Return seconds and held-out R² by epoch, and nan as the last R² if the fit fails."""
     torch.set_num_threads(1)
     settings = dict(rule)
     estimator = AutoencoderTransformer(k, random_state=seed)
@@ -119,7 +119,7 @@ def points_of(rule: dict[str, Any], train: np.ndarray, test: np.ndarray, k: int,
 
 
 def small_cases() -> dict[str, Any]:
-    """Return by name training and held-out rows of each seed, the number of units, and further settings."""
+    """Return by name the training and held-out data of each seed, the number of components, and further settings."""
     data, found = small_data_sets(), {}
     for name, k in CASES:
         splits = [train_test_split(data[name], test_size=0.2, random_state=seed) for seed in SEEDS]
@@ -128,7 +128,7 @@ def small_cases() -> dict[str, Any]:
 
 
 def large_cases() -> dict[str, Any]:
-    """Return the same with one split of the large ones."""
+    """Return the same for the large data sets, with one split."""
     images = mnist()[0]
     digits = [(images[:12_000], images[50_000:])]
     return {

@@ -1,11 +1,11 @@
-"""Ordered codes: one fit for all sizes, beside a fit for each size and PCA.
+"""Ordered codes: one fit for all numbers of components, compared with one fit for each number and with PCA.
 
     python -m benchmarks.bench_ordered curve|search|linear|stability
 
 curve: R² of the test images of MNIST for the prefixes of one ordered code of 32 units, separate fits and PCA. search:
-one ordered fit a fold against ``GridSearchCV`` over the same five sizes, the same folds and epochs, on digits; both
-choose by the one standard error rule. linear: the axes of a linear ordered autoencoder beside PCA's, on digits.
-stability: cosines between matched components of two seeds, on MNIST, beside NMF's.
+one ordered fit per fold against ``GridSearchCV`` over the same five sizes, the same folds and epochs, on digits; both
+choose by the one standard error rule. linear: the axes of a linear ordered autoencoder compared with PCA's, on digits.
+stability: cosines between matched components of two seeds, on MNIST, compared with NMF's.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from sklearn_ae.model_selection import one_standard_error
 
 SIZES = (2, 4, 8, 16, 32)
 EPOCHS = 100
-#: How the linear autoencoder is trained: on all rows, as PCA is, and to the end.
+#: How the linear autoencoder is trained: on all samples, as PCA is, and to convergence.
 COMMON = {
     "hidden_layer_sizes": (),
     "output_activation": "identity",
@@ -67,7 +67,7 @@ def bench_curve(seeds: list[int]) -> None:
 
 
 def bench_search(seeds: list[int]) -> None:
-    """Print the seconds of a search over sizes by one ordered fit a fold and by a fit for each size and fold."""
+    """Print the seconds of a search over sizes by one ordered fit per fold and by one fit per size and fold."""
     X = load_digits().data
     print_head("digits, five folds", "mean R² of " + ", ".join(map(str, SIZES)), "chosen", "seconds", "a fit of 32")
     for seed in seeds:

@@ -43,7 +43,7 @@ ROWS: dict[str, tuple[dict[str, Any] | None, float]] = {
 
 
 class Codes:
-    """Codes of both sets of images with what else is told of a row."""
+    """Codes of both sets of images, seconds of the fit and fraction of dead units, for a row of the table."""
 
     def __init__(self, settings: dict[str, Any] | None, data: Bunch, seed: int):
         self.data = data
@@ -54,10 +54,10 @@ class Codes:
             model = AutoencoderTransformer(1000, random_state=seed, **{**COMMON, **settings}).fit(data.X)
             self.seconds = time.perf_counter() - start
             self.X, self.X_test = model.transform(data.X), model.transform(data.X_test)
-            self.dead = share_of_dead(self.X, settings["code"])
+            self.dead = fraction_of_dead(self.X, settings["code"])
 
     def error(self) -> float:
-        """Return the error of the probe that all rows share."""
+        """Return the error of the probe, which is the same for all rows."""
         return probe_error(self.X, self.X_test, self.data, C=C, max_iter=500, tol=1e-4)
 
 
@@ -68,8 +68,8 @@ def probe_error(codes: np.ndarray, held_out: np.ndarray, data: Bunch, **settings
     return 100 * (1 - probe.score(held_out / scale, data.y_test))
 
 
-def share_of_dead(codes: np.ndarray, code: Any) -> float:
-    """Return the share of units that training's own rule, on all training images, leaves at zero for every one."""
+def fraction_of_dead(codes: np.ndarray, code: Any) -> float:
+    """Return the fraction of units that the rule of training leaves at zero for all training images."""
     if isinstance(code, TopK):
         codes = np.where(codes >= np.partition(codes, -code.k, axis=1)[:, [-code.k]], codes, 0)
     return float((codes.max(axis=0) <= 0).mean())

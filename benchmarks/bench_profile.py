@@ -1,9 +1,9 @@
-"""Where a training step's time goes, beside a roofline: python -m benchmarks.bench_profile.
+"""Where the time of a training step goes, compared with a roofline: python -m benchmarks.bench_profile.
 
 The roofline is the least that the machine needs: the step's matrix products at the rate that products of their shapes
 reach, and what has to pass through memory besides, at the rate of a copy. The profile is torch's, of one thread's self
 time by kind of operation; time outside of torch's operations is that of Python and skorch, the profiler's own included.
-For a profile before a change run it in a checkout from then, with this folder of benchmarks in the place of its own.
+To profile the code before a change, run it in an older checkout, with its benchmarks folder replaced by this one.
 """
 
 import time
@@ -21,7 +21,7 @@ from benchmarks.tables import print_head, print_header, print_row
 
 REPEATS = 5
 BATCHES = (256, 1024)
-#: Kinds of operations by the names, or their beginnings, that torch gives them; the first that fits counts.
+#: Kinds of operations by their names in torch, or the beginnings of these; the first match counts.
 KINDS = {
     "products": ("aten::addmm", "aten::mm"),
     "optimizer": ("aten::_fused_adamw", "aten::_foreach_zero"),
@@ -42,14 +42,14 @@ def best_of(function: Callable[[], float]) -> float:
 
 
 def bandwidth() -> float:
-    """Return bytes a second that a copy reads and writes."""
+    """Return the bytes per second that a copy reads and writes."""
     source = torch.rand(2**25)
     target = torch.empty_like(source)
     return 2 * 4 * source.numel() / best_of(lambda: timed(lambda: target.copy_(source)))
 
 
 def traffic(batch: int) -> dict[str, int]:
-    """Return by part the bytes of a step that no product reads or writes; each array is passed over once."""
+    """Return by part the bytes of a step that no matrix product reads or writes; each array is traversed once."""
     rows, weights = 4 * batch * N_FEATURES, 4 * (2 * N_FEATURES * N_UNITS + N_FEATURES + N_UNITS)
     return {
         "gathering batches": 2 * rows,
@@ -82,7 +82,7 @@ class ProfileEpoch(Callback):
         return self
 
     def by_kind(self, n_steps: int) -> dict[str, float]:
-        """Return milliseconds a step by kind of operation."""
+        """Return milliseconds per step by kind of operation."""
         found = dict.fromkeys((*KINDS, OTHER), 0.0)
         for event in self._profiler.key_averages():
             if not event.key.startswith("Optimizer."):  # Python and skorch, which calls the model from within the step

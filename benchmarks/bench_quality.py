@@ -1,4 +1,4 @@
-"""Quality beside PCA and NMF, with the estimator's defaults.
+"""Quality compared with PCA and NMF, with the estimator's defaults.
 
     python -m benchmarks.bench_quality [small|mnist|grid]
 
@@ -65,7 +65,7 @@ def bench_mnist() -> None:
 
 
 def bench_grid() -> None:
-    """Print the mean held-out R² of each kind and size on digits, and the seconds with one process and with two."""
+    """Print mean held-out R² of each method and number of components on digits, and seconds with 1 and 2 processes."""
     X = load_digits().data
     sizes = [2, 4, 8, 16, 32]
     grid = {

@@ -1,4 +1,4 @@
-"""Speed and memory beside a hand-written loop, skorch, scikit-learn's MLPRegressor and PCA: `make bench`.
+"""Speed and memory compared with a hand-written loop, skorch, MLPRegressor and PCA: `make bench`.
 
 Everything runs interleaved in one process, `REPEATS` times; the tables show medians with the least and the greatest
 value. Ratios are medians of the ratios within a repeat, so that a machine's changing pace cancels out.
@@ -31,11 +31,11 @@ from sklearn_ae import AutoencoderTransformer
 REPEATS = 9
 THREADS = 2
 EPOCHS = 2
-PAUSE = 0.5  # seconds: OpenBLAS' threads keep the cores busy for a while after a product, torch's would wait for them
+PAUSE = 0.5  # seconds: OpenBLAS' threads keep the cores busy for a while after a product, and torch's would wait
 
 
 class Clock(Callback):
-    """Notes when each epoch begins and when training ends."""
+    """Records when each epoch begins and when training ends."""
 
     def on_train_begin(self, net, **kwargs):
         self.times_ = []
@@ -52,7 +52,7 @@ class Clock(Callback):
 
 
 def compare(title: str, contenders: dict[str, Callable[[], float]], bars: dict[str, float]) -> None:
-    """Measure contenders in turns, the first is ours, and print medians and our ratio to each other one."""
+    """Measure contenders in turns, ours first, and print medians and our ratio to each of the others."""
     measured = {name: [] for name in contenders}
     for _ in range(REPEATS):
         for name, measure in contenders.items():
@@ -70,7 +70,7 @@ def compare(title: str, contenders: dict[str, Callable[[], float]], bars: dict[s
 
 
 def bench_epoch(X: np.ndarray) -> None:
-    """Seconds per epoch on MNIST, 784-64-784, no hidden layers, batches of 256, a tenth of the rows held out."""
+    """Measure seconds per epoch on MNIST: 784-64-784, no hidden layers, batches of 256, a tenth held out."""
     clock = Clock()
     ours = AutoencoderTransformer(
         64,
@@ -128,7 +128,7 @@ def bench_epoch(X: np.ndarray) -> None:
 
 
 def bench_transform(X: np.ndarray) -> None:
-    """Seconds to transform the 60,000 rows, float32, without hidden layers."""
+    """Measure seconds to transform the 60,000 samples, float32, without hidden layers."""
     ours = AutoencoderTransformer(64, hidden_layer_sizes=(), max_epochs=0, random_state=0).fit(X)
     pca = PCA(64, random_state=0).fit(X)
     contenders = {
@@ -139,7 +139,7 @@ def bench_transform(X: np.ndarray) -> None:
 
 
 def bench_small_fit() -> None:
-    """Seconds of a whole fit on digits, default network, 10 units, 30 epochs, against the loop alone."""
+    """Measure seconds of a whole fit on digits, default network, 10 units, 30 epochs, against the loop alone."""
     X = load_digits().data
     ours = AutoencoderTransformer(10, output_activation="identity", max_epochs=30, n_iter_no_change=30, random_state=0)
     Z = torch.from_numpy((X - X.mean(axis=0)) / (X - X.mean(axis=0)).std()).float()
@@ -151,7 +151,7 @@ def bench_small_fit() -> None:
 
 
 def bench_import() -> None:
-    """Seconds to start Python and import."""
+    """Measure seconds to start Python and import."""
 
     def importing(name: str) -> Callable[[], float]:
         command = [sys.executable, "-c", f"import {name}"]
@@ -179,7 +179,7 @@ print((kib("VmHWM") - before) * 1024 / X.nbytes)
 
 
 def bench_memory() -> None:
-    """Peak resident memory of a fit above what was there before, as a multiple of the data, in a fresh process."""
+    """Measure the peak resident memory that a fit adds, as a multiple of the data, in a fresh process."""
     peaks = []
     for _ in range(3):
         result = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)

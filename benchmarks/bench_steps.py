@@ -1,4 +1,4 @@
-"""Milliseconds a training step beside a hand-written loop's and the matrix products alone: the floor.
+"""Milliseconds per training step, compared with a hand-written loop and with the matrix products alone, the floor.
 
     python -m benchmarks.bench_steps
 
@@ -64,7 +64,7 @@ def hand_written(X: np.ndarray, batch: int, hidden: Sequence[int]) -> Callable[[
 
 
 def products(X: np.ndarray, batch: int, hidden: Sequence[int]) -> Callable[[], float]:
-    """Return the same for the products of the affine path and of each hidden layer, forward and backward."""
+    """Return the same for the matrix products of the affine path and of each hidden layer, forward and backward."""
     pairs = [(N_FEATURES, N_UNITS), *((N_FEATURES, width) for width in hidden), *((w, N_UNITS) for w in hidden)]
     x = torch.from_numpy(X[:batch])
     encoder = [(torch.randn(batch, n), torch.randn(m, n), torch.empty(batch, m)) for n, m in pairs]

@@ -1,8 +1,8 @@
-"""Every member of the axes with its defaults beside PCA on tables: held-out R² of five components.
+"""Every building block with its defaults compared with PCA on tables: held-out R² of five components.
 
     python -m benchmarks.bench_tabular [variants ...]
 
-Digits, wine, breast cancer, diabetes, and a made table of numbers, binaries and a category. All but digits and the
+Digits, wine, breast cancer, diabetes, and a synthetic table of numbers, binaries and a category. All but digits and the
 binaries are standardised; losses that need data from 0 up get each column scaled to [0, 1], and PCA gets the same.
 Figures are the gain over PCA, means over the seeds, each of which splits anew.
 """
@@ -50,7 +50,7 @@ MIXED = Mixed([("log_loss", [6, 7]), ("cross_entropy", [8, 9, 10, 11])])
 
 
 def mixed_table(n_rows: int = 1500) -> np.ndarray:
-    """Return six numbers, two binaries and a one-hot category of four, all driven by three hidden numbers."""
+    """Return six numbers, two binaries and a one-hot category of four, all driven by three hidden variables."""
     rng = np.random.RandomState(0)
     hidden = rng.normal(size=(n_rows, 3))
     numbers = np.tanh(hidden @ rng.normal(size=(3, 6))) + 0.1 * rng.normal(size=(n_rows, 6))

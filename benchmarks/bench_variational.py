@@ -32,7 +32,7 @@ VARIANTS = {
     "hidden layer of 500, PCA start, not trained": {"max_epochs": 0},
     "no hidden layer (linear decoder), PCA start": {"hidden_layer_sizes": ()},
 }
-N_DRAWS = 10  # of the code of each row, in the bound
+N_DRAWS = 10  # of the code of each sample, for the bound
 
 
 def main(data: Bunch) -> None:

@@ -1,4 +1,4 @@
-"""The data sets that the measurements and the tests share."""
+"""Data sets of the benchmarks and the tests."""
 
 import numpy as np
 from sklearn import datasets
@@ -7,7 +7,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ae.datasets import fetch_mnist
 
-#: Training images of MNIST on which choices are made; test images are for the final figures alone.
+#: Number of training images of MNIST for choosing settings; test images are only for the final figures.
 N_CHOICE = 10_000
 
 #: How the measurements train on MNIST, except for learning rate, epochs and network.

@@ -1,4 +1,4 @@
-"""The loops that a practitioner would write by hand: the floor that the estimator's training is measured against."""
+"""Loops that a practitioner would write by hand, with which the estimator's training is compared."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ class Network(nn.Module):
 
 
 def train_epoch(module: nn.Module, optimizer: torch.optim.Optimizer, X: Tensor, n_train: int, batch_size: int) -> float:
-    """Train on the first rows, shuffled, and return their mean loss."""
+    """Train on the first samples, shuffled, and return their mean loss."""
     total = 0.0
     for index in torch.randperm(n_train).split(batch_size):
         x = X[index]
@@ -38,7 +38,7 @@ def train_epoch(module: nn.Module, optimizer: torch.optim.Optimizer, X: Tensor, 
 
 
 def train(module: nn.Module, X: Tensor, n_valid: int, batch_size: int, epochs: int, lr: float = 1e-3) -> list[float]:
-    """Train with fused Adam, the last rows held out and evaluated after each epoch; return the validation losses."""
+    """Train with fused Adam, with the last samples held out, and return their loss after each epoch."""
     optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=0.0, fused=True)
     n_train = len(X) - n_valid
     losses = []

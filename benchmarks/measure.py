@@ -1,4 +1,4 @@
-"""What the measurements share: the seconds of a call, and the memory of the process as Linux tells it."""
+"""Helpers of the benchmarks: the seconds of a call, and the memory of the process as reported by Linux."""
 
 import time
 from collections.abc import Callable
@@ -18,6 +18,6 @@ def kib(field: str) -> int:
 
 
 def forget_peak() -> None:
-    """Let the peak be that from now on."""
+    """Reset the peak."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")

@@ -1,4 +1,4 @@
-"""Optimizers that torch has not, or not for all weights, for comparison."""
+"""Optimizers for comparison that torch lacks, or lacks for some weights."""
 
 from collections.abc import Iterable
 from typing import Any

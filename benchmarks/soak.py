@@ -1,14 +1,14 @@
-"""Thousands of small fits in one process: memory, files and threads must not pile up. `make soak`.
+"""Thousands of small fits in one process: memory, files and threads must not accumulate. `make soak`.
 
     python -m benchmarks.soak [n_fits]
 
-Each fit is another configuration on other data, with codes, reconstructions, a pickle's round trip and, each tenth
-time, two fits that fail. Ends with an error where, after the first hundred fits, the resident set grows by `GROWTH` MB
-or more, or where files or threads are left.
+Each fit has another configuration and other data, with codes, reconstructions, a round trip by pickle and, every tenth
+time, two fits that fail. Ends with an error if, after the first hundred fits, the resident set grows by `GROWTH` MB
+or more, or if files or threads are left.
 
 What still grows is mostly oneDNN's cache of kernels for shapes it has seen, of which torch keeps 1,024: 600 fits to
-rows of ever other numbers add 6 MB, without that cache (ONEDNN_PRIMITIVE_CACHE_CAPACITY=0) 2 MB, and to the same rows
-none.
+ever-changing numbers of samples add 6 MB, without that cache (ONEDNN_PRIMITIVE_CACHE_CAPACITY=0) 2 MB, and fits to the
+same samples none.
 """
 
 import gc
@@ -62,7 +62,7 @@ FAILURES = [
 
 
 def one_fit(i: int) -> None:
-    """Fit a configuration to rows of its own, use it, and see that it fails where it should."""
+    """Fit a configuration to its own data, use it, and check that it fails if it should."""
     rng = np.random.default_rng(i)
     X = rng.uniform(size=(rng.integers(20, 200), 6)).astype(rng.choice([np.float32, np.float64]))
     settings = {"n_components": 3, "max_epochs": 3, "random_state": i} | CONFIGURATIONS[i % len(CONFIGURATIONS)]
@@ -77,7 +77,7 @@ def one_fit(i: int) -> None:
 
 
 def fails(model: AutoencoderTransformer, X: np.ndarray, changes: dict) -> None:
-    """See that a fit fails with a ValueError."""
+    """Check that a fit fails with a ValueError."""
     try:
         model.set_params(**changes).fit(X)
     except ValueError:
@@ -86,7 +86,7 @@ def fails(model: AutoencoderTransformer, X: np.ndarray, changes: dict) -> None:
 
 
 def counts() -> dict[str, int]:
-    """Return what is alive: bytes, files and threads of the process, estimators and tensors."""
+    """Count what is alive: megabytes, files and threads of the process, estimators and tensors."""
     gc.collect()
     process = psutil.Process()
     objects = gc.get_objects()

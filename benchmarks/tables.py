@@ -1,4 +1,4 @@
-"""How the measurements print their tables."""
+"""Printing of the tables of the benchmarks."""
 
 import platform
 import time
@@ -12,7 +12,7 @@ from sklearn.decomposition import NMF
 
 
 def print_header(title: str, seeds: Sequence[int], figures: str = "mean ± half the range") -> None:
-    """Print what is measured, when, on what and from which seeds."""
+    """Print what is measured, when, on which machine and with which seeds."""
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, scikit-learn {sklearn.__version__}"
     print(f"{title}\n\n{time.strftime('%Y-%m-%d')}; {machine}; {versions};")
@@ -20,12 +20,12 @@ def print_header(title: str, seeds: Sequence[int], figures: str = "mean ± half 
 
 
 def print_row(*cells: object) -> None:
-    """Print a row of a table at once."""
+    """Print a row of a table and flush it."""
     print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 def print_head(*cells: object) -> None:
-    """Print the head of a table."""
+    """Print the header of a table."""
     print_row(*cells)
     print_row(*["---"] * len(cells))
 
@@ -36,6 +36,6 @@ def mean_and_spread(values: Sequence[float], digits: int = 2) -> str:
 
 
 def print_limits(estimators: Iterable[BaseEstimator]) -> None:
-    """Print a line below a table where NMF ended by its number of iterations."""
+    """Print a line below a table if NMF ended by its number of iterations."""
     for limit in {e.max_iter for e in estimators if isinstance(e, NMF) and e.n_iter_ >= e.max_iter}:
         print(f"\nNMF reached its limit of {limit} iterations.", flush=True)

@@ -1,1 +1,1 @@
-"""What a user would pick instead, measured side by side; has an environment of its own, `make bench-peers`."""
+"""Comparison with the alternatives that a user has; needs a separate environment, `make bench-peers`."""

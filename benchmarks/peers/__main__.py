@@ -1,9 +1,9 @@
-"""Seconds to reach a held-out R², beside what a user would pick instead: `make bench-peers`.
+"""Seconds to reach a held-out R², compared with the alternatives that a user has: `make bench-peers`.
 
     python -m benchmarks.peers [digits|mnist|table ...] [CONTENDER ...]
 
-Where contenders are named, those alone run, and take the place of their earlier runs.
-Contenders take turns, each in a process of its own with two threads, and are killed at three times the limit of their
+If contenders are named, only those run, and replace their earlier runs.
+Contenders take turns, each in a separate process with two threads, and are killed at three times the limit of their
 data. Points and costs go to benchmarks/results/peers.json, the tables to the standard output.
 """
 
@@ -81,8 +81,8 @@ def print_table(data: str, runs: dict[str, list[dict]]) -> None:
 
 def main() -> None:
     versions = {name: version(name) for name in PACKAGES}
-    told = f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, 2 threads, Python {platform.python_version()}"
-    print(f"{told}, " + ", ".join(f"{name} {number}" for name, number in versions.items()))
+    setup = f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, 2 threads, Python {platform.python_version()}"
+    print(f"{setup}, " + ", ".join(f"{name} {number}" for name, number in versions.items()))
     everything = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     chosen = [name for name in CONTENDERS if name in sys.argv[1:]] or list(CONTENDERS)
     for data in [data for data in UNITS if data in sys.argv[1:]] or UNITS:
@@ -92,7 +92,7 @@ def main() -> None:
                 fresh[name].append(contend(name, data))
         earlier = everything.get(data, {"runs": {}})["runs"]
         runs = {name: fresh.get(name, earlier.get(name, [])) for name in CONTENDERS}
-        everything[data] = {"on": told, "versions": versions, "seed": 0, "runs": runs}
+        everything[data] = {"on": setup, "versions": versions, "seed": 0, "runs": runs}
         RESULTS.write_text(json.dumps(everything) + "\n")
         print_table(data, runs)
 

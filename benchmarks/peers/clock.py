@@ -8,16 +8,16 @@ import numpy as np
 
 
 class Clock:
-    """Seconds since the start, less those spent on judging, with the R² at points of the contender's choice.
+    """Seconds since the start, without those spent on scoring, and the R² at points that the contender chooses.
 
     Parameters
     ----------
     test : ndarray of shape (n_samples, n_features)
-        Held-out rows.
+        Held-out samples.
     mean : ndarray of shape (n_features,)
-        Mean of the training rows, the baseline of R².
+        Mean of the training samples, the baseline of R².
     limit : float
-        Seconds after which the contender is to end.
+        Seconds after which the contender should end.
     """
 
     def __init__(self, test: np.ndarray, mean: np.ndarray, limit: float):
@@ -28,7 +28,7 @@ class Clock:
         self.start()
 
     def start(self) -> None:
-        """Start anew, as for another fit, and keep the points."""
+        """Restart the clock, as for another fit, and keep the points."""
         self._first = len(self.points)
         self._stopped = 0.0
         self._start = time.perf_counter()
@@ -40,7 +40,7 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Do something that does not count."""
+        """Stop the clock in this context."""
         before = time.perf_counter()
         try:
             yield
@@ -48,7 +48,7 @@ class Clock:
             self._stopped += time.perf_counter() - before
 
     def point(self, reconstruct: Callable[[np.ndarray], np.ndarray]) -> bool:
-        """Note how well the held-out rows are reconstructed by now, and return whether to end."""
+        """Record the held-out R² reached so far, and return whether to end."""
         seconds = self.seconds
         with self.stopped():
             error = float(np.square(self.test - reconstruct(self.test), dtype=np.float64).sum())
@@ -57,7 +57,7 @@ class Clock:
         return seconds > self.limit
 
     def add_the_end(self) -> None:
-        """Count what came after the last point at each point since the start."""
+        """Add the seconds since the last point to each point since the start."""
         rest = self.seconds - self.points[-1][0]
         since = self._first
         self.points[since:] = [(seconds + rest, score) for seconds, score in self.points[since:]]

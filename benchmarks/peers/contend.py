@@ -1,6 +1,6 @@
-"""One contender on one data set, in a process of its own: python -m benchmarks.peers.contend NAME DATA.
+"""One contender on one data set, in a separate process: python -m benchmarks.peers.contend NAME DATA.
 
-Prints a line for each point as it comes, and one of the costs in the end.
+Prints a line for each point when it is reached, and one with the costs at the end.
 """
 
 import statistics
@@ -21,7 +21,7 @@ def seconds_of(call: Callable[[], object], repeats: int) -> float:
 
 
 def main(name: str, data: str) -> None:
-    warnings.simplefilter("ignore")  # of fits that end at their limit
+    warnings.simplefilter("ignore")  # of fits that reach their limit
     torch.set_num_threads(2)
     warm_up()
     X, test = load(data)

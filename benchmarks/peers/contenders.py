@@ -1,6 +1,6 @@
-"""The contenders: each trains on the rows given, and tells the clock how well it reconstructs, as often as it can.
+"""The contenders: each trains on the data given, and reports its reconstruction to the clock as often as it can.
 
-Settings are those of each package's documentation, and the network is d-128-k-128-d where a package has one. The
+Settings are those of each package's documentation, and networks are d-128-k-128-d. The
 autoencoders get data that is centred and scaled as a whole, the non-negative factorisations the same data shifted.
 """
 
@@ -27,7 +27,7 @@ from benchmarks.peers.clock import Clock
 HIDDEN = 128
 MOST_EPOCHS = 1000
 Array = np.ndarray
-#: What maps rows to codes afterwards, None where a contender has no such thing.
+#: A function that maps samples to codes after training; None if a contender has none.
 Encoder = Callable[[Array], Any] | None
 
 
@@ -42,7 +42,7 @@ def autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
             with clock.stopped():
                 module = deepcopy(net.module_).eval()
                 module.load_state_dict(net.keep_best.chosen[1])
-            net.stop_ |= clock.point(lambda X: in_coordinates(model, module, X))
+            net.stop_ |= clock.point(lambda X: reconstruction_in_data_units(model, module, X))
 
     clock.start()
     model = AutoencoderTransformer(k, max_epochs=0, random_state=0).fit(X)
@@ -53,7 +53,7 @@ def autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
     return model.transform
 
 
-def in_coordinates(model: Any, module: nn.Module, X: Array) -> Array:
+def reconstruction_in_data_units(model: Any, module: nn.Module, X: Array) -> Array:
     """Return the reconstruction by a network that is still in training."""
     with torch.no_grad():
         z = model._scaling.transform(X, torch.float32)
@@ -76,7 +76,7 @@ def hand_written(X: Array, k: int, clock: Clock) -> Encoder:
     return through(net[:3])
 
 
-def skorch_as_it_comes(X: Array, k: int, clock: Clock) -> Encoder:
+def skorch_out_of_the_box(X: Array, k: int, clock: Clock) -> Encoder:
     """skorch's NeuralNet with its own iterator; Adam, 1e-3, its default batches of 128."""
     import skorch
     from skorch.callbacks import Callback
@@ -134,7 +134,7 @@ def mlp_regressor(X: Array, k: int, clock: Clock) -> Encoder:
 
 
 def pyod_autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
-    """PyOD's AutoEncoder, a fit for each number of epochs; its defaults, but for the network's widths."""
+    """PyOD's AutoEncoder, a fit for each number of epochs; its defaults, except for the network's widths."""
     from pyod.models.auto_encoder import AutoEncoder
 
     for n_epochs in doubling():
@@ -154,7 +154,7 @@ def pyod_autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
 
 
 def encdr_autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
-    """encdr on Lightning, a fit for each number of epochs; its defaults, but for the network's widths."""
+    """encdr on Lightning, a fit for each number of epochs; its defaults, except for the network's widths."""
     from encdr import ENCDR
 
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
@@ -206,7 +206,7 @@ def plain_network(d: int, k: int) -> nn.Sequential:
 
 
 def warm_up() -> None:
-    """Take a step of training: torch's first one in a process takes a second."""
+    """Take a step of training: the first one in a process takes a second."""
     net = plain_network(8, 2)
     optimizer = torch.optim.AdamW(net.parameters(), fused=True)
     F.mse_loss(net(torch.zeros(4, 8)), torch.ones(4, 8)).backward()
@@ -256,7 +256,7 @@ def by_iterations(make: Callable[[int], Any], X: Array, clock: Clock, shift: boo
 CONTENDERS: dict[str, Callable[[Array, int, Clock], Encoder]] = {
     "sklearn-ae": autoencoder,
     "hand-written torch": hand_written,
-    "skorch": skorch_as_it_comes,
+    "skorch": skorch_out_of_the_box,
     "Keras": keras_autoencoder,
     "MLPRegressor": mlp_regressor,
     "PyOD": pyod_autoencoder,

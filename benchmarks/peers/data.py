@@ -1,17 +1,17 @@
-"""The three data sets of the comparison: float32, centred and divided by the training rows' overall spread."""
+"""The three data sets of the comparison: float32, centred and divided by the training samples' overall deviation."""
 
 import numpy as np
 from sklearn.datasets import load_digits
 
 from benchmarks.data import mnist
 
-#: Units of the code, and seconds that a contender may train.
+#: Number of components, and seconds that a contender may train.
 UNITS = {"digits": 10, "mnist": 32, "table": 20}
 LIMITS = {"digits": 6.0, "mnist": 30.0, "table": 30.0}
 
 
 def table(n_rows: int, seed: int) -> np.ndarray:
-    """Return rows of 100 numbers that bend with 20 hidden ones, with noise."""
+    """Return samples of 100 features that depend nonlinearly on 20 hidden variables, with noise."""
     mixing = np.random.default_rng(0).normal(size=(20, 100)).astype(np.float32)
     rng = np.random.default_rng(seed)
     hidden = rng.standard_normal((n_rows, 20), dtype=np.float32)
@@ -19,7 +19,7 @@ def table(n_rows: int, seed: int) -> np.ndarray:
 
 
 def load(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return training and held-out rows."""
+    """Return training and held-out samples."""
     if name == "digits":
         X = np.random.default_rng(0).permutation(load_digits().data).astype(np.float32)
         train, test = X[:1437], X[1437:]

@@ -1,4 +1,4 @@
-"""The picture of the comparison: held-out R² against seconds: python -m benchmarks.peers.draw, to docs/peers.png."""
+"""The plot of the comparison, held-out R² against seconds, to docs/peers.png: python -m benchmarks.peers.draw."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ FLOORS = {"digits": 0.4, "mnist": 0.4, "table": 0.3}
 
 
 def best_so_far(points: list[list[float]]) -> tuple[list[float], list[float]]:
-    """Return seconds and the best R² by then, points in order of time."""
+    """Return seconds and the best R² so far, with points in order of time."""
     seconds, scores, best = [], [], float("-inf")
     for second, score in sorted(points):
         best = max(best, score)

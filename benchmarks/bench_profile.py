@@ -2,7 +2,7 @@
 
 The roofline is the least that the machine needs: the step's matrix products at the rate that products of their shapes
 reach, and what has to pass through memory besides, at the rate of a copy. The profile is torch's, of one thread's self
-time by kind of operation; time outside of torch's operations is that of Python and skorch, the profiler's own included.
+time by kind of operation; time outside of torch's operations is that of Python and skorch, including the profiler's.
 To profile the code before a change, run it in an older checkout, with its benchmarks folder replaced by this one.
 """
 

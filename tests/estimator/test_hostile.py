@@ -27,7 +27,7 @@ from sklearn_ae.outputs import OUTPUTS
 from sklearn_ae.penalties import L1, PENALTIES, Contractive, KLSparsity, Orthogonal
 
 SHAPES = [(0, 3), (1, 3), (2, 1), (3, 0), (2, 2), (3, 1), (5, 4), (4, 9), (12, 3), (30, 5), (40, 2)]
-#: What the entries are before they are scaled.
+#: Entries before scaling.
 CONTENTS: dict[str, Callable] = {
     "normal": lambda rng, shape: rng.normal(size=shape),
     "uniform": lambda rng, shape: rng.uniform(size=shape),
@@ -167,7 +167,7 @@ PARAMETERS: dict[str, list] = {
     "random_state": [0, None, np.random.RandomState(0), -1, "a", 2**40],
     "verbose": [0, -1, "a"],
 }
-#: What a message may call the data: scikit-learn's words, and ours.
+#: Words for the data in messages, scikit-learn's and ours.
 DATA_WORDS = (
     r"\b(X|[Ii]nput|[Dd]ata|sample|samples|features?|array|array-like|dtype|string|convert|float|rows?|codes?)\b"
 )
@@ -181,7 +181,7 @@ def _put(rng: np.random.Generator, X: np.ndarray, value: float) -> np.ndarray:
 
 @st.composite
 def data(draw, shapes=SHAPES, hostile: float = 0.5):
-    """Draw data; about so often each of its properties is an unusual one."""
+    """Draw data, each of whose properties is unusual with probability `hostile`."""
 
     def unusual(names, usual):
         return draw(st.sampled_from(list(names))) if draw(st.floats(0, 1)) < hostile else usual
@@ -202,18 +202,18 @@ def data(draw, shapes=SHAPES, hostile: float = 0.5):
 
 @st.composite
 def parameters(draw):
-    """Draw some parameters' values, the others quick ones."""
+    """Draw values of some parameters, with fast defaults for the others."""
     names = draw(st.lists(st.sampled_from(list(PARAMETERS)), max_size=4, unique=True))
     drawn = {name: draw(st.sampled_from(PARAMETERS[name])) for name in names}
     return {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (4,)} | drawn
 
 
 def attempt(model: AutoencoderTransformer, call: Callable):
-    """Return what a call returns, or None where it was refused as it should be, and left the estimator as it was."""
+    """Return the result of a call, or None if it raised a proper error and left the estimator unchanged."""
     before = dict(vars(model))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of units that are too few, and of scikit-learn's
+            warnings.simplefilter("ignore", UserWarning)  # that there are too few components, and scikit-learn's
             return call()
     except (ValueError, TypeError) as error:
         assert_names_the_culprit(error, model)
@@ -255,7 +255,7 @@ def assert_tells_of_a_fit(model: AutoencoderTransformer) -> None:
 
 
 def assert_works(model: AutoencoderTransformer, X) -> None:
-    """See that every call works on X, or refuses it."""
+    """Check that every call works on X or raises a proper error."""
     k, d = model.n_components_, model.n_features_in_
     codes = attempt(model, lambda: model.transform(X))
     if codes is not None:

@@ -118,9 +118,9 @@ def test_without_accelerate_the_extra_is_named(monkeypatch):
 def test_the_parts_of_all_processes_make_up_the_batch(n_rows, size):
     batch = torch.arange(n_rows)[:, None]
     shares = [ProcessGroup(rank, size).share(batch) for rank in range(size)]
-    assert torch.equal(torch.cat([rows for rows, share in shares if share]), batch)
-    assert sum(share for _, share in shares) == pytest.approx(1)
-    assert all(len(rows) == max(1, round(share * n_rows)) for rows, share in shares)
+    assert torch.equal(torch.cat([rows for rows, fraction in shares if fraction]), batch)
+    assert sum(fraction for _, fraction in shares) == pytest.approx(1)
+    assert all(len(rows) == max(1, round(fraction * n_rows)) for rows, fraction in shares)
 
 
 def test_noise_differs_between_processes_and_from_the_shuffling():

@@ -1,6 +1,6 @@
 """Script of tests/training/test_checkpoints.py, in a separate process: forks fits, kills them and fills their disk.
 
-python checkpoint_processes.py WHAT FOLDER
+python checkpoint_processes.py FOLDER WHAT...
 """
 
 import itertools
@@ -81,7 +81,6 @@ def killed_after(child, seconds):
 def kill(folder):
     """Kill a fit of each variant once at a random moment, resume it, and compare the results."""
     rng = np.random.default_rng()
-    estimator("defaults").fit(data("defaults"))  # imports what a first fit imports, which takes time
     for name in VARIANTS:
         X, path = data(name), folder / name
         start = time.perf_counter()
@@ -166,4 +165,8 @@ def race(folder):
 
 
 if __name__ == "__main__":
-    {"kill": kill, "kill_in_write": kill_in_write, "fill": fill, "race": race}[sys.argv[1]](Path(sys.argv[2]))
+    estimator("defaults").fit(data("defaults"))  # imports what a first fit imports: seconds, once for all children
+    for what in sys.argv[2:]:
+        folder = Path(sys.argv[1], what)
+        folder.mkdir()
+        {"kill": kill, "kill_in_write": kill_in_write, "fill": fill, "race": race}[what](folder)

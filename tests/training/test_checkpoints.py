@@ -48,8 +48,8 @@ def die(model, X, epoch):
         clone(model).set_params(callbacks=[Die(epoch)]).fit(X)
 
 
-def run_script(what, folder):
-    command = [sys.executable, str(ROOT / "tests" / "checkpoint_processes.py"), what, str(folder)]
+def run_script(folder, *what):
+    command = [sys.executable, str(ROOT / "tests" / "checkpoint_processes.py"), str(folder), *what]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -61,10 +61,9 @@ def path(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes to fork")
-@pytest.mark.parametrize("what", ["kill", "kill_in_write", "fill", "race"])
-def test_processes(what, tmp_path):
+def test_processes(tmp_path):
     """Real kills at random moments and within a write, a full disk, two fits that start at one path at once."""
-    run_script(what, tmp_path)
+    run_script(tmp_path, "kill", "kill_in_write", "fill", "race")
 
 
 @pytest.mark.parametrize("name", VARIANTS)

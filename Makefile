@@ -119,6 +119,8 @@ $(STAMP): constraints.txt pyproject.toml
 	@$(PY) -m pip install --quiet --constraint constraints.txt setuptools
 	@$(PY) -m pip install --quiet --no-compile --constraint constraints.txt --no-build-isolation \
 	  --editable ".[dev,plot,bench]"
+	@$(PY) -m compileall -q -j 0 $$($(PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))") >/dev/null || \
+	  true  # on all cores, where pip uses one; some packages have files that do not compile
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)

@@ -94,10 +94,13 @@ class FittedModel:
         """Yield rows and their residuals (n, n_features), in units of the scale; NaN for missing entries."""
         module, device = self._network_for(X.dtype)
         for rows, z, observed in self._inputs(X, device):
-            residual = z - module(z) if observed is None else torch.where(observed, z - module(z), torch.nan)
-            residual = self.scaling.weight_columns(residual.double().cpu())
-            norm = torch.linalg.vector_norm(residual.nan_to_num(nan=0.0))
+            residual = self.scaling.weight_columns((z - module(z)).double().cpu())
+            missing = None if observed is None else ~observed.cpu()
+            known = residual if missing is None else residual.masked_fill(missing, 0.0)
+            norm = torch.linalg.vector_norm(known)
             self._check_overflow((norm * max(1.0, self.scaling.scale)).square(), X)
+            if missing is not None:
+                residual = residual.masked_fill(missing, torch.nan)
             yield rows, residual.numpy()
 
     @torch.no_grad()

@@ -23,10 +23,6 @@ class CodeMap(nn.Module):
     the network's coordinates, and the covariance of the code is a matrix (k, k) or its diagonal (k,).
     """
 
-    def __init__(self, n_components: int):
-        super().__init__()
-        self.n_components = n_components
-
     def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
         """Set the map, for data whose units are `scale` times smaller than those of the network."""
 
@@ -40,7 +36,7 @@ class CodeMap(nn.Module):
 
     def truncated(self, n_components: int) -> "CodeMap":
         """Return the map of the first components of an ordered code."""
-        return CodeMap(n_components)
+        return self
 
     def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Return the components (k, d) of the canonical code and the variance (k,) that each explains.
@@ -71,7 +67,7 @@ class RotationMap(CodeMap):
     centre: Tensor  # (k,)
 
     def __init__(self, n_components: int):
-        super().__init__(n_components)
+        super().__init__()
         self.register_buffer("matrix", torch.eye(n_components))
         self.register_buffer("inverse", torch.eye(n_components))
         self.register_buffer("centre", torch.zeros(n_components))
@@ -106,7 +102,7 @@ class PermutationMap(CodeMap):
     position: Tensor  # (k,), its inverse
 
     def __init__(self, n_components: int):
-        super().__init__(n_components)
+        super().__init__()
         self.register_buffer("order", torch.arange(n_components))
         self.register_buffer("position", torch.arange(n_components))
 
@@ -140,7 +136,7 @@ class ScaleMap(CodeMap):
     scale: Tensor  # (k,)
 
     def __init__(self, n_components: int):
-        super().__init__(n_components)
+        super().__init__()
         self.register_buffer("scale", torch.ones(n_components))
 
     def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:

@@ -230,7 +230,7 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
 def code_map_of(a: Architecture) -> CodeMap:
     """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing."""
     if a.ordered:
-        return ScaleMap(a.n_components) if a.code.linear else CodeMap(a.n_components)
+        return ScaleMap(a.n_components) if a.code.linear else CodeMap()
     return RotationMap(a.n_components) if a.rotation_invariant else PermutationMap(a.n_components)
 
 

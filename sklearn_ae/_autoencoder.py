@@ -342,7 +342,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
         """Fit the autoencoder to X.
 
         Parameters
@@ -352,6 +352,11 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             for one float32 tensor. For sources see the notes of the class.
         y : Ignored
             Present for API consistency by convention.
+        X_val : array-like, sparse matrix or source of shape (n_val, n_features), default=None
+            Validation samples, in place of a random part of X: then all of X trains, and `validation_fraction` is
+            ignored. For samples that are related, such as windows that overlap or several rows of one patient: see the
+            guide to the model. Mean, scale and ranges of columns are those of X alone. In a Pipeline
+            ``transform_input=["X_val"]`` transforms it as X; ``fit_transform`` takes it too. Requires `early_stopping`.
 
         Returns
         -------
@@ -361,8 +366,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Raises
         ------
         ValueError
-            If X or a combination of parameters cannot be used, if `checkpoint` is damaged, belongs to another fit or is
-            not a checkpoint, or if the loss stops being finite twice. An earlier fit then stays unchanged.
+            If X, X_val or a combination of parameters cannot be used, if `checkpoint` is damaged, belongs to another
+            fit or is not a checkpoint, or if the loss stops being finite twice. An earlier fit then stays unchanged.
         OSError
             If `checkpoint` cannot be written, as on a full disk. Training then ends early, and the estimator is fitted,
             with the best weights so far.
@@ -379,7 +384,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         """
         context = CallbackContext.of(self, X, y)
         with one_thread_after_fork():
-            plan = plan_fit(self, X)
+            plan = plan_fit(self, X, X_val)
             self._set_fitted_attributes(finish(plan, train(plan, context)))
         if plan.checkpoint is not None and plan.checkpoint.failure is not None:
             raise plan.checkpoint.failure

@@ -5,6 +5,7 @@ None of them changes the estimator, whose parameters they read: a fit that fails
 
 from collections.abc import Iterator
 from copy import copy, deepcopy
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Generator
 
-from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
+from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of, digest_of
 from sklearn_ae._data.columns import (
     ColumnRange,
     ColumnStats,
@@ -22,7 +23,7 @@ from sklearn_ae._data.columns import (
     warn_about_ranges,
 )
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._data.split import Split, held_out_rows
+from sklearn_ae._data.split import SeparateRows, Split, held_out_rows
 from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
 from sklearn_ae._estimator.configuration import (
@@ -34,7 +35,7 @@ from sklearn_ae._estimator.configuration import (
 )
 from sklearn_ae._estimator.fitted_state import FittedState
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
-from sklearn_ae._estimator.validation import new_table, validated_table
+from sklearn_ae._estimator.validation import errors_about, new_table, validated_table, with_features
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.code_maps import CodeMap
 from sklearn_ae._model.fitted_model import in_float64
@@ -64,14 +65,19 @@ class FitPlan(NamedTuple):
     column_range: ColumnRange
     module: Autoencoder  # initialized
     rows: TrainingRows
-    split: Split | None
+    split: Split | SeparateRows | None
     seed: int
     processes: Processes
     checkpoint: Checkpoint | None
 
     @property
+    def train_rows(self) -> TrainingRows:
+        """The samples to train on."""
+        return self.rows if self.split is None else self.split(self.rows)[0]
+
+    @property
     def validation_rows(self) -> TrainingRows | None:
-        """The samples held out for validation, if any."""
+        """The samples to validate on, if any."""
         return None if self.split is None else self.split(self.rows)[1]
 
 
@@ -95,7 +101,7 @@ class Training(NamedTuple):
         }
 
 
-def plan_fit(params: Any, X: Any) -> FitPlan:
+def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     """Validate data and parameters, and return all that training needs."""
     device = find_device(params.device)
     processes = processes_for(params.distributed, device)
@@ -105,29 +111,28 @@ def plan_fit(params: Any, X: Any) -> FitPlan:
     columns, variation, architecture = _inspect_data(params, table, names)
     is_warm = params.warm_start and getattr(params, "_architecture", None) == architecture
     checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
-    valid = _draw_validation_rows(params, table, random_state)
+    given = _inspect_validation_data(params, X_val, features, architecture)
+    valid = None if given is not None else _draw_validation_rows(params, table, random_state)
     seed = _draw_seed(random_state)
     if checkpoint is not None:
         seed, valid = checkpoint.restore_split(seed, valid)
-    split = None if valid is None else Split(valid)
     module = _checked_module(params, architecture, columns, names, seed).to(device)
     scaling = params._scaling if is_warm else _new_scaling(params, architecture, columns, variation)
     scaling = scaling.filling(params.missing == "mask")
     if not isinstance(table, SparseTable):  # single entries determine its ranges
         warn_about_ranges(columns, module.output.unscaled, names)
-    rows = to_training_rows(table, scaling.filling(columns.gaps), device)
+    rows, split = _rows_and_split(table, columns, given, valid, scaling, device)
     if checkpoint is not None:
-        checkpoint.check_data(table.shape, _fingerprint_arrays(scaling, rows))
-    if is_warm:
-        module.load_state_dict(params.module_.state_dict())
-    else:
-        train_rows = rows if split is None else split(rows)[0]
-        initialize_(module, params.init, train_rows, Generator().manual_seed(seed))
+        _check_data(checkpoint, scaling, rows, split)
     column_range = params._column_range.union(columns.range) if is_warm else columns.range
-    _set_output_range_(module, scaling, column_range)
     plan = FitPlan(
         params, features, architecture, scaling, column_range, module, rows, split, seed, processes, checkpoint
     )
+    if is_warm:
+        module.load_state_dict(params.module_.state_dict())
+    else:
+        initialize_(module, params.init, plan.train_rows, Generator().manual_seed(seed))
+    _set_output_range_(module, scaling, column_range)
     if params.distributed:
         processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
     return plan
@@ -148,7 +153,7 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
         params,
         plan.architecture,
         plan.module,
-        n_samples=len(plan.rows) - (0 if plan.split is None else len(plan.split.valid)),
+        n_samples=len(plan.train_rows),
         seed=plan.seed,
         data_bounds=plan.scaling.data_bounds(plan.column_range, plan.rows.device),
         scaling=plan.rows.scaling,
@@ -295,6 +300,43 @@ def _draw_validation_rows(params: Any, table: Table, random_state: np.random.Ran
     return held_out_rows(len(table), params.validation_fraction, random_state, table.most_held_out)
 
 
+def _inspect_validation_data(
+    params: Any, X_val: Any, features: dict[str, Any], architecture: Architecture
+) -> tuple[Table, ColumnStats] | None:
+    """Return the user's own validation data as a table, with the statistics of its columns."""
+    if X_val is None:
+        return None
+    if not params.early_stopping:
+        raise ValueError(
+            "X_val chooses the best epoch and when to stop, which early_stopping=False leaves to the training loss: "
+            "set early_stopping=True, or do not pass X_val."
+        )
+    names = features.get("feature_names_in_")
+    with errors_about("X_val"):
+        table = validated_table(with_features(params, features), X_val)
+        columns = table.columns(names, allow_nan=params.missing == "mask")
+        _check_range(params, architecture, columns, names)
+    return table, columns
+
+
+def _rows_and_split(
+    table: Table,
+    columns: ColumnStats,
+    given: tuple[Table, ColumnStats] | None,
+    held_out: np.ndarray | None,
+    scaling: Scaling,
+    device: torch.device,
+) -> tuple[TrainingRows, Split | SeparateRows | None]:
+    """Return the samples and their split: the given validation data, rows held out by index, or none."""
+    if given is None:
+        rows = to_training_rows(table, scaling.filling(columns.gaps), device)
+        return rows, None if held_out is None else Split(held_out)
+    scaling = scaling.filling(columns.gaps or given[1].gaps)  # the net fills both in the same way
+    rows = to_training_rows(table, scaling, device)
+    with errors_about("X_val"):
+        return rows, SeparateRows(to_training_rows(given[0], scaling, device))
+
+
 def _draw_seed(random_state: np.random.RandomState) -> int:
     return int(random_state.randint(np.iinfo(np.int32).max))
 
@@ -325,9 +367,19 @@ def _set_output_range_(module: Autoencoder, scaling: Scaling, columns: ColumnRan
     module.output.set_range(*(torch.from_numpy(scaling.transform_point(end)) for end in (columns.low, columns.high)))
 
 
-def _fingerprint_arrays(scaling: Scaling, rows: TrainingRows) -> Iterator[np.ndarray]:
-    """Yield the arrays whose hash identifies the training data."""
-    yield from (scaling.mean, np.array([scaling.scale]))
+def _check_data(
+    checkpoint: Checkpoint, scaling: Scaling, rows: TrainingRows, split: Split | SeparateRows | None
+) -> None:
+    """Raise a ValueError if a checkpoint belongs to a fit to other data, or with other validation data."""
+    own = chain((scaling.mean, np.array([scaling.scale])), _arrays_of(rows))
+    checkpoint.check_data("data", rows.shape, own)
+    if isinstance(split, SeparateRows):
+        checkpoint.check_data("X_val", split.rows.shape, _arrays_of(split.rows))
+    else:
+        checkpoint.check_data("X_val")
+
+
+def _arrays_of(rows: TrainingRows) -> Iterator[np.ndarray]:
     for chunk in rows.chunks():
         yield chunk.cpu().numpy()
 
@@ -339,6 +391,8 @@ def _settings_shared_by_processes(plan: FitPlan) -> dict[str, Any]:
     plain = {name: value for name, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
     first = next(plan.rows.chunks())[:8].cpu().numpy()
     data = {"mean of X": plan.scaling.mean.tobytes(), "first rows of X": first.tobytes()}
+    given = plan.split.rows if isinstance(plan.split, SeparateRows) else None
+    data["X_val"] = b"" if given is None else digest_of(_arrays_of(given)).encode()
     return {"shape of X": plan.rows.shape, **data, **plain}
 
 

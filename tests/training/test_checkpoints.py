@@ -43,9 +43,9 @@ class Die(Callback):
             raise Died
 
 
-def die(model, X, epoch):
+def die(model, X, epoch, **given):
     with pytest.raises(Died):
-        clone(model).set_params(callbacks=[Die(epoch)]).fit(X)
+        clone(model).set_params(callbacks=[Die(epoch)]).fit(X, **given)
 
 
 def run_script(folder, *what):
@@ -196,6 +196,35 @@ def test_other_data_raises(resume, small, path):
         with pytest.raises(ValueError, match=f"other data.*{what}"):
             quick(checkpoint=path, resume=resume).fit(X)
     assert path.read_bytes() == content
+
+
+def test_a_fit_with_X_val_resumes_to_the_same_bits(small, path):
+    expected = quick().fit(small[10:], X_val=small[:10])
+    die(quick(checkpoint=path), small[10:], 2, X_val=small[:10])
+    resumed = quick(checkpoint=path, resume=True).fit(small[10:], X_val=small[:10])
+    assert bits(resumed, small) == bits(expected, small)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_other_X_val_raises(resume, small, path):
+    X, X_val = small[20:], small[:10]
+    quick(checkpoint=path).fit(X, X_val=X_val)
+    content = path.read_bytes()
+    for other, what in [
+        (None, "shape .10, 8. in the file and none"),
+        (small[:9], "shape"),
+        (2 * X_val, "other values"),
+    ]:
+        with pytest.raises(ValueError, match=f"other X_val: .*{what}"):
+            quick(checkpoint=path, resume=resume).fit(X, X_val=other)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_X_val_for_a_fit_without_raises(resume, small, path):
+    quick(checkpoint=path).fit(small)
+    with pytest.raises(ValueError, match="other X_val: none in the file and shape"):
+        quick(checkpoint=path, resume=resume).fit(small, X_val=small[:10])
 
 
 def test_ignored_parameters_may_differ(small, path):

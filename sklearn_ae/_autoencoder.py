@@ -107,12 +107,13 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Number of samples in a training step. ``"auto"`` is the largest power of two up to a twentieth of the training
         samples, from 16 to 256.
     max_epochs : int, default=200
-        Maximum number of epochs; 0 keeps the initialization.
+        Maximum number of epochs; 0 keeps the initialization: if that is PCA, PCA of all samples.
     early_stopping : bool, default=True
-        Whether to hold out a validation set, which chooses the best epoch and when to stop. Otherwise the training
-        loss does.
+        Whether a validation set, held out from X or given to ``fit`` as `X_val`, chooses the best epoch and when to
+        stop. Otherwise the training loss does.
     validation_fraction : float, default=0.1
-        Fraction of the samples held out with `early_stopping`, in (0, 1), rounded up to whole samples.
+        Fraction of the samples held out with `early_stopping`, in (0, 1), rounded up to whole samples. Ignored if
+        ``fit`` is given `X_val`.
     n_iter_no_change : int, default=20
         Stop after this number of epochs without an improvement of the objective by `tol`. Epochs in which a code is
         still annealed or warmed up do not count.
@@ -179,7 +180,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     n_iter_ : int
         Number of epochs trained; for ``partial_fit`` the number of calls, after ``fit`` added to its epochs.
     best_epoch_ : int
-        The epoch whose weights were kept, 0 for the initialization.
+        The epoch whose weights were kept, 0 for the initialization: if that is PCA, it is then computed again on all
+        samples, those held out included.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Mean training loss of each epoch, per entry, in the network's coordinates.
     validation_scores_ : ndarray of shape (`n_iter_` + 1,) or None
@@ -200,10 +202,11 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     -----
     Never worse than PCA: for the identity code, not `ordered`, the squared error, identity or clip output and no
     dropout, penalty or corruption, the R² on the validation set is at least that of PCA fitted on the other training
-    samples. With other objectives PCA is only a good initialization; there is no guarantee. With
-    ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is* PCA [2]_: no
-    autoencoder with a linear decoder has a smaller squared error [1]_. The gain comes from the hidden layers [3]_, and
-    on images partly from the clipping.
+    samples. If no epoch improves on it, the result is ``PCA(n_components)`` of all samples, apart from clipping. With
+    other objectives PCA is only a good initialization; there is no guarantee. With ``hidden_layer_sizes=()``, the
+    identity code and ``output_activation="identity"`` the optimum *is* PCA [2]_: no autoencoder with a linear decoder
+    has a smaller squared error [1]_. The gain comes from the hidden layers [3]_, and on images partly from the
+    clipping.
 
     After training the components of the code are put in an order, without changing any reconstruction. The identity
     code without dropout, or a penalty on codes, is rotated so that components are uncorrelated and `components_`
@@ -355,7 +358,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         X_val : array-like, sparse matrix or source of shape (n_val, n_features), default=None
             Validation samples, in place of a random part of X: then all of X trains, and `validation_fraction` is
             ignored. For samples that are related, such as windows that overlap or several rows of one patient: see the
-            guide to the model. Mean, scale and ranges of columns are those of X alone. In a Pipeline
+            guide on the model. Mean, scale and ranges of columns are those of X alone. In a Pipeline
             ``transform_input=["X_val"]`` transforms it as X; ``fit_transform`` takes it too. Requires `early_stopping`.
 
         Returns
@@ -376,7 +379,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         -----
         ConvergenceWarning
             If `max_epochs` ended training while it still improved: the best epoch is among the last tenth, and
-            `lr_schedule` is ``"constant"``.
+            `lr_schedule` is ``"constant"``. If no epoch improved on the initialization; the message names what to
+            try, and whether the result is PCA.
         UserWarning
             If Ctrl-C ended training; the best weights so far are kept. If no number of components reaches the R² that
             `n_components` asks for; all are kept. If the ranges of two columns of dense data differ by a factor of

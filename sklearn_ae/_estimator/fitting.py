@@ -5,6 +5,7 @@ None of them changes the estimator, whose parameters they read: a fit that fails
 
 from collections.abc import Iterator
 from copy import copy, deepcopy
+from enum import Enum
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ from sklearn_ae._estimator.validation import errors_about, new_table, validated_
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.code_maps import CodeMap
 from sklearn_ae._model.fitted_model import in_float64
-from sklearn_ae._model.initializers import initialize_
+from sklearn_ae._model.initializers import initialize_, pca_, starts_as_pca
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments, add_moments
 from sklearn_ae._model.weights import weights_of
@@ -55,6 +56,14 @@ __all__ = ["finish", "finish_pass", "plan_fit", "plan_pass", "train", "train_pas
 AVERAGE_WINDOW = 400
 
 
+class Start(Enum):
+    """What the weights before the first step are; the value describes what a fit returns that keeps them."""
+
+    PCA = "the initialization: the result is PCA of X"
+    INITIALIZATION = "the initialization, which is kept"
+    PREVIOUS_FIT = "the weights of the previous fit, which are kept"
+
+
 class FitPlan(NamedTuple):
     """All that a fit has settled before its first step."""
 
@@ -64,6 +73,7 @@ class FitPlan(NamedTuple):
     scaling: Scaling
     column_range: ColumnRange
     module: Autoencoder  # initialized
+    start: Start
     rows: TrainingRows
     split: Split | SeparateRows | None
     seed: int
@@ -125,8 +135,10 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     if checkpoint is not None:
         _check_data(checkpoint, scaling, rows, split)
     column_range = params._column_range.union(columns.range) if is_warm else columns.range
+    start = Start.PCA if starts_as_pca(module, params.init) else Start.INITIALIZATION
+    start = Start.PREVIOUS_FIT if is_warm else start
     plan = FitPlan(
-        params, features, architecture, scaling, column_range, module, rows, split, seed, processes, checkpoint
+        params, features, architecture, scaling, column_range, module, start, rows, split, seed, processes, checkpoint
     )
     if is_warm:
         module.load_state_dict(params.module_.state_dict())
@@ -170,19 +182,23 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
     plan.processes.broadcast_weights(plan.module)  # machines may round differently
     net.train_split = None  # its indices are those of these samples
     net.processes = SingleProcess()
-    warn_if_not_converged(net)
+    warn_if_not_converged(net, _to_improve_on(plan))
     return Training(net, plan.module, keep_best)
 
 
 def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
-    """Return the fitted attributes after training."""
-    state = _measure(plan, training.module, _new_moments(plan.architecture), code_map=None)
-    valid = plan.validation_rows
-    if valid is None:
-        state = _select_size_(plan.params.n_components, state, plan.rows, "training")
-    else:
-        state = _select_size_(plan.params.n_components, state, valid, "validation")
-    return state.attributes() | training.attributes()
+    """Return the fitted attributes after training.
+
+    PCA that is kept is computed again, in place: of all samples, those held out included, and in float64.
+    """
+    module, valid = training.module, plan.validation_rows
+    rows, what = (plan.rows, "training") if valid is None else (valid, "validation")
+    size = _select_size(plan.params.n_components, module, rows, what)
+    keeps_pca = plan.start is Start.PCA and training.keep_best.chosen[0] == 0
+    if keeps_pca:
+        pca_(module, plan.rows, Generator().manual_seed(plan.seed), torch.float64)
+    state = _measure(plan, module, _new_moments(plan.architecture), code_map=None, in_double=keeps_pca)
+    return (state if size is None else state.truncated_(size)).attributes() | training.attributes()
 
 
 class PassPlan(NamedTuple):
@@ -218,9 +234,12 @@ def train_pass(plan: PassPlan) -> float:
 
 def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
     """Return the fitted attributes after a pass."""
-    state = _measure(plan, plan.net.module_, plan.moments, plan.code_map)
+    module = plan.net.module_
+    size = None
     if plan.code_map is None:
-        state = _select_size_(plan.params.n_components, state, plan.rows, "training")
+        size = _select_size(plan.params.n_components, module, plan.rows, "training")
+    state = _measure(plan, module, plan.moments, plan.code_map)
+    state = state if size is None else state.truncated_(size)
     n_iter = plan.n_iter + 1
     return state.attributes() | {
         "net_": plan.net,
@@ -403,17 +422,28 @@ def _snapshot(plan: FitPlan, net: AutoencoderNet, keep_best: KeepBest) -> dict[s
     return vars(plan.params) | finish(plan, Training(net, module, keep_best))
 
 
+def _to_improve_on(plan: FitPlan) -> str | None:
+    """Return what training should improve on; None for PCA of a linear autoencoder, which is optimal."""
+    is_optimal = plan.start is Start.PCA and plan.module.is_linear and not plan.module.output.bounded
+    return None if is_optimal else plan.start.value
+
+
 def _new_moments(architecture: Architecture) -> CodeMoments:
     a = architecture
     return CodeMoments(a.n_components, rotation_invariant=a.rotation_invariant, ordered=a.ordered)
 
 
 def _measure(
-    plan: FitPlan | PassPlan, module: Autoencoder, moments: CodeMoments, code_map: CodeMap | None
+    plan: FitPlan | PassPlan,
+    module: Autoencoder,
+    moments: CodeMoments,
+    code_map: CodeMap | None,
+    *,
+    in_double: bool = False,
 ) -> FittedState:
     """Return the state of a trained module, with its canonical code or that of earlier calls."""
-    add_moments(moments, module, plan.rows)
     module64 = in_float64(module)
+    add_moments(moments, module64 if in_double else module, plan.rows)
     if code_map is None:
         canonicalize_(module64, moments, plan.scaling)
         module.code_map.load_state_dict(module64.code_map.state_dict())
@@ -422,8 +452,6 @@ def _measure(
     return FittedState(plan.features, plan.architecture, plan.scaling, plan.column_range, moments, module, module64)
 
 
-def _select_size_(n_components: Any, state: FittedState, rows: TrainingRows, what: str) -> FittedState:
-    """Reduce the code, in place, to the smallest sufficient size on some samples if `n_components` asks for it."""
-    if not is_selected_by_fit(n_components):
-        return state
-    return state.truncated_(smallest_sufficient(n_components, state.module, rows, what))
+def _select_size(n_components: Any, module: Autoencoder, rows: TrainingRows, what: str) -> int | None:
+    """Return the smallest sufficient size of a code on some samples, or None if `n_components` is the size."""
+    return smallest_sufficient(n_components, module, rows, what) if is_selected_by_fit(n_components) else None

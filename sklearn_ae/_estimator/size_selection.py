@@ -47,7 +47,7 @@ def smallest_sufficient(n_components: float | str, module: Autoencoder, rows: Tr
         warnings.warn(
             f"n_components={n_components!r} asks for an R² of {n_components:g} on the {what} samples, but all "
             f"{len(scores)} components reach {scores[-1]:.4g}: all are kept. Train longer, or ask for less.",
-            stacklevel=5,
+            stacklevel=6,
         )
         return len(scores)
     return int(enough[0]) + 1

@@ -94,10 +94,11 @@ class CodeMoments:
 
 @torch.no_grad()
 def add_moments(moments: CodeMoments, module: Autoencoder, rows: TrainingRows) -> None:
-    """Add training samples to the moments of a module's code."""
+    """Add training samples to the moments of a module's code, in the precision and on the device of the module."""
+    weight = next(module.network.parameters())
     with skip_zero_branches(module.network):
         for chunk in rows.chunks():
-            z, observed = rows.scaling.fill_missing(chunk)
+            z, observed = rows.scaling.fill_missing(chunk.to(weight))
             code = module.network_code(z)
             errors, variances = squared_errors(module, z, code, observed, rows.scaling, of_prefixes=module.ordered)
             moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))

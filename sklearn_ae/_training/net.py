@@ -33,6 +33,8 @@ __all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_if_
 EVALUATED_ENTRIES = 2**20
 #: Weights times samples of a training step below which a second thread does not pay.
 SMALL_STEP = 5_000_000
+#: R² of a start that leaves little to gain.
+NEARLY_ALL = 0.999
 
 
 class Objective:
@@ -336,8 +338,8 @@ def _check_divergence(net: AutoencoderNet, loss: float) -> None:
         )
 
 
-def warn_if_not_converged(net: AutoencoderNet) -> None:
-    """Warn if the training of ``fit`` ended too early."""
+def warn_if_not_converged(net: AutoencoderNet, start: str | None) -> None:
+    """Warn if the training of ``fit`` ended too early, or did not improve on what it should, if anything."""
     best = net.keep_best
     if best is None:
         return
@@ -346,6 +348,15 @@ def warn_if_not_converged(net: AutoencoderNet) -> None:
         warnings.warn(
             f"Training was interrupted; the best weights so far, of epoch {best.epoch_}, are kept.", stacklevel=5
         )
+    n_complete = sum("train_loss" in epoch for epoch in net.history)
+    if start is not None and n_complete > 0 and best.epoch_ == 0:
+        warnings.warn(
+            f"Training for {n_complete} epoch{'s' if n_complete > 1 else ''} did not improve on {start}. Try, in this "
+            f"order: {'; '.join(_remedies(net))}.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+    if net.interrupted_:
         return
     ended_here = 0 < n_epochs == net.max_epochs and not net.stop_
     if ended_here and net.lr_schedule == "constant" and 10 * (n_epochs - best.epoch_) < n_epochs:
@@ -355,3 +366,14 @@ def warn_if_not_converged(net: AutoencoderNet) -> None:
             ConvergenceWarning,
             stacklevel=5,
         )
+
+
+def _remedies(net: AutoencoderNet) -> Iterator[str]:
+    """Yield what may help if no epoch improves on the start."""
+    module, scores = net.module_, net.keep_best.validation_scores_  # type: ignore[union-attr]
+    if module.is_linear:
+        yield "hidden_layer_sizes, as without hidden layers no squared error is less than PCA's"
+    yield f"a lower lr, such as {0.1 * net.lr:g}"
+    if scores and scores[0] > NEARLY_ALL:
+        yield f"fewer components, as the start already explains {scores[0]:.5g} of the variance"
+    yield "more samples" + ("" if module.is_linear else ", or smaller hidden_layer_sizes, weight_decay or a corruption")

@@ -290,7 +290,7 @@ class TestImpute:
         assert np.isfinite(filled).all()
 
     def test_clipped_outputs_stay_in_the_range_of_the_observed_entries(self, X):
-        model = masked(output_activation="clip", max_epochs=10).fit(X)
+        model = masked(output_activation="clip", max_epochs=5).fit(X)
         filled = model.impute(X)
         assert (filled >= np.nanmin(X, axis=0)).all()
         assert (filled <= np.nanmax(X, axis=0)).all()

@@ -24,7 +24,6 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from benchmarks.data import mnist, small_data_sets
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._data.columns import fraction_on_bounds
 from sklearn_ae._data.tables import DenseTable
 from sklearn_ae._estimator.configuration import batch_size_for
 from sklearn_ae.model_selection import reconstruction_score
@@ -130,8 +129,7 @@ def bench_clip(only: str) -> None:
                 autoencoder = AutoencoderTransformer(3, output_activation=output, random_state=seed).fit(train)
                 scores[seed, j] = reconstruction_score(autoencoder, test)
         identity, clip = scores.mean(axis=0)
-        columns = DenseTable(X).columns()
-        fraction = fraction_on_bounds(columns, DenseTable(X).variation(columns))
+        fraction = DenseTable(X).columns().fraction_on_bounds
         print(f"| {name} | {fraction:.3f} | {identity:.4f} | {clip:.4f} | {clip - identity:.4f} |", flush=True)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearn_ae._data.arrays import as_tensor, to_float_tensor
-from sklearn_ae._data.columns import ColumnRange, ColumnStats, ColumnVariation
+from sklearn_ae._data.columns import ColumnRange, ColumnStats
 from sklearn_ae.base import DataBounds
 
 __all__ = ["GREATEST_ENTRY", "Scaling"]
@@ -61,14 +61,12 @@ class Scaling:
         self._low = low if low.abs().max() > torch.finfo(torch.float32).eps / 4 * scale else None
 
     @classmethod
-    def of(
-        cls, columns: ColumnStats, variation: ColumnVariation, unscaled: Any = False, *, fills_missing: bool = False
-    ) -> Self:
+    def of(cls, columns: ColumnStats, unscaled: Any = False, *, fills_missing: bool = False) -> Self:
         """Return the scaling by the overall root mean square of the scaled columns, or by 1 if that is zero."""
         scaled = ~np.broadcast_to(np.asarray(unscaled, dtype=bool), columns.mean.shape)
         if not scaled.any():
-            return cls(columns.mean, 1.0, unscaled, variation.root_mean_square(), fills_missing)
-        scale = variation.root_mean_square(slice(None) if scaled.all() else scaled) or 1.0
+            return cls(columns.mean, 1.0, unscaled, columns.root_mean_square(), fills_missing)
+        scale = columns.root_mean_square(slice(None) if scaled.all() else scaled) or 1.0
         return cls(columns.mean, scale, unscaled, fills_missing=fills_missing)
 
     def filling(self, fills_missing: bool) -> Self:

@@ -11,7 +11,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from sklearn_ae._data.columns import ColumnStats, ColumnVariation, fraction_on_bounds
+from sklearn_ae._data.columns import ColumnStats
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._training.net import AutoencoderNet, Objective
@@ -82,7 +82,7 @@ CLIP_FRACTION = 0.3
 
 
 def choose_architecture(
-    params: Any, shape: tuple[int, int], columns: ColumnStats, variation: ColumnVariation, names: np.ndarray | None
+    params: Any, shape: tuple[int, int], columns: ColumnStats, names: np.ndarray | None
 ) -> Architecture:
     """Return the architecture that the parameters of an estimator describe, for data with these columns."""
     hidden_layer_sizes = sizes_of(params.hidden_layer_sizes)
@@ -107,7 +107,7 @@ def choose_architecture(
         activation=params.activation,
         code=code,
         loss=loss,
-        output_activation=choose_output(params, code, loss, columns, variation),
+        output_activation=choose_output(params, code, loss, columns),
         dropout=float(params.dropout),
         tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
@@ -124,11 +124,11 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
             raise TypeError(f"callbacks must contain skorch callbacks or (name, callback) pairs, got {given!r}.")
 
 
-def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats, variation: ColumnVariation) -> str:
+def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats) -> str:
     """Return the name of the output activation."""
     if params.output_activation == "auto":
         allows_clip = loss.allows_auto_clip and code.allows_auto_clip
-        clips = allows_clip and fraction_on_bounds(columns, variation) >= CLIP_FRACTION
+        clips = allows_clip and columns.fraction_on_bounds >= CLIP_FRACTION
         return "clip" if clips else loss.output_activations[0]
     if params.output_activation not in loss.output_activations:
         raise ValueError(

@@ -16,7 +16,6 @@ from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
 from sklearn_ae._data.columns import (
     ColumnRange,
     ColumnStats,
-    ColumnVariation,
     check_range,
     check_scale,
     warn_about_ranges,
@@ -102,7 +101,7 @@ def plan_fit(params: Any, X: Any) -> FitPlan:
     table, features = new_table(params, X, min_samples=2)
     random_state = processes.broadcast_object(check_random_state(params.random_state))
     names = features.get("feature_names_in_")
-    columns, variation, architecture = _inspect_data(params, table, names)
+    columns, architecture = _inspect_data(params, table, names)
     is_warm = params.warm_start and getattr(params, "_architecture", None) == architecture
     checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
     valid = _draw_validation_rows(params, table, random_state)
@@ -111,7 +110,7 @@ def plan_fit(params: Any, X: Any) -> FitPlan:
         seed, valid = checkpoint.restore_split(seed, valid)
     split = None if valid is None else Split(valid)
     module = _checked_module(params, architecture, columns, names, seed).to(device)
-    scaling = params._scaling if is_warm else _new_scaling(params, architecture, columns, variation)
+    scaling = params._scaling if is_warm else _new_scaling(params, architecture, columns)
     scaling = scaling.filling(params.missing == "mask")
     if not isinstance(table, SparseTable):  # single entries determine its ranges
         warn_about_ranges(columns, module.output.unscaled, names)
@@ -229,10 +228,10 @@ def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
 def _plan_first_pass(params: Any, X: Any) -> PassPlan:
     table, features = new_table(params, X, min_samples=2)
     names = features.get("feature_names_in_")
-    columns, variation, architecture = _inspect_data(params, table, names)
+    columns, architecture = _inspect_data(params, table, names)
     seed = _draw_seed(check_random_state(params.random_state))
     module = _checked_module(params, architecture, columns, names, seed).to(find_device(params.device))
-    scaling = _new_scaling(params, architecture, columns, variation)
+    scaling = _new_scaling(params, architecture, columns)
     rows = to_training_rows(table, scaling.filling(columns.gaps), module.device)
     initialize_(module, params.init, rows, Generator().manual_seed(seed))
     return PassPlan(
@@ -280,13 +279,10 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
     )
 
 
-def _inspect_data(
-    params: Any, table: Table, names: np.ndarray | None
-) -> tuple[ColumnStats, ColumnVariation, Architecture]:
+def _inspect_data(params: Any, table: Table, names: np.ndarray | None) -> tuple[ColumnStats, Architecture]:
     """Return the statistics of the columns and the architecture that suits them."""
     columns = table.columns(names, allow_nan=params.missing == "mask")
-    variation = table.variation(columns)
-    return columns, variation, choose_architecture(params, table.shape, columns, variation, names)
+    return columns, choose_architecture(params, table.shape, columns, names)
 
 
 def _draw_validation_rows(params: Any, table: Table, random_state: np.random.RandomState) -> np.ndarray | None:
@@ -314,9 +310,9 @@ def _check_range(params: Any, architecture: Architecture, columns: ColumnStats, 
     check_range(columns.range, architecture.make_output().data_range, names, what)
 
 
-def _new_scaling(params: Any, architecture: Architecture, columns: ColumnStats, variation: ColumnVariation) -> Scaling:
+def _new_scaling(params: Any, architecture: Architecture, columns: ColumnStats) -> Scaling:
     unscaled = architecture.make_output().unscaled
-    scaling = Scaling.of(columns, variation, unscaled, fills_missing=params.missing == "mask")
+    scaling = Scaling.of(columns, unscaled, fills_missing=params.missing == "mask")
     check_scale(scaling.scale)
     return scaling
 

@@ -54,15 +54,15 @@ class CodeMoments:
         self.errors = np.zeros(n_components if ordered else 1)
         self.variance = 0.0
 
-    def update(self, code: np.ndarray, errors: np.ndarray, variance: float) -> None:
+    def update(self, code: Tensor, errors: np.ndarray, variance: float) -> None:
         """Add codes (n, n_components), the sum of their squared errors and of their variance."""
-        code = code.astype(np.float64)
+        code = code.double()
         n, total = len(code), self.n_samples + len(code)
-        mean = code.mean(axis=0)
-        shift = mean - self.mean
+        mean = code.mean(0)
+        shift = mean.cpu() - torch.from_numpy(self.mean)
         between = self._scatter_of(shift[None]) * (self.n_samples * n / total)
         self.scatter = self.scatter + self._scatter_of(code - mean) + between  # not in place: it may be read-only
-        self.mean = self.mean + shift * (n / total)
+        self.mean = self.mean + shift.numpy() * (n / total)
         self.n_samples = total
         self.errors = self.errors + errors
         self.variance += variance
@@ -73,8 +73,8 @@ class CodeMoments:
             array[:n_components].copy() for array in (self.mean, self.scatter, self.errors)
         )
 
-    def _scatter_of(self, centred: np.ndarray) -> np.ndarray:
-        return centred.T @ centred if self.rotation_invariant else np.square(centred).sum(axis=0)
+    def _scatter_of(self, centred: Tensor) -> np.ndarray:
+        return (centred.T @ centred if self.rotation_invariant else centred.square().sum(0)).cpu().numpy()
 
     @property
     def covariance(self) -> np.ndarray:
@@ -100,4 +100,4 @@ def add_moments(moments: CodeMoments, module: Autoencoder, rows: TrainingRows) -
             z, observed = rows.scaling.fill_missing(chunk)
             code = module.network_code(z)
             errors, variances = squared_errors(module, z, code, observed, rows.scaling, of_prefixes=module.ordered)
-            moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
+            moments.update(code, errors.sum(0).cpu().numpy(), float(variances.sum()))

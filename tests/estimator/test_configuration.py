@@ -29,9 +29,7 @@ from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity
 
 def architecture_of(X, names=None, **params) -> Architecture:
     estimator = quick(**params)
-    table = DenseTable(X)
-    columns = table.columns()
-    return choose_architecture(estimator, X.shape, columns, table.variation(columns), names)
+    return choose_architecture(estimator, X.shape, DenseTable(X).columns(), names)
 
 
 @pytest.mark.parametrize("name", CODES)

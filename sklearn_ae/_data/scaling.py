@@ -122,6 +122,12 @@ class Scaling:
             self.weight_columns(difference if observed is None else difference * observed), dim=1
         )
 
+    def variance(self, columns: ColumnStats) -> float:
+        """Return the sum of the squared distances of samples with these statistics from the mean."""
+        shift = (columns.mean - self.mean) / self.scale
+        about_own_mean = columns.squares * (columns.unit / self.scale) ** 2
+        return float((about_own_mean + columns.n_observed * shift**2).sum())
+
     def data_bounds(self, columns: ColumnRange, device: torch.device) -> DataBounds:
         """Return what a corruption may know of the data; masked entries look missing if those are filled."""
         zero = self.mean if self.fills_missing else np.zeros_like(self.offset)

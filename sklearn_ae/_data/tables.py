@@ -169,7 +169,7 @@ class _RunningStats:
         t = to_float_tensor(x)
         n = np.full(x.shape[1], len(x)) if observed is None else observed.sum(axis=0)
         sums, least, greatest = _sums_and_range(x, t, self.origin, observed)
-        mean, width = sums / np.maximum(n, 1), np.where(n > 0, greatest - least, 0.0)
+        mean, width = sums / np.maximum(n, 1), np.where(n > 0, np.subtract(greatest, least, dtype=np.float64), 0.0)
         low, high = np.fmin(self.low, least), np.fmax(self.high, greatest)
         self.n_low = self.n_low * (self.low == low) + _count_equal(t, least) * (least == low)
         self.n_high = self.n_high * (self.high == high) + _count_equal(t, greatest) * (greatest == high)
@@ -237,9 +237,12 @@ def _sums_and_range(
 
 def _squares(t: Tensor, mean: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Return the sum of the squares of each column about its mean, in squares of the unit; NaN is left out."""
-    deviations = t.to(torch.float64, copy=True).sub_(as_tensor(mean)).div_(as_tensor(unit)).square_()
-    sums = deviations.sum(0)
-    return (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
+    deviations, is_long = t - as_tensor(mean), t.dtype == torch.float64
+    if is_long:  # it holds the squares of float32, but not its own
+        deviations /= as_tensor(unit)
+    sums = deviations.square_().sum(0)
+    total = (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
+    return total if is_long else total / unit**2
 
 
 def _count_equal(t: Tensor, values: np.ndarray) -> np.ndarray:

@@ -60,7 +60,8 @@ class FitPlan(NamedTuple):
     features: dict[str, Any]  # the attributes that describe the features
     architecture: Architecture
     scaling: Scaling
-    column_range: ColumnRange
+    columns: ColumnStats
+    column_range: ColumnRange  # of these samples and those of earlier fits
     module: Autoencoder  # initialized
     rows: TrainingRows
     split: Split | None
@@ -125,7 +126,7 @@ def plan_fit(params: Any, X: Any) -> FitPlan:
     column_range = params._column_range.union(columns.range) if is_warm else columns.range
     _set_output_range_(module, scaling, column_range)
     plan = FitPlan(
-        params, features, architecture, scaling, column_range, module, rows, split, seed, processes, checkpoint
+        params, features, architecture, scaling, columns, column_range, module, rows, split, seed, processes, checkpoint
     )
     if params.distributed:
         processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
@@ -186,7 +187,8 @@ class PassPlan(NamedTuple):
     features: dict[str, Any]  # the attributes that describe the features
     architecture: Architecture
     scaling: Scaling
-    column_range: ColumnRange
+    columns: ColumnStats
+    column_range: ColumnRange  # of these samples and those of earlier fits
     rows: TrainingRows
     net: AutoencoderNet
     moments: CodeMoments  # of the samples of earlier calls
@@ -239,6 +241,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
         features,
         architecture,
         scaling,
+        columns,
         columns.range,
         rows,
         make_net(params, architecture, module, len(rows), seed, max_epochs=1, train_split=None),
@@ -269,6 +272,7 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
         state.features,
         state.architecture,
         scaling,
+        columns,
         state.column_range.union(columns.range),
         rows,
         net,
@@ -354,7 +358,7 @@ def _measure(
     plan: FitPlan | PassPlan, module: Autoencoder, moments: CodeMoments, code_map: CodeMap | None
 ) -> FittedState:
     """Return the state of a trained module, with its canonical code or that of earlier calls."""
-    add_moments(moments, module, plan.rows)
+    add_moments(moments, module, plan.rows, plan.scaling.variance(plan.columns))
     module64 = in_float64(module)
     if code_map is None:
         canonicalize_(module64, moments, plan.scaling)

@@ -16,8 +16,8 @@ __all__ = ["column_mean", "principal_axes"]
 #: Up to this number of samples or features, whichever are fewer, principal axes come from a dense eigenproblem.
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
-#: Number of blocks of columns of a symmetric product, which omits those below the diagonal.
-BLOCKS = 4
+#: Greatest number and least width of blocks of columns of a symmetric product, which omits those below the diagonal.
+BLOCKS, BLOCK_WIDTH = 4, 48
 #: For axes from random blocks: extra directions, and passes over the samples.
 OVERSAMPLING, PASSES = 10, 8
 #: Least length, relative to the longest image, of a direction that a block adds: less is rounding.
@@ -77,7 +77,8 @@ def _mean_and_scatter(rows: TrainingRows) -> tuple[Tensor, Tensor]:
 def _add_products_(total: Tensor, x: Tensor) -> None:
     """Add x' x without the blocks below the diagonal."""
     d = x.shape[1]
-    ends = [d * i // BLOCKS for i in range(BLOCKS + 1)]
+    n_blocks = min(BLOCKS, max(1, d // BLOCK_WIDTH))
+    ends = [d * i // n_blocks for i in range(n_blocks + 1)]
     for first, last in pairwise(ends):
         total[first:last, first:] += x[:, first:last].T @ x[:, first:]
 

@@ -165,20 +165,22 @@ class _RunningStats:
     def add(self, x: np.ndarray, observed: np.ndarray | None) -> None:
         """Add a chunk, of which the given entries are observed, or all."""
         if self.origin is None:
-            self.origin = _summation_origin(x, observed)
+            self.origin = _first_observed(x, observed)
         t = to_float_tensor(x)
         n = np.full(x.shape[1], len(x)) if observed is None else observed.sum(axis=0)
-        sums, least, greatest = _sums_and_range(x, t, self.origin, observed)
-        mean, width = sums / np.maximum(n, 1), np.where(n > 0, np.subtract(greatest, least, dtype=np.float64), 0.0)
+        deviations = t.to(torch.float64, copy=True).sub_(as_tensor(self.origin))
+        sums = _sums(deviations, observed)
+        least, greatest = _range(x, t, observed)
+        mean = sums / np.maximum(n, 1)
         low, high = np.fmin(self.low, least), np.fmax(self.high, greatest)
-        self.n_low = self.n_low * (self.low == low) + _count_equal(t, least) * (least == low)
-        self.n_high = self.n_high * (self.high == high) + _count_equal(t, greatest) * (greatest == high)
+        self.n_low = self.n_low * (self.low == low) + _count_equal(t, least, least == low)
+        self.n_high = self.n_high * (self.high == high) + _count_equal(t, greatest, greatest == high)
         n_both = self.n_observed + n
         width_of_both = np.where(n_both > 0, high - low, 0.0)
         shift, unit = mean - self.total / np.maximum(self.n_observed, 1), _or_one(width_of_both)
         self.squares = (
             self.squares * (self.width / unit) ** 2
-            + _squares(t, self.origin + mean, _or_one(width)) * (width / unit) ** 2
+            + _sums(deviations.sub_(as_tensor(mean)).div_(as_tensor(unit)).square_(), observed)
             + (shift / unit) ** 2 * (self.n_observed * n / np.maximum(n_both, 1))
         )
         self.total += sums
@@ -212,43 +214,38 @@ def _raise_unusable(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray,
     )
 
 
-def _summation_origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
-    """Return a point about which sums in float64 lose no digits, so that the mean of a constant is exact.
+def _first_observed(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Return the first observed entry of each column, or 0 without one: sums about it lose no digits.
 
-    It is zero for float32, which has few digits, otherwise the first observed entry of each column, or 0 without one.
+    The mean of a constant is exact.
     """
-    if x.dtype == np.float32:
-        return np.zeros(x.shape[1])
     if observed is None:
         return x[0].astype(np.float64)
     return np.where(observed.any(axis=0), x[observed.argmax(axis=0), np.arange(x.shape[1])], 0).astype(np.float64)
 
 
-def _sums_and_range(
-    x: np.ndarray, t: Tensor, origin: np.ndarray, observed: np.ndarray | None
-) -> tuple[np.ndarray, ...]:
-    """Return the sum, about an origin, and the range of the observed entries of each column; t is x as a tensor."""
+def _sums(x: Tensor, observed: np.ndarray | None) -> np.ndarray:
+    return (x.sum(0) if observed is None else x.nansum(0)).numpy()
+
+
+def _range(x: np.ndarray, t: Tensor, observed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest observed entry of each column; t is x as a tensor."""
     if observed is None:
-        centred = t if t.dtype == torch.float32 else t - as_tensor(origin)
-        return centred.sum(0, dtype=torch.float64).numpy(), t.amin(0).numpy(), t.amax(0).numpy()
-    sums = np.where(observed, np.subtract(x, origin, dtype=np.float64), 0).sum(axis=0)
-    return sums, np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
+        return t.amin(0).numpy(), t.amax(0).numpy()
+    return np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
 
 
-def _squares(t: Tensor, mean: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return the sum of the squares of each column about its mean, in squares of the unit; NaN is left out."""
-    deviations, is_long = t - as_tensor(mean), t.dtype == torch.float64
-    if is_long:  # it holds the squares of float32, but not its own
-        deviations /= as_tensor(unit)
-    sums = deviations.square_().sum(0)
-    total = (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
-    return total if is_long else total / unit**2
-
-
-def _count_equal(t: Tensor, values: np.ndarray) -> np.ndarray:
-    """Return how many entries of each column equal its value; counted in floats, which is several times as fast."""
-    equal = torch.eq(t, as_tensor(values), out=torch.empty_like(t))
-    return equal.sum(0).numpy().astype(np.int64)
+def _count_equal(t: Tensor, values: np.ndarray, occur: np.ndarray) -> np.ndarray:
+    """Return how many entries of each column equal its value, 0 for columns in which that does not occur."""
+    if not occur.any():
+        return np.zeros(len(values), dtype=np.int64)
+    if 4 * occur.sum() < len(occur):  # of data without repeats a new chunk has few extremes
+        counts = np.zeros(len(values), dtype=np.int64)
+        chosen = np.flatnonzero(occur)
+        counts[chosen] = _count_equal(t[:, as_tensor(chosen)], values[chosen], occur[chosen])
+        return counts
+    equal = torch.eq(t, as_tensor(values), out=torch.empty_like(t))  # in floats, whose sums are several times as fast
+    return equal.sum(0).numpy().astype(np.int64) * occur
 
 
 def _or_one(width: np.ndarray) -> np.ndarray:

@@ -219,13 +219,9 @@ class AutoencoderNet(NeuralNet):
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
-            error, squares = (
-                float(self.scaling_.distances(x, other, observed).square().sum(dtype=torch.float64))
-                for other in (output, self.scaling_.mean_like(x))
-            )
-        loss, error, squares = self.processes.reduce(share, loss, error, squares)
+            error = _sum_of_squares(self.scaling_.distances(x, output, observed))
+        loss, error = self.processes.reduce(share, loss, error)
         self.squared_error_ += error
-        self.squares_ += squares
         return {"loss": loss, "y_pred": output}
 
     def _noisy_step(
@@ -244,19 +240,21 @@ class AutoencoderNet(NeuralNet):
 
     def _begin_validation(self) -> None:
         self.validation_noise_.manual_seed(self.processes.seed(self.seed))
-        self.squared_error_ = self.squares_ = 0.0
+        self.squared_error_ = 0.0
 
     def validation_score(self) -> float:
-        """Return the R² of the last pass over the validation set, without noise."""
+        """Return the R² of the last pass over the validation set, without noise; the set is that of ``evaluate``."""
         return r_squared(self.squared_error_, self.squares_)
 
     def evaluate(self, dataset: TrainingRows) -> tuple[float, float]:
         """Return the mean objective of a data set and the R² without noise."""
         self._begin_validation()
-        total = 0.0
+        total = self.squares_ = 0.0
         with skip_zero_branches(self.candidate.network):
             for batch in self.get_iterator(dataset):
                 total += float(self.validation_step(batch)["loss"]) * len(batch[0])
+                x, observed = self.scaling_.fill_missing(self._input(batch[0]))
+                self.squares_ += _sum_of_squares(self.scaling_.distances(x, self.scaling_.mean_like(x), observed))
         return total / len(dataset), self.validation_score()
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -297,6 +295,10 @@ class AutoencoderNet(NeuralNet):
             if self.interrupted_:
                 self.processes.raise_on_interrupt()
             raise
+
+
+def _sum_of_squares(distances: Tensor) -> float:
+    return float(distances.square().sum(dtype=torch.float64))
 
 
 def _was_planned(interrupt: KeyboardInterrupt) -> bool:

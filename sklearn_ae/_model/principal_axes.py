@@ -17,7 +17,7 @@ __all__ = ["column_mean", "principal_axes"]
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
 #: Greatest number and least width of blocks of columns of a symmetric product, which omits those below the diagonal.
-BLOCKS, BLOCK_WIDTH = 4, 48
+BLOCKS, BLOCK_WIDTH = 8, 48
 #: For axes from random blocks: extra directions, and passes over the samples.
 OVERSAMPLING, PASSES = 10, 8
 #: Least length, relative to the longest image, of a direction that a block adds: less is rounding.

@@ -125,8 +125,9 @@ class Scaling:
         )
 
     def data_bounds(self, columns: ColumnRange, device: torch.device) -> DataBounds:
-        """Return what a corruption may know of the data; masked entries look missing if those are filled."""
-        zero = self.mean if self.fills_missing else np.zeros_like(self.offset)
-        points = (torch.from_numpy(self.transform_point(point)) for point in (zero, columns.low, columns.high))
-        zero_z, low, high = (point.to(device, torch.float32) for point in points)
-        return DataBounds(zero_z, low, high, self.spread)
+        """Return what a corruption may know of the data."""
+        zero, mean, low, high = (
+            torch.from_numpy(self.transform_point(point)).to(device, torch.float32)
+            for point in (np.zeros_like(self.mean), self.mean, columns.low, columns.high)
+        )
+        return DataBounds(zero, mean, low, high, self.spread, self.fills_missing)

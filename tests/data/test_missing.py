@@ -473,14 +473,3 @@ class TestPersistence:
 
     def test_cloning_keeps_the_parameter(self):
         assert clone(masked()).missing == "mask"
-
-
-def test_masking_sets_entries_to_the_mean(X):
-    """Corrupted entries look like missing ones; with ``missing="error"`` they are zero in the data's units."""
-    for missing, given in (("mask", X), ("mask", np.nan_to_num(X)), ("error", np.nan_to_num(X))):
-        model = quick(missing=missing, corruption=0.5).fit(given)
-        expected = model.mean_ if missing == "mask" else np.zeros(8)
-        zero = model._scaling.inverse_transform(
-            model._scaling.data_bounds(model._column_range, torch.device("cpu")).zero.double()[None]
-        )[0]
-        np.testing.assert_allclose(zero, expected, atol=1e-5)

@@ -391,11 +391,14 @@ def test_spread_is_the_root_mean_square_about_the_column_means_after_scaling(uns
 
 
 @pytest.mark.parametrize("unscaled", [True, False, UNSCALED], ids=str)
-def test_data_bounds_are_zero_minimum_and_maximum_after_scaling(unscaled, X):
+def test_data_bounds_are_zero_mean_minimum_and_maximum_after_scaling(unscaled, X):
     scaling = scaling_of(X, unscaled)
     bounds = scaling.data_bounds(DenseTable(X).columns().range, torch.device("cpu"))
-    Z = scaling.transform(np.vstack([X, np.zeros(4)]), torch.float32)
-    for found, expected in [(bounds.zero, Z[-1]), (bounds.low, Z[:-1].amin(0)), (bounds.high, Z[:-1].amax(0))]:
+    zero, mean, *Z = scaling.transform(np.vstack([np.zeros(4), X.mean(axis=0), X]), torch.float32)
+    low, high = torch.stack(Z).amin(0), torch.stack(Z).amax(0)
+    for found, expected in [(bounds.zero, zero), (bounds.mean, mean), (bounds.low, low), (bounds.high, high)]:
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected)
     assert bounds.spread == scaling.spread
+    assert not bounds.fills_missing
+    assert scaling.filling(True).data_bounds(DenseTable(X).columns().range, torch.device("cpu")).fills_missing

@@ -155,7 +155,7 @@ def test_decorrelation_decorrelates(page, X):
 
 def test_speckle_keeps_zeros_and_the_mean(page):
     x = torch.ones(100_000, 2)
-    bounds = DataBounds(zero=torch.tensor([1.0, 0.0]), low=x[0], high=x[0], spread=1.0)
+    bounds = DataBounds(zero=torch.tensor([1.0, 0.0]), mean=x[0], low=x[0], high=x[0], spread=1.0)
     corrupted = page.Speckle(0.3)(x, bounds, torch.Generator().manual_seed(0))
     assert torch.equal(corrupted[:, 0], x[:, 0])
     assert float(corrupted[:, 1].mean()) == pytest.approx(1, abs=0.01)

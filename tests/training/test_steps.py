@@ -27,7 +27,8 @@ D, N = 4, 53
 
 @pytest.fixture
 def data_bounds() -> DataBounds:
-    return DataBounds(torch.full((D,), 0.25), torch.full((D,), -2.0), torch.full((D,), 2.0), spread=1.0)
+    zero, mean, low, high = (torch.full((D,), value) for value in (-2.0, 0.25, -2.0, 2.0))
+    return DataBounds(zero, mean, low, high, spread=1.0)
 
 
 class Watch(Callback):

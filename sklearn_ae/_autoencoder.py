@@ -73,9 +73,11 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Dropout rate on the latent code in [0, 1), in training only.
     penalty : {"l1", "kl_sparsity", "contractive", "orthogonal"}, Penalty or list of these, default=None
         Penalty added to the loss; a class of :mod:`sklearn_ae.penalties`. The penalties of a list are summed.
-    corruption : float, {"masking", "gaussian_noise", "salt_and_pepper"} or Corruption, default=None
+    corruption : {"auto", "masking", "gaussian_noise", "salt_and_pepper"}, float, Corruption or None, default="auto"
         Noise added to the input in training, while the target stays clean: the denoising autoencoder [7]_. A class of
-        :mod:`sklearn_ae.corruptions`; a float in [0, 1) is the rate of masking.
+        :mod:`sklearn_ae.corruptions`; a float in [0, 1) is the rate of masking, and None is no corruption. ``"auto"``
+        is none with ``missing="error"``, and masking at a rate of 0.3 with ``missing="mask"``, which :meth:`impute`
+        needs: without it nothing teaches the network to predict an entry that it does not see.
     tied_weights : bool, default=False
         Whether the decoder's matrix is the encoder's transpose, W = A'. Requires ``hidden_layer_sizes=()``.
     module : torch.nn.Module, or class or callable that returns one, default=None
@@ -90,8 +92,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         weights.
     missing : {"error", "mask"}, default="error"
         How NaNs are handled. ``"mask"``: a missing entry is replaced by its column's mean, and loss, scores and errors
-        cover observed entries alone; see :meth:`impute`. A column without an observed entry has the mean 0. Masking as
-        a `corruption` then sets entries to the mean too, as if they were missing.
+        cover observed entries alone; see :meth:`impute`. A column without an observed entry has the mean 0. Masking,
+        which `corruption` then is by default, sets entries to the mean too, as if they were missing.
     optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
         ``"sgd"`` has a Nesterov momentum of 0.9. A class is called with the weights, `lr` and, if not 0,
         `weight_decay`.
@@ -199,11 +201,11 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     Notes
     -----
     Never worse than PCA: for the identity code, not `ordered`, the squared error, identity or clip output and no
-    dropout, penalty or corruption, the R² on the validation set is at least that of PCA fitted on the other training
-    samples. With other objectives PCA is only a good initialization; there is no guarantee. With
-    ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is* PCA [2]_: no
-    autoencoder with a linear decoder has a smaller squared error [1]_. The gain comes from the hidden layers [3]_, and
-    on images partly from the clipping.
+    dropout, penalty or corruption (by default none with ``missing="error"``), the R² on the validation set is at least
+    that of PCA fitted on the other training samples. With other objectives PCA is only a good initialization; there is
+    no guarantee. With ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum
+    *is* PCA [2]_: no autoencoder with a linear decoder has a smaller squared error [1]_. The gain comes from the hidden
+    layers [3]_, and on images partly from the clipping.
 
     After training the components of the code are put in an order, without changing any reconstruction. The identity
     code without dropout, or a penalty on codes, is rotated so that components are uncorrelated and `components_`
@@ -282,7 +284,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         output_activation: str = "auto",
         dropout: float = 0.0,
         penalty: Any = None,
-        corruption: Any = None,
+        corruption: Any = "auto",
         tied_weights: bool = False,
         module: Any = None,
         init: str = "auto",

@@ -29,6 +29,7 @@ from sklearn_ae._estimator.configuration import (
     building_blocks,
     check_building_blocks,
     choose_architecture,
+    choose_corruption,
     find_device,
     make_net,
 )
@@ -201,6 +202,7 @@ def plan_pass(params: Any, X: Any) -> PassPlan:
     plan = _plan_next_pass(params, X) if hasattr(params, "module_") else _plan_first_pass(params, X)
     plan.net.data_bounds = plan.scaling.data_bounds(plan.column_range, plan.rows.device)
     plan.net.scaling = plan.rows.scaling
+    plan.net.corruption = choose_corruption(params)  # `missing` may have changed
     return plan
 
 

@@ -121,7 +121,7 @@ def test_penalties_are_added_to_the_summed_loss_of_a_sample():
 
 class TestFit:
     def test_the_mask_changes_no_bit_for_complete_data(self, small):
-        with_mask, without = masked().fit(small), quick().fit(small)
+        with_mask, without = masked(corruption=None).fit(small), quick().fit(small)
         np.testing.assert_array_equal(with_mask.components_, without.components_)
         np.testing.assert_array_equal(with_mask.transform(small), without.transform(small))
         np.testing.assert_array_equal(with_mask.validation_scores_, without.validation_scores_)
@@ -156,6 +156,7 @@ class TestFit:
     def test_the_training_loss_is_the_mean_over_observed_entries(self, X):
         """With one batch and one epoch, the recorded loss is the mean over observed entries at the initialization."""
         settings = {"early_stopping": False, "batch_size": 1000, "max_epochs": 1, "output_activation": "identity"}
+        settings["corruption"] = None
         start = masked(max_epochs=0, early_stopping=False).fit(X)
         model = masked(**settings).fit(X)
         errors = start.reconstruction_error(X, per_feature=True)

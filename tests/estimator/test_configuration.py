@@ -217,6 +217,7 @@ def test_partial_fit_checks_the_range_of_a_loss_too(small):
         ({"penalty": "nonsense"}, "penalty"),
         ({"penalty": ["l1", KLSparsity()]}, "needs a code in"),
         ({"corruption": 1.0}, "corruption"),
+        ({"corruption": "automatic"}, r"corruption.*'auto'"),
         ({"corruption": GaussianNoise(-1.0)}, "scale must be above 0"),
         ({"hidden_layer_sizes": (), "tied_weights": True, "module": nn.Linear}, "tied_weights=True shares one matrix"),
     ],

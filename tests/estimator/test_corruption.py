@@ -1,12 +1,15 @@
 """What the corruption of a fit does to data of different kinds."""
 
+import pickle
+
 import numpy as np
 import pytest
 import sklearn
 import torch
-from helpers import quick
+from helpers import quick, same_bits
 from scipy import sparse
 
+from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.corruptions import Masking
 from sklearn_ae.losses import Mixed
 
@@ -80,3 +83,56 @@ class TestMasking:
         plain, masking = (quick(4, corruption=rate, max_epochs=15).fit(windows).score(windows) for rate in (None, 0.2))
         assert plain > 0.9999
         assert masking > 0.99
+
+
+def same_fit(one, other) -> bool:
+    """Return whether two fits had the same losses and gave the same weights, in all bits."""
+    losses = np.array_equal(one.loss_curve_, other.loss_curve_)
+    return losses and same_bits(one.module_.state_dict(), other.module_.state_dict())
+
+
+class TestAuto:
+    def test_it_is_the_default(self):
+        assert AutoencoderTransformer().corruption == "auto"
+        assert repr(AutoencoderTransformer(corruption=None)) == "AutoencoderTransformer(corruption=None)"
+
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_it_is_none_if_missing_entries_raise_an_error(self, method, small):
+        model, without = (getattr(quick(**params), method)(small) for params in ({}, {"corruption": None}))
+        assert model.net_.corruption is None
+        assert same_fit(model, without)
+
+    @pytest.mark.parametrize("gaps", [True, False])
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_it_masks_entries_if_missing_ones_are_masked(self, method, gaps, small):
+        """Also if the training data has none: later data may."""
+        X = np.where(np.random.default_rng(0).random(small.shape) < 0.2, np.nan, small) if gaps else small
+        model, masking, without = (
+            getattr(quick(missing="mask", **params), method)(X)
+            for params in ({}, {"corruption": 0.3}, {"corruption": None})
+        )
+        assert model.net_.corruption == Masking(0.3)
+        assert same_fit(model, masking)
+        assert not same_fit(model, without)
+
+    @pytest.mark.parametrize("is_loaded", [False, True])
+    def test_partial_fit_follows_a_change_of_the_parameters(self, is_loaded, small):
+        model = quick(missing="mask").partial_fit(small)
+        model = pickle.loads(pickle.dumps(model)) if is_loaded else model
+        assert model.partial_fit(small).net_.corruption == Masking(0.3)
+        assert model.set_params(missing="error").partial_fit(small).net_.corruption is None
+        assert model.set_params(missing="mask").partial_fit(small).net_.corruption == Masking(0.3)
+        assert model.set_params(corruption=None).partial_fit(small).net_.corruption is None
+
+    def test_partial_fit_after_fit_masks_entries(self, small):
+        assert quick(missing="mask").fit(small).partial_fit(small).net_.corruption == Masking(0.3)
+
+    def test_it_imputes_better_than_no_corruption(self, digits):
+        gaps = np.random.default_rng(0).random(digits.shape) < 0.3
+        given = np.where(gaps, np.nan, digits)
+        by_default, without = (
+            quick(16, missing="mask", max_epochs=15, **params).fit(given[:1000]).impute(given[1000:])
+            for params in ({}, {"corruption": None})
+        )
+        errors = [np.square(filled - digits[1000:])[gaps[1000:]].mean() for filled in (by_default, without)]
+        assert errors[0] < 0.9 * errors[1]

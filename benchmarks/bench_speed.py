@@ -1,5 +1,7 @@
 """Speed and memory compared with a hand-written loop, skorch, MLPRegressor and PCA: `make bench`.
 
+`python -m benchmarks.bench_speed around` prints only what a fit costs around its steps.
+
 Everything runs interleaved in one process, `REPEATS` times; the tables show medians with the least and the greatest
 value. Ratios are medians of the ratios within a repeat, so that a machine's changing pace cancels out.
 """
@@ -150,6 +152,67 @@ def bench_small_fit() -> None:
     compare("Seconds to fit digits, 64-128-10-128-64, batch 64, 30 epochs", contenders, {"hand-written loop": 1.3})
 
 
+def table_of_a_million_rows() -> np.ndarray:
+    """Return a million rows of 100 columns in float32, ten directions and noise."""
+    rng = np.random.default_rng(0)
+    codes, noise = (rng.standard_normal((1_000_000, d), dtype=np.float32) for d in (10, 100))
+    return codes @ rng.standard_normal((10, 100), dtype=np.float32) + noise / 2
+
+
+def bench_start(title: str, X: np.ndarray, n_components: int) -> None:
+    """Measure the seconds before the first step, and of a fit without any, against PCA of the same data."""
+    clock = Clock()
+    settings = {"hidden_layer_sizes": (), "lr": 1e-3, "lr_schedule": "constant", "early_stopping": True}
+    settings |= {"batch_size": 256, "validation_fraction": 0.1, "random_state": 0}
+    one_step = AutoencoderTransformer(n_components, max_epochs=1, callbacks=[clock], **settings)
+    no_step = AutoencoderTransformer(n_components, max_epochs=0, **settings)
+
+    def until_first_step() -> float:
+        start = time.perf_counter()
+        one_step.fit(X)
+        return clock.times_[0] - start
+
+    contenders = {
+        "until the first step": until_first_step,
+        "PCA": lambda: timed(lambda: PCA(n_components).fit(X)),
+    }
+    bar = {"PCA": 1.5 if len(X) < 100_000 else 2.0}
+    compare(f"Seconds until the first step, {title}, no hidden layers, {n_components} units", contenders, bar)
+    contenders = {"fit without a step": lambda: timed(lambda: no_step.fit(X)), "PCA": contenders["PCA"]}
+    compare(f"Seconds to fit without a step, final statistics included, {title}", contenders, {"PCA": 2.0})
+
+
+def bench_whole_fit(X: np.ndarray, epochs: int = 4) -> None:
+    """Measure seconds of a whole fit of a few epochs against a hand-written loop with nothing around it."""
+    ours = AutoencoderTransformer(
+        64,
+        hidden_layer_sizes=(),
+        output_activation="identity",
+        batch_size=256,
+        lr=1e-3,
+        lr_schedule="constant",
+        max_epochs=epochs,
+        n_iter_no_change=epochs,
+        early_stopping=True,
+        validation_fraction=0.1,
+        random_state=0,
+    )
+    Z = torch.from_numpy((X - X.mean(axis=0)) / (X - X.mean(axis=0)).std())
+    contenders = {
+        "AutoencoderTransformer": lambda: timed(lambda: ours.fit(X)),
+        "hand-written loop": lambda: timed(lambda: train(Network(784, 64), Z, len(X) // 10, 256, epochs)),
+    }
+    title = f"Seconds of a whole fit of {epochs} epochs, MNIST 60,000 x 784, 784-64-784, batch 256"
+    compare(title, contenders, {"hand-written loop": 1.15})
+
+
+def bench_around(X: np.ndarray) -> None:
+    """Measure what a fit costs around its steps."""
+    bench_start("MNIST 60,000 x 784 float32", X, 64)
+    bench_start("1,000,000 x 100 float32", table_of_a_million_rows(), 10)
+    bench_whole_fit(X)
+
+
 def bench_import() -> None:
     """Measure seconds to start Python and import."""
 
@@ -201,7 +264,11 @@ def main() -> None:
         f"torch {torch.__version__}, skorch {skorch.__version__}, scikit-learn {sklearn.__version__}, {REPEATS} repeats"
     )
     X, _ = mnist()
+    if sys.argv[1:] == ["around"]:
+        bench_around(X)
+        return
     bench_epoch(X)
+    bench_around(X)
     bench_transform(X)
     bench_small_fit()
     bench_import()

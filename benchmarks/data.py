@@ -1,5 +1,8 @@
 """Data sets of the benchmarks and the tests."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
@@ -9,6 +12,9 @@ from sklearn_ae.datasets import fetch_mnist
 
 #: Number of training images of MNIST for choosing settings; test images are only for the final figures.
 N_CHOICE = 10_000
+
+#: Real tables, `X` in one file each; the folder of MNIST has a sibling with them.
+TABLES = Path(os.environ.get("SKLEARN_AE_DATA", "../shared/data/mnist")).parent / "tables"
 
 #: How the measurements train on MNIST, except for learning rate, epochs and network.
 MNIST_TRAINING = {"batch_size": 256, "lr_schedule": "linear", "early_stopping": False}

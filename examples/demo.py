@@ -63,9 +63,7 @@ def compare(X, X_test, y, y_test):
 
 
 def search_size(X, y):
-    pipeline = Pipeline(
-        [("reduce", AutoencoderTransformer(max_epochs=30, lr_schedule="linear", random_state=0)), ("classify", SVC())]
-    )
+    pipeline = Pipeline([("reduce", AutoencoderTransformer(max_epochs=30, random_state=0)), ("classify", SVC())])
     search = GridSearchCV(pipeline, GRID, scoring=scores, refit=smallest_good_one, cv=3, n_jobs=2).fit(X, y)
     results = search.cv_results_
     for i, k in enumerate(GRID["reduce__n_components"]):

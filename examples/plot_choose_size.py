@@ -88,9 +88,7 @@ for k in (8, 16):
 # does. ``one_standard_error`` takes the smallest size that is as good as the best one within the standard error of the
 # folds. The bars in the picture are these errors.
 
-pipeline = Pipeline(
-    [("reduce", AutoencoderTransformer(max_epochs=30, lr_schedule="linear", random_state=0)), ("classify", SVC())]
-)
+pipeline = Pipeline([("reduce", AutoencoderTransformer(max_epochs=30, random_state=0)), ("classify", SVC())])
 sizes = [4, 8, 16, 24, 32, 64]
 refit = one_standard_error("reduce__n_components")
 search = GridSearchCV(pipeline, {"reduce__n_components": sizes}, refit=refit, cv=5, n_jobs=2).fit(X, y)

@@ -185,7 +185,7 @@ axes[1].legend()
 import polars as pl  # noqa: E402
 
 columns.set_output(transform="polars")
-model = AutoencoderTransformer(3, loss=loss, max_epochs=20, lr_schedule="linear", random_state=0)
+model = AutoencoderTransformer(3, loss=loss, max_epochs=20, random_state=0)
 model.set_output(transform="polars", inverse_transform="polars")
 encoded = columns.fit_transform(pl.DataFrame(train.to_dict("list")))
 codes = model.fit_transform(encoded)

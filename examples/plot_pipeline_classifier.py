@@ -31,7 +31,7 @@ pipeline = Pipeline(
     [("reduce", PCA()), ("scale", StandardScaler()), ("classify", LogisticRegression(max_iter=1000))],
 )
 names = ["autoencoder", "PCA"]
-reducers = [AutoencoderTransformer(max_epochs=30, lr_schedule="linear", random_state=0), PCA(random_state=0)]
+reducers = [AutoencoderTransformer(max_epochs=30, random_state=0), PCA(random_state=0)]
 sizes = [2, 4, 8, 16, 24, 32, 48]
 grid = {"reduce": reducers, "reduce__n_components": sizes}
 search = GridSearchCV(pipeline, grid, refit=one_standard_error("reduce__n_components"), cv=5, n_jobs=2).fit(X, y)

@@ -47,9 +47,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         chosen index are zeroed before decoding (nested dropout [8]_). One fit then serves all smaller sizes, see
         :meth:`truncate` and :meth:`reconstruction_curve`, at some cost in R² for each. A linear ordered autoencoder
         has PCA's axes, not only their span.
-    hidden_layer_sizes : int or sequence of int, default=(128,)
-        Widths of the hidden layers of f, from the data to the code; those of g are reversed. Empty for an autoencoder
-        without hidden layers.
+    hidden_layer_sizes : int, sequence of int or "auto", default="auto"
+        Widths of the hidden layers of f, from the data to the code; those of g are reversed. ``"auto"`` is ``(128,)``,
+        and ``(256,)`` from 10,000 samples on. Empty for an autoencoder without hidden layers.
     activation : {"relu", "silu", "gelu", "tanh", "sigmoid", "identity"} or type of torch.nn.Module, default="silu"
         The nonlinearity after each hidden layer; a class is called without arguments.
     code : {"identity", "relu", "sigmoid", "tanh", "top_k", "winner_take_all", "gaussian"} or Code, default="identity"
@@ -73,9 +73,11 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Dropout rate on the latent code in [0, 1), in training only.
     penalty : {"l1", "kl_sparsity", "contractive", "orthogonal"}, Penalty or list of these, default=None
         Penalty added to the loss; a class of :mod:`sklearn_ae.penalties`. The penalties of a list are summed.
-    corruption : float, {"masking", "gaussian_noise", "salt_and_pepper"} or Corruption, default=None
+    corruption : {"auto", "masking", "gaussian_noise", "salt_and_pepper"}, float, Corruption or None, default="auto"
         Noise added to the input in training, while the target stays clean: the denoising autoencoder [7]_. A class of
-        :mod:`sklearn_ae.corruptions`; a float in [0, 1) is the rate of masking.
+        :mod:`sklearn_ae.corruptions`; a float in [0, 1) is the rate of masking, and None is no corruption. ``"auto"``
+        is none with ``missing="error"``, and masking at a rate of 0.3 with ``missing="mask"``, which :meth:`impute`
+        needs: without it nothing teaches the network to predict an entry that it does not see.
     tied_weights : bool, default=False
         Whether the decoder's matrix is the encoder's transpose, W = A'. Requires ``hidden_layer_sizes=()``.
     module : torch.nn.Module, or class or callable that returns one, default=None
@@ -90,34 +92,41 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         weights.
     missing : {"error", "mask"}, default="error"
         How NaNs are handled. ``"mask"``: a missing entry is replaced by its column's mean, and loss, scores and errors
-        cover observed entries alone; see :meth:`impute`. A column without an observed entry has the mean 0. Masking as
-        a `corruption` then sets entries to the mean too, as if they were missing.
+        cover observed entries alone; see :meth:`impute`. A column without an observed entry has the mean 0. Masking,
+        which `corruption` then is by default, sets entries to the mean too, as if they were missing.
     optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
-        ``"sgd"`` has a Nesterov momentum of 0.9. A class is called with the weights, `lr` and, if not 0,
-        `weight_decay`.
-    lr : float, default=3e-3
-        Learning rate, above 0. Training evaluates and keeps an exponential moving average of the weights, which
-        averages out the noise of a constant learning rate.
-    lr_schedule : {"constant", "linear"}, default="constant"
-        ``"linear"`` raises the rate over the first fiftieth of the steps and lowers it to zero at `max_epochs`: better
-        if the number of epochs is known beforehand, as for large data.
+        ``"sgd"`` has a Nesterov momentum of 0.9. With a name, the gradient of a step is limited to a norm of
+        0.3, for data with heavy tails. A class is called with the weights, `lr` and, if not 0, `weight_decay`.
+    lr : float or "auto", default="auto"
+        Peak learning rate, above 0. ``"auto"`` is 3e-2, or 3e-3 for the constant schedule, a warm start and
+        ``partial_fit``. For ``"adamw"`` and ``"adam"`` it is the rate of biases and of matrices with up to 32 inputs;
+        the rate of others falls in proportion to the number of their inputs [11]_, so that one value suits narrow and
+        wide layers.
+    lr_schedule : {"linear", "constant"}, default="linear"
+        ``"linear"`` raises the rate from zero over the first tenth of the steps and lowers it to zero at `max_epochs`.
+        ``"constant"`` suits training of unknown length; a moving average of the weights, which either schedule
+        evaluates and keeps, averages out its noise.
     weight_decay : float, default=0.0
         Weight decay of the optimizer, at least 0; with ``"adamw"`` decoupled from the gradient.
     batch_size : "auto" or int, default="auto"
-        Number of samples in a training step. ``"auto"`` is the largest power of two up to a twentieth of the training
-        samples, from 16 to 256.
-    max_epochs : int, default=200
-        Maximum number of epochs; 0 keeps the initialization.
+        Number of samples in a training step. ``"auto"`` is the largest power of two up to a tenth of the training
+        samples, from 32 to 256.
+    max_epochs : int or "auto", default="auto"
+        Number of epochs, the length of the linear schedule, or the maximum of the constant one; 0 keeps the
+        initialization: if that is PCA, PCA of all samples. ``"auto"`` takes as many as make about 1,500 steps, and
+        more from 4,000 samples on, such as 4,500 for 64,000; for the constant schedule it is 200.
     early_stopping : bool, default=True
-        Whether to hold out a validation set, which chooses the best epoch and when to stop. Otherwise the training
-        loss does.
+        Whether a validation set, held out from X or given to ``fit`` as `X_val`, chooses the best epoch and when to
+        stop. Otherwise the training loss does.
     validation_fraction : float, default=0.1
-        Fraction of the samples held out with `early_stopping`, in (0, 1), rounded up to whole samples.
-    n_iter_no_change : int, default=20
-        Stop after this number of epochs without an improvement of the objective by `tol`. Epochs in which a code is
-        still annealed or warmed up do not count.
+        Fraction of the samples held out with `early_stopping`, in (0, 1), rounded up to whole samples. Ignored if
+        ``fit`` is given `X_val`.
+    n_iter_no_change : int or "auto", default="auto"
+        Stop after this number of epochs without an improvement of the objective by more than `tol`. Epochs in which a
+        code is still annealed do not count. ``"auto"`` is 20 for the constant schedule; the linear one then always
+        runs to its end.
     tol : float, default=1e-4
-        See `n_iter_no_change`. For the squared error it is in units of R².
+        See `n_iter_no_change`; relative to the best objective so far.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights, centre and scale of the previous fit, if that had a network of the
         same shape.
@@ -179,7 +188,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     n_iter_ : int
         Number of epochs trained; for ``partial_fit`` the number of calls, after ``fit`` added to its epochs.
     best_epoch_ : int
-        The epoch whose weights were kept, 0 for the initialization.
+        The epoch whose weights were kept, 0 for the initialization: if that is PCA, it is then computed again on all
+        samples, those held out included.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Mean training loss of each epoch, per entry, in the network's coordinates.
     validation_scores_ : ndarray of shape (`n_iter_` + 1,) or None
@@ -199,9 +209,10 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     Notes
     -----
     Never worse than PCA: for the identity code, not `ordered`, the squared error, identity or clip output and no
-    dropout, penalty or corruption, the R² on the validation set is at least that of PCA fitted on the other training
-    samples. With other objectives PCA is only a good initialization; there is no guarantee. With
-    ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is* PCA [2]_: no
+    dropout, penalty or corruption (by default none with ``missing="error"``), the R² on the validation set is at least
+    that of PCA fitted on the other training samples. If no epoch improves on it, the result is ``PCA(n_components)`` of
+    all samples, apart from clipping. With other objectives PCA is only a good initialization; there is no guarantee.
+    With ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is* PCA [2]_: no
     autoencoder with a linear decoder has a smaller squared error [1]_. The gain comes from the hidden layers [3]_, and
     on images partly from the clipping.
 
@@ -238,6 +249,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     .. [8] Rippel, O., Gelbart, M. and Adams, R. (2014). Learning ordered representations with nested dropout. ICML.
     .. [9] Breiman, L., Friedman, J., Olshen, R. and Stone, C. (1984). Classification and regression trees. Wadsworth.
     .. [10] Kalamkar, D. et al. (2019). A study of BFLOAT16 for deep learning training. arXiv:1905.12322.
+    .. [11] Yang, G. et al. (2022). Tensor programs V: tuning large neural networks via zero-shot hyperparameter
+       transfer. arXiv:2203.03466.
 
     Examples
     --------
@@ -275,27 +288,27 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         n_components: int | float | str = 2,
         *,
         ordered: bool = False,
-        hidden_layer_sizes: Sequence[int] | int = (128,),
+        hidden_layer_sizes: Sequence[int] | int | str = "auto",
         activation: str | type[nn.Module] = "silu",
         code: str | Code = "identity",
         loss: str | Loss = "squared_error",
         output_activation: str = "auto",
         dropout: float = 0.0,
         penalty: Any = None,
-        corruption: Any = None,
+        corruption: Any = "auto",
         tied_weights: bool = False,
         module: Any = None,
         init: str = "auto",
         missing: str = "error",
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
-        lr: float = 3e-3,
-        lr_schedule: str = "constant",
+        lr: float | str = "auto",
+        lr_schedule: str = "linear",
         weight_decay: float = 0.0,
         batch_size: str | int = "auto",
-        max_epochs: int = 200,
+        max_epochs: int | str = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
         warm_start: bool = False,
         device: str | torch.device = "cpu",
@@ -342,7 +355,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
         """Fit the autoencoder to X.
 
         Parameters
@@ -352,6 +365,11 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             for one float32 tensor. For sources see the notes of the class.
         y : Ignored
             Present for API consistency by convention.
+        X_val : array-like, sparse matrix or source of shape (n_val, n_features), default=None
+            Validation samples, in place of a random part of X: then all of X trains, and `validation_fraction` is
+            ignored. For samples that are related, such as windows that overlap or several rows of one patient: see the
+            guide on the model. Mean, scale and ranges of columns are those of X alone. In a Pipeline
+            ``transform_input=["X_val"]`` transforms it as X; ``fit_transform`` takes it too. Requires `early_stopping`.
 
         Returns
         -------
@@ -361,8 +379,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Raises
         ------
         ValueError
-            If X or a combination of parameters cannot be used, if `checkpoint` is damaged, belongs to another fit or is
-            not a checkpoint, or if the loss stops being finite twice. An earlier fit then stays unchanged.
+            If X, X_val or a combination of parameters cannot be used, if `checkpoint` is damaged, belongs to another
+            fit or is not a checkpoint, or if the loss stops being finite twice. An earlier fit then stays unchanged.
         OSError
             If `checkpoint` cannot be written, as on a full disk. Training then ends early, and the estimator is fitted,
             with the best weights so far.
@@ -371,7 +389,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         -----
         ConvergenceWarning
             If `max_epochs` ended training while it still improved: the best epoch is among the last tenth, and
-            `lr_schedule` is ``"constant"``.
+            `lr_schedule` is ``"constant"``. If no epoch improved on the initialization; the message names what to
+            try, and whether the result is PCA.
         UserWarning
             If Ctrl-C ended training; the best weights so far are kept. If no number of components reaches the R² that
             `n_components` asks for; all are kept. If the ranges of two columns of dense data differ by a factor of
@@ -379,7 +398,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         """
         context = CallbackContext.of(self, X, y)
         with one_thread_after_fork():
-            plan = plan_fit(self, X)
+            plan = plan_fit(self, X, X_val)
             self._set_fitted_attributes(finish(plan, train(plan, context)))
         if plan.checkpoint is not None and plan.checkpoint.failure is not None:
             raise plan.checkpoint.failure

@@ -38,12 +38,14 @@ class Step(NamedTuple):
 
 
 class DataBounds(NamedTuple):
-    """Zero, bounds and spread of the data in the network's coordinates, an argument of corruptions.
+    """Zero, mean, bounds and spread of the data in the network's coordinates, an argument of corruptions.
 
     Parameters
     ----------
     zero : torch.Tensor of shape (n_features,)
         The zero of the data.
+    mean : torch.Tensor of shape (n_features,)
+        Mean of each column of the training data.
     low : torch.Tensor of shape (n_features,)
         Minimum of each column of the training data.
     high : torch.Tensor of shape (n_features,)
@@ -51,6 +53,8 @@ class DataBounds(NamedTuple):
     spread : float
         Root mean square of all entries about their columns' means, 1 unless all columns are unscaled. If only some are,
         it is that of the others.
+    fills_missing : bool, default=False
+        Whether missing entries are filled with the mean, as with ``missing="mask"``.
 
     Examples
     --------
@@ -58,15 +62,18 @@ class DataBounds(NamedTuple):
     >>> from sklearn_ae.base import DataBounds
     >>> from sklearn_ae.corruptions import Masking
     >>> x = torch.ones(2, 3)
-    >>> bounds = DataBounds(zero=torch.full((3,), -1.0), low=torch.full((3,), -1.0), high=torch.ones(3), spread=1.0)
+    >>> low, high = -torch.ones(3), torch.ones(3)
+    >>> bounds = DataBounds(zero=low, mean=torch.zeros(3), low=low, high=high, spread=1.0)
     >>> Masking(0.5)(x, bounds, torch.Generator().manual_seed(0)).unique()
     tensor([-1.,  1.])
     """
 
     zero: Tensor
+    mean: Tensor
     low: Tensor
     high: Tensor
     spread: float
+    fills_missing: bool = False
 
 
 class CheckContext(NamedTuple):

@@ -51,20 +51,23 @@ class Replacing(Corruption):
 
 
 class Masking(Replacing):
-    """Masking noise: set independently chosen entries to zero.
+    """Masking noise: remove independently chosen entries.
+
+    A removed entry is zero if zero is the minimum or the maximum of its column in the training data, as in images,
+    counts and sparse data. Otherwise, and with ``missing="mask"``, it is the column's mean.
 
     ``corruption=0.2`` is short for ``Masking(0.2)``.
 
     Parameters
     ----------
     rate : float, default=0.2
-        Probability that an entry is set to zero, in (0, 1).
+        Probability that an entry is removed, in (0, 1).
 
     Notes
     -----
-    Zero is that of the data, not its mean; for standardised data they are the same. Vincent et al. (2010), see
-    :class:`Corruption`, mask the same number of entries in each sample. Unlike dropout, the other entries are not
-    scaled up.
+    Vincent et al. (2010), see :class:`Corruption`, set entries to zero in all data, and the same number of them in each
+    sample. Where zero lies outside a column's range, that would be an outlier. Unlike dropout, the other entries are
+    not scaled up.
 
     Examples
     --------
@@ -84,7 +87,9 @@ class Masking(Replacing):
         super().__init__(rate)
 
     def __call__(self, x: Tensor, bounds: DataBounds, generator: Generator) -> Tensor:
-        return torch.where(uniform_like(x, generator) < self.rate, bounds.zero, x)
+        zero, mean, low, high, *_ = bounds
+        value = mean if bounds.fills_missing else torch.where((zero == low) | (zero == high), zero, mean)
+        return torch.where(uniform_like(x, generator) < self.rate, value, x)
 
 
 class GaussianNoise(Corruption):

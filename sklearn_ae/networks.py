@@ -142,7 +142,7 @@ def skip_zero_branches(network: nn.Module) -> Iterator[None]:
 
     Networks that override ``encode`` or ``decode`` are not changed.
     """
-    names = ("encoder_hidden", "decoder_hidden") if _halves_are_sums(network) else ()
+    names = ("encoder_hidden", "decoder_hidden") if halves_are_sums(network) else ()
     parts = {name: part for name in names if _ends_in_zero(part := getattr(network, name))}
     for name in parts:
         setattr(network, name, None)
@@ -153,7 +153,8 @@ def skip_zero_branches(network: nn.Module) -> Iterator[None]:
             setattr(network, name, part)
 
 
-def _halves_are_sums(network: nn.Module) -> bool:
+def halves_are_sums(network: nn.Module) -> bool:
+    """Return whether the halves of a network are the sums that :class:`AffineNetwork` defines, and nothing else."""
     return isinstance(network, AffineNetwork) and all(
         getattr(type(network), name) is getattr(AffineNetwork, name) for name in ("encode", "decode")
     )

@@ -136,17 +136,17 @@ def fill(folder):
     import resource
 
     X, path = data("defaults"), folder / "full"
-    model = estimator("defaults", checkpoint=path, callbacks=[FillDisk()])
+    model = estimator("defaults", lr_schedule="constant", checkpoint=path, callbacks=[FillDisk()])
     with pytest.raises(OSError, match=r"File too large.*full'") as error:
         model.fit(X)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert isinstance(error.value.__cause__, OSError)
     assert (model.n_iter_, len(model.validation_scores_)) == (4, 5)
-    three = estimator("defaults", max_epochs=4).fit(X)
+    three = estimator("defaults", lr_schedule="constant", max_epochs=4).fit(X)
     assert bits(model, X) == bits(three, X)
     assert os.listdir(folder) == ["full"]
-    resumed = estimator("defaults", checkpoint=path, resume=True).fit(X)
-    assert bits(resumed, X) == bits(estimator("defaults").fit(X), X)
+    resumed = estimator("defaults", lr_schedule="constant", checkpoint=path, resume=True).fit(X)
+    assert bits(resumed, X) == bits(estimator("defaults", lr_schedule="constant").fit(X), X)
 
 
 def race(folder):

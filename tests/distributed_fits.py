@@ -40,6 +40,7 @@ class CtrlC(Callback):
 #: Fits whose result does not depend on the number of processes.
 EXACT: dict[str, dict[str, Any]] = {
     "early_stopping": {},
+    "validation_data": {"X_val": np.arange(160.0).reshape(20, 8) % 7},
     "without_early_stopping": {"early_stopping": False},  # 103 = 6 * 16 + 7
     "linear_schedule": {"lr_schedule": "linear", "early_stopping": False, "output_activation": "clip"},
     "stops_early": {"max_epochs": 40, "n_iter_no_change": 2, "tol": 0.01},
@@ -76,7 +77,8 @@ def fitted(rank: int, X: np.ndarray, **params: Any) -> AutoencoderTransformer:
     defaults = {"n_components": 3, "hidden_layer_sizes": (6,), "batch_size": 16, "max_epochs": 5, "random_state": 0}
     if isinstance(params.get("random_state"), str):
         params["random_state"] = np.random.RandomState(rank)
-    return AutoencoderTransformer(**defaults | {"distributed": True} | params).fit(X)
+    X_val = params.pop("X_val", None)
+    return AutoencoderTransformer(**defaults | {"distributed": True} | params).fit(X, X_val=X_val)
 
 
 def results(autoencoder: AutoencoderTransformer) -> dict[str, Any]:
@@ -95,6 +97,7 @@ def failing_fits(rank: int) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
         "shape of X": (X[: len(X) - rank], {}),
         "mean of X": (X + rank, {}),
         "first rows of X": (np.round(X[:64])[:: 1 - 2 * rank], {}),  # integers whose mean is exact in any order
+        "X_val": (X, {"X_val": X[:20] + rank}),
         "max_epochs": (X, {"max_epochs": 2 + rank}),
         "hidden_layer_sizes": (X, {"hidden_layer_sizes": (6 + rank,)}),
         "finite": (X, {"lr": 1e19, "optimizer": "sgd", "hidden_layer_sizes": ()}),

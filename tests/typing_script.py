@@ -49,7 +49,7 @@ def mistakes(X: np.ndarray) -> None:
     """Each line is wrong, and mypy says so: an ignore without an error is an error."""
     AutoencoderTransformer(n_component=2)  # type: ignore[call-arg]
     AutoencoderTransformer(2, True)  # type: ignore[call-arg]
-    AutoencoderTransformer(max_epochs="many")  # type: ignore[arg-type]
+    AutoencoderTransformer(max_epochs=2.5)  # type: ignore[arg-type]
     AutoencoderTransformer().fit()  # type: ignore[call-arg]
     AutoencoderTransformer().truncate("half")  # type: ignore[arg-type]
     print(AutoencoderTransformer().score(X).shape)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from torch import nn
 from sklearn_ae._checkpoints.files import load, remove_stale, write
 from sklearn_ae._checkpoints.format import CheckpointState, encode_state
 
-__all__ = ["Checkpoint", "checkpoint_of", "stable_repr"]
+__all__ = ["Checkpoint", "checkpoint_of", "digest_of", "stable_repr"]
 
 #: Parameters that do not affect the result of a fit.
 IGNORED_PARAMETERS = {"callbacks", "checkpoint", "device", "distributed", "resume", "verbose", "warm_start"}
@@ -95,10 +95,13 @@ class Checkpoint:
             self.arrays["validation_rows"] = valid
         return seed, valid
 
-    def check_data(self, shape: Sequence[int], arrays: Iterable[np.ndarray]) -> None:
-        """Raise a ValueError if the file belongs to a fit to other data."""
-        self.plain["data"] = data_fingerprint(shape, arrays)
-        self._check("data")
+    def check_data(self, name: str, shape: Sequence[int] = (), arrays: Iterable[np.ndarray] = ()) -> None:
+        """Raise a ValueError if the file belongs to a fit with others under this name, ``"data"`` or ``"X_val"``.
+
+        Without a shape there are none.
+        """
+        self.plain[name] = data_fingerprint(shape, arrays)
+        self._check(name)
 
     def write(self, state: CheckpointState) -> None:
         """Write the state of training to the file; if that fails, set the failure.
@@ -123,8 +126,8 @@ class Checkpoint:
             write(self.path, content, new=self._is_new)
         except FileExistsError:
             self._found = load(self.path)
-            self._check("parameters")
-            self._check("data")
+            for what in ("parameters", "data", "X_val"):
+                self._check(what)
             write(self.path, content, new=False)
         self._is_new = False
 
@@ -138,9 +141,10 @@ class Checkpoint:
             for name in sorted(there.keys() | here.keys())
             if there.get(name) != here.get(name)
         ]
-        if what == "data":
-            differing = [f"shape {there['shape']} in the file and {here['shape']} in this fit"]
-            if there["shape"] == here["shape"]:
+        if what != "parameters":
+            of_file, of_fit = (f"shape {data['shape']}" if data["shape"] else "none" for data in (there, here))
+            differing = [f"{of_file} in the file and {of_fit} in this fit"]
+            if of_file == of_fit:
                 differing = ["other values in the same shape"]
         raise ValueError(
             f"checkpoint={str(self.path)!r} belongs to a fit with other {what}: {'; '.join(differing)}. Give each fit "

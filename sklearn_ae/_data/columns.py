@@ -9,11 +9,9 @@ import numpy as np
 __all__ = [
     "ColumnRange",
     "ColumnStats",
-    "ColumnVariation",
     "check_range",
     "check_scale",
     "column_list",
-    "fraction_on_bounds",
     "warn_about_ranges",
 ]
 
@@ -33,6 +31,9 @@ class ColumnStats(NamedTuple):
     high: np.ndarray
     n_observed: np.ndarray
     n_rows: int
+    n_on_bounds: np.ndarray  # entries that are the least or the greatest
+    squares: np.ndarray  # of the deviations from the mean, summed, in squares of the unit
+    unit: np.ndarray  # in which no deviation exceeds 1, so that squares neither overflow nor vanish
 
     @property
     def gaps(self) -> bool:
@@ -43,6 +44,20 @@ class ColumnStats(NamedTuple):
     def range(self) -> "ColumnRange":
         """The least and the greatest entry of each column."""
         return ColumnRange(self.low, self.high, self.n_observed > 0)
+
+    def root_mean_square(self, columns: Any = slice(None)) -> float:
+        """Return the root mean square of the entries of some columns about their columns' means."""
+        unit = self.unit[columns]
+        greatest = float(unit.max(initial=0)) or 1.0
+        total = (self.squares[columns] * (unit / greatest) ** 2).sum()
+        return greatest * float(np.sqrt(total / max(self.n_observed[columns].sum(), 1)))
+
+    @property
+    def fraction_on_bounds(self) -> float:
+        """The fraction of entries that repeat their column's least or greatest one, constant columns left out."""
+        varying = self.low < self.high
+        repeats = self.n_on_bounds[varying].sum() - 2 * varying.sum()
+        return float(repeats / max(self.n_observed[varying].sum(), 1))
 
 
 class ColumnRange(NamedTuple):
@@ -60,30 +75,6 @@ class ColumnRange(NamedTuple):
             for widest, new, old in ((np.minimum, other.low, self.low), (np.maximum, other.high, self.high))
         )
         return ColumnRange(low, high, self.is_observed | other.is_observed)
-
-
-class ColumnVariation(NamedTuple):
-    """The variation of the observed entries of each column, all but the first (n_features,)."""
-
-    overflow_guard: float  # a unit in which no deviation from the mean exceeds 1
-    squares: np.ndarray  # summed about the mean, in squares of the unit
-    n_observed: np.ndarray
-    n_on_bounds: np.ndarray  # entries that are the least or the greatest
-
-    def root_mean_square(self, columns: Any = slice(None)) -> float:
-        """Return the root mean square of the entries of some columns about their columns' means."""
-        return self.overflow_guard * float(
-            np.sqrt(self.squares[columns].sum() / max(self.n_observed[columns].sum(), 1))
-        )
-
-
-def fraction_on_bounds(columns: ColumnStats, variation: ColumnVariation) -> float:
-    """Return the fraction of entries that repeat their column's least or greatest one, constant columns left out."""
-    varying = columns.low < columns.high
-    if not varying.any():
-        return 0.0
-    repeats = variation.n_on_bounds[varying].sum() - 2 * varying.sum()
-    return float(repeats / columns.n_observed[varying].sum())
 
 
 def check_scale(scale: float) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearn_ae._data.arrays import as_tensor, to_float_tensor
-from sklearn_ae._data.columns import ColumnRange, ColumnStats, ColumnVariation
+from sklearn_ae._data.columns import ColumnRange, ColumnStats
 from sklearn_ae.base import DataBounds
 
 __all__ = ["GREATEST_ENTRY", "Scaling"]
@@ -61,14 +61,12 @@ class Scaling:
         self._low = low if low.abs().max() > torch.finfo(torch.float32).eps / 4 * scale else None
 
     @classmethod
-    def of(
-        cls, columns: ColumnStats, variation: ColumnVariation, unscaled: Any = False, *, fills_missing: bool = False
-    ) -> Self:
+    def of(cls, columns: ColumnStats, unscaled: Any = False, *, fills_missing: bool = False) -> Self:
         """Return the scaling by the overall root mean square of the scaled columns, or by 1 if that is zero."""
         scaled = ~np.broadcast_to(np.asarray(unscaled, dtype=bool), columns.mean.shape)
         if not scaled.any():
-            return cls(columns.mean, 1.0, unscaled, variation.root_mean_square(), fills_missing)
-        scale = variation.root_mean_square(slice(None) if scaled.all() else scaled) or 1.0
+            return cls(columns.mean, 1.0, unscaled, columns.root_mean_square(), fills_missing)
+        scale = columns.root_mean_square(slice(None) if scaled.all() else scaled) or 1.0
         return cls(columns.mean, scale, unscaled, fills_missing=fills_missing)
 
     def filling(self, fills_missing: bool) -> Self:
@@ -124,9 +122,16 @@ class Scaling:
             self.weight_columns(difference if observed is None else difference * observed), dim=1
         )
 
+    def variance(self, columns: ColumnStats) -> float:
+        """Return the sum of the squared distances of samples with these statistics from the mean."""
+        shift = (columns.mean - self.mean) / self.scale
+        about_own_mean = columns.squares * (columns.unit / self.scale) ** 2
+        return float((about_own_mean + columns.n_observed * shift**2).sum())
+
     def data_bounds(self, columns: ColumnRange, device: torch.device) -> DataBounds:
-        """Return what a corruption may know of the data; masked entries look missing if those are filled."""
-        zero = self.mean if self.fills_missing else np.zeros_like(self.offset)
-        points = (torch.from_numpy(self.transform_point(point)) for point in (zero, columns.low, columns.high))
-        zero_z, low, high = (point.to(device, torch.float32) for point in points)
-        return DataBounds(zero_z, low, high, self.spread)
+        """Return what a corruption may know of the data."""
+        zero, mean, low, high = (
+            torch.from_numpy(self.transform_point(point)).to(device, torch.float32)
+            for point in (np.zeros_like(self.mean), self.mean, columns.low, columns.high)
+        )
+        return DataBounds(zero, mean, low, high, self.spread, self.fills_missing)

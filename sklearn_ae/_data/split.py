@@ -8,7 +8,7 @@ from sklearn.utils.random import sample_without_replacement
 
 from sklearn_ae._data.training_rows import TrainingRows
 
-__all__ = ["Split", "held_out_rows"]
+__all__ = ["SeparateRows", "Split", "held_out_rows"]
 
 
 def held_out_rows(
@@ -37,3 +37,13 @@ class Split:
         if self._parts is None:  # reads the validation samples of a stream
             self._parts = dataset.without(self.valid), dataset.select(self.valid)
         return self._parts
+
+
+class SeparateRows:
+    """A split that validates on the given samples and trains on all others, as skorch's ``train_split``."""
+
+    def __init__(self, rows: TrainingRows):
+        self.rows = rows
+
+    def __call__(self, dataset: TrainingRows, y: Any = None) -> tuple[TrainingRows, TrainingRows]:
+        return dataset, self.rows

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+from torch import Tensor
 
 from sklearn_ae._data.arrays import as_tensor, row_slices, to_float_tensor
-from sklearn_ae._data.columns import ColumnStats, ColumnVariation, column_list
+from sklearn_ae._data.columns import ColumnStats, column_list
 
 __all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 
@@ -45,42 +46,21 @@ class Table:
         yield from self.chunks()
 
     def columns(self, names: np.ndarray | None = None, *, allow_nan: bool = False) -> ColumnStats:
-        """Return mean and range of the columns, after checking that entries are finite, or NaN if allowed.
+        """Return statistics of the columns in one pass, after checking that entries are finite, or NaN if allowed.
 
         Raises
         ------
         ValueError
             If an entry is infinite, or NaN without `allow_nan`; the message names the columns.
         """
-        d = self.shape[1]
-        origin: Any = None
-        total, n_observed = np.zeros(d), np.zeros(d, dtype=np.int64)
-        low, high = np.full(d, np.inf), np.full(d, -np.inf)
+        running = _RunningStats(self.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
             for _, x in self.chunks():
-                observed = ~np.isnan(x) if allow_nan and np.isnan(x.sum()) else None
-                origin = _summation_origin(x, observed) if origin is None else origin
-                sums, least, greatest = _sums_and_range(x, origin, observed)
-                total += sums
-                n_observed += len(x) if observed is None else observed.sum(axis=0)
-                low, high = np.fmin(low, least), np.fmax(high, greatest)
-            finite = np.isfinite(total) & np.isfinite(np.where(n_observed > 0, high - low, 0.0))
+                running.add(x, ~np.isnan(x) if allow_nan and np.isnan(x.sum()) else None)
+            finite = np.isfinite(running.total) & np.isfinite(running.width)
         if not finite.all():
             self._raise_nonfinite(~finite, names, allow_nan)
-        mean = origin + total / np.maximum(n_observed, 1)
-        return _observed_columns(mean, low, high, n_observed, len(self))
-
-    def variation(self, columns: ColumnStats) -> ColumnVariation:
-        """Return the variation of the entries about the mean and between the ends of the range of their columns."""
-        unit, (low, high) = _overflow_guard(columns), map(as_tensor, (columns.low, columns.high))
-        squares, between = np.zeros(self.shape[1]), np.zeros(self.shape[1], dtype=np.int64)
-        for _, x in self.chunks():
-            t = to_float_tensor(x)
-            deviations = t.to(torch.float64, copy=True).sub_(as_tensor(columns.mean)).div_(unit).square_()
-            sums = deviations.sum(0)
-            squares += (sums if torch.isfinite(sums).all() else deviations.nansum(0)).numpy()
-            between += ((t > low.to(t)) & (t < high.to(t))).sum(0, dtype=torch.int32).numpy()
-        return ColumnVariation(unit, squares, columns.n_observed, columns.n_observed - between)
+        return running.columns(len(self))
 
     def _raise_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
         nan, infinite = np.zeros(self.shape[1], dtype=bool), np.zeros(self.shape[1], dtype=bool)
@@ -154,24 +134,65 @@ class SparseTable(Table):
         unit = float(np.abs(X.data[~nan]).max(initial=0)) or 1.0
         with np.errstate(over="ignore", invalid="ignore"):
             low, high = min_max_axis(X, axis=0, ignore_nan=True)
-            too_large = np.isinf(high - low)
+            too_large, on_bounds = np.isinf(high - low), self._count_on_bounds(X, low, high)
             X.data /= unit
-            mean = np.clip(mean_variance_axis(X, axis=0)[0] * unit, low, high)  # that of a constant is exact
+            mean, variance = mean_variance_axis(X, axis=0)
+            mean = np.clip(mean * unit, low, high)  # that of a constant is exact
         if too_large.any():
             _raise_unusable(infinite[:0], infinite[:0], too_large, names)
-        return _observed_columns(mean, low, high, n_observed, len(self))
+        squares, units = variance * n_observed, np.full(self.shape[1], unit)
+        return _zero_if_unobserved(ColumnStats(mean, low, high, n_observed, len(self), on_bounds, squares, units))
 
-    def variation(self, columns: ColumnStats) -> ColumnVariation:
-        """Return the variation of the entries, from the stored ones; see :meth:`Table.variation`."""
-        X, unit = self.X.astype(np.float64), _overflow_guard(columns)
-        low, high = (bound[X.indices] for bound in (columns.low, columns.high))
-        n_stored = np.bincount(X.indices, minlength=self.shape[1])
-        on_bounds = np.bincount(X.indices[(X.data == low) | (X.data == high)], minlength=self.shape[1])
-        on_bounds += np.where((columns.low == 0) | (columns.high == 0), len(self) - n_stored, 0)
-        X.data /= unit
-        with np.errstate(invalid="ignore"):
-            variances = np.where(columns.n_observed > 0, mean_variance_axis(X, axis=0)[1], 0.0)
-        return ColumnVariation(unit, variances * columns.n_observed, columns.n_observed, on_bounds)
+    def _count_on_bounds(self, X: Any, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        on_bounds = X.indices[(X.data == low[X.indices]) | (X.data == high[X.indices])]
+        n_stored, n_on_bounds = (np.bincount(indices, minlength=self.shape[1]) for indices in (X.indices, on_bounds))
+        return n_on_bounds + np.where((low == 0) | (high == 0), len(self) - n_stored, 0)
+
+
+class _RunningStats:
+    """Statistics of columns over the chunks added so far, each of which is read once, while it is in the cache.
+
+    Squares are summed about the mean of each chunk, and the squares between the means of chunks are added: about any
+    other point, data far from zero would lose its digits (Chan et al., 1983).
+    """
+
+    def __init__(self, d: int):
+        self.origin: Any = None
+        self.total, self.squares, self.width = np.zeros((3, d))
+        self.low, self.high = np.full(d, np.inf), np.full(d, -np.inf)
+        self.n_observed, self.n_low, self.n_high = np.zeros((3, d), dtype=np.int64)
+
+    def add(self, x: np.ndarray, observed: np.ndarray | None) -> None:
+        """Add a chunk, of which the given entries are observed, or all."""
+        if self.origin is None:
+            self.origin = _first_observed(x, observed)
+        t = to_float_tensor(x)
+        n = np.full(x.shape[1], len(x)) if observed is None else observed.sum(axis=0)
+        deviations = t.to(torch.float64, copy=True).sub_(as_tensor(self.origin))
+        sums = _sums(deviations, observed)
+        least, greatest = _range(x, t, observed)
+        mean = sums / np.maximum(n, 1)
+        low, high = np.fmin(self.low, least), np.fmax(self.high, greatest)
+        self.n_low = self.n_low * (self.low == low) + _count_equal(t, least, least == low)
+        self.n_high = self.n_high * (self.high == high) + _count_equal(t, greatest, greatest == high)
+        n_both = self.n_observed + n
+        width_of_both = np.where(n_both > 0, high - low, 0.0)
+        shift, unit = mean - self.total / np.maximum(self.n_observed, 1), _or_one(width_of_both)
+        self.squares = (
+            self.squares * (self.width / unit) ** 2
+            + _sums(deviations.sub_(as_tensor(mean)).div_(as_tensor(unit)).square_(), observed)
+            + (shift / unit) ** 2 * (self.n_observed * n / np.maximum(n_both, 1))
+        )
+        self.total += sums
+        self.n_observed, self.low, self.high, self.width = n_both, low, high, width_of_both
+
+    def columns(self, n_rows: int) -> ColumnStats:
+        """Return the statistics of all chunks."""
+        mean = self.origin + self.total / np.maximum(self.n_observed, 1)
+        n_on_bounds = self.n_low + np.where(self.low < self.high, self.n_high, 0)
+        return _zero_if_unobserved(
+            ColumnStats(mean, self.low, self.high, self.n_observed, n_rows, n_on_bounds, self.squares, self.width)
+        )
 
 
 def _raise_unusable(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
@@ -193,39 +214,49 @@ def _raise_unusable(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray,
     )
 
 
-def _summation_origin(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
-    """Return a point about which sums in float64 lose no digits, so that the mean of a constant is exact.
+def _first_observed(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Return the first observed entry of each column, or 0 without one: sums about it lose no digits.
 
-    It is zero for float32, which has few digits, otherwise the first observed entry of each column, or 0 without one.
+    The mean of a constant is exact.
     """
-    if x.dtype == np.float32:
-        return np.zeros(x.shape[1])
     if observed is None:
         return x[0].astype(np.float64)
     return np.where(observed.any(axis=0), x[observed.argmax(axis=0), np.arange(x.shape[1])], 0).astype(np.float64)
 
 
-def _sums_and_range(x: np.ndarray, origin: np.ndarray, observed: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """Return the sum, about an origin, and the range of the observed entries of each column."""
+def _sums(x: Tensor, observed: np.ndarray | None) -> np.ndarray:
+    return (x.sum(0) if observed is None else x.nansum(0)).numpy()
+
+
+def _range(x: np.ndarray, t: Tensor, observed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest observed entry of each column; t is x as a tensor."""
     if observed is None:
-        t = to_float_tensor(x)
-        centred = t if t.dtype == torch.float32 else t - as_tensor(origin)
-        return centred.sum(0, dtype=torch.float64).numpy(), t.amin(0).numpy(), t.amax(0).numpy()
-    sums = np.where(observed, np.subtract(x, origin, dtype=np.float64), 0).sum(axis=0)
-    return sums, np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
+        return t.amin(0).numpy(), t.amax(0).numpy()
+    return np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
 
 
-def _observed_columns(
-    mean: np.ndarray, low: np.ndarray, high: np.ndarray, n_observed: np.ndarray, n_rows: int
-) -> ColumnStats:
-    seen = n_observed > 0
-    mean, low, high = (np.where(seen, each, 0.0) for each in (mean, low, high))
-    return ColumnStats(mean, low, high, n_observed, n_rows)
+def _count_equal(t: Tensor, values: np.ndarray, occur: np.ndarray) -> np.ndarray:
+    """Return how many entries of each column equal its value, 0 for columns in which that does not occur."""
+    if not occur.any():
+        return np.zeros(len(values), dtype=np.int64)
+    if 4 * occur.sum() < len(occur):  # of data without repeats a new chunk has few extremes
+        counts = np.zeros(len(values), dtype=np.int64)
+        chosen = np.flatnonzero(occur)
+        counts[chosen] = _count_equal(t[:, as_tensor(chosen)], values[chosen], occur[chosen])
+        return counts
+    equal = torch.eq(t, as_tensor(values), out=torch.empty_like(t))  # in floats, whose sums are several times as fast
+    return equal.sum(0).numpy().astype(np.int64) * occur
 
 
-def _overflow_guard(columns: ColumnStats) -> float:
-    """Return a unit in which no deviation from the mean exceeds 1."""
-    return float(np.maximum(columns.high - columns.mean, columns.mean - columns.low).max(initial=0)) or 1.0
+def _or_one(width: np.ndarray) -> np.ndarray:
+    return np.where(width > 0, width, 1.0)
+
+
+def _zero_if_unobserved(columns: ColumnStats) -> ColumnStats:
+    seen = columns.n_observed > 0
+    mean, low, high = (np.where(seen, each, 0.0) for each in (columns.mean, columns.low, columns.high))
+    squares = np.where(seen, columns.squares, 0.0)
+    return columns._replace(mean=mean, low=low, high=high, squares=squares)
 
 
 def _summed(X: Any) -> Any:

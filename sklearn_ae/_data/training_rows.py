@@ -20,8 +20,8 @@ __all__ = ["SparseRows", "StreamedRows", "TrainingRows", "prefetch", "to_trainin
 
 #: Number of entries that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
-#: A sparse matrix has many columns: the factor by which its chunks have more entries than others.
-WIDER_CHUNKS = 4
+#: Number of columns above which the chunks of a sparse matrix have more entries than others, and the factor.
+MANY_COLUMNS, LARGER_CHUNKS = 4096, 4
 
 
 class TrainingRows(Dataset[Any]):
@@ -96,14 +96,14 @@ class TrainingRows(Dataset[Any]):
 
 
 class SparseRows(TrainingRows):
-    """Samples of a CSR matrix that holds the data divided by the scale of its column; each batch is made dense.
+    """Samples of a CSR matrix, whose stored entries are in the network's coordinates; each batch is made dense.
 
     Parameters
     ----------
     data : scipy.sparse matrix or array of shape (n_samples, n_features)
         In CSR format and float32.
     background : Tensor of shape (n_features,)
-        The data's zero in the network's coordinates, added to each row.
+        The data's zero in the network's coordinates, the entries that are not stored.
     """
 
     def __init__(self, data: Any, background: Tensor, index: Tensor | None = None, scaling: Scaling | None = None):
@@ -120,7 +120,7 @@ class SparseRows(TrainingRows):
         part = self.data[index.cpu().numpy()]
         z = self.background.repeat(len(index), 1)
         positions = np.repeat(np.arange(len(index)) * part.shape[1], np.diff(part.indptr)) + part.indices
-        z.view(-1)[torch.from_numpy(positions).to(z.device)] += torch.from_numpy(part.data).to(z)
+        z.view(-1)[torch.from_numpy(positions).to(z.device)] = torch.from_numpy(part.data).to(z)
         return z
 
     def select(self, index: np.ndarray) -> "TrainingRows":
@@ -130,12 +130,15 @@ class SparseRows(TrainingRows):
     def chunks(self) -> Iterator[Tensor]:
         """Yield the samples in order, in dense chunks."""
         index = torch.arange(len(self)) if self.index is None else self.index
-        for rows in row_slices(len(self), -(-self.shape[1] // WIDER_CHUNKS)):
+        n_columns = self.shape[1] if self.shape[1] <= MANY_COLUMNS else -(-self.shape[1] // LARGER_CHUNKS)
+        for rows in row_slices(len(self), n_columns):  # those of dense data, so that sums round in the same way
             yield self.take(index[rows])
 
     def matrix(self) -> Any:
         """Return the sparse samples, without the background."""
-        return self.data if self.index is None else self.data[self.index.cpu().numpy()]
+        matrix = self.data.copy() if self.index is None else self.data[self.index.cpu().numpy()]
+        matrix.data -= self.background.cpu().numpy()[matrix.indices]
+        return matrix
 
 
 class StreamedRows(TrainingRows):
@@ -310,6 +313,7 @@ def to_training_rows(table: Table, scaling: Scaling, device: torch.device) -> Tr
         return StreamedRows(table, scaling, device)
     if isinstance(table, SparseTable):
         X = table.X.astype(np.float64)
+        X.data -= np.broadcast_to(scaling.offset, X.shape[1])[X.indices]  # before rounding, as for dense data
         X.data /= np.broadcast_to(scaling.column_scale, X.shape[1])[X.indices]
         background = torch.from_numpy(scaling.transform_point(np.zeros(X.shape[1]))).to(device, torch.float32)
         return SparseRows(X.astype(np.float32), background, scaling=scaling)

@@ -11,11 +11,11 @@ import torch
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from sklearn_ae._data.columns import ColumnStats, ColumnVariation, fraction_on_bounds
+from sklearn_ae._data.columns import ColumnStats
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._training.net import AutoencoderNet, Objective
-from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES, optimizer_settings
+from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES, optimizer_settings, rule
 from sklearn_ae._utils.compat import Interval, StrOptions
 from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.codes import CODES, Code
@@ -27,13 +27,16 @@ from sklearn_ae.penalties import PENALTIES, Penalty, penalties_of
 
 __all__ = [
     "PARAMETER_CONSTRAINTS",
-    "batch_size_for",
+    "batch_size_of",
     "building_blocks",
     "check_building_blocks",
     "choose_architecture",
+    "choose_corruption",
     "find_device",
     "find_device_or_cpu",
     "make_net",
+    "max_epochs_of",
+    "patience_of",
     "sizes_of",
 ]
 
@@ -45,27 +48,27 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
         StrOptions({"auto"}),
     ],
     "ordered": ["boolean"],
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "code": [StrOptions(set(CODES)), Code],
     "loss": [StrOptions(set(LOSSES)), Loss],
     "output_activation": [StrOptions({"auto", *OUTPUTS})],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
-    "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, Interval(Real, 0, 1, closed="left"), None],
+    "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
     "tied_weights": ["boolean"],
     "module": [callable, None],
     "init": [StrOptions({"auto", "pca", "transpose", "random"})],
     "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "missing": [StrOptions({"error", "mask"})],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "lr_schedule": [StrOptions(set(SCHEDULES))],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "max_epochs": [Interval(Integral, 0, None, closed="left")],
+    "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
     "warm_start": ["boolean"],
     "device": [str, torch.device],
@@ -77,15 +80,22 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+#: Fraction of the samples in a batch of ``batch_size="auto"``.
+BATCH_FRACTION = 0.1
+#: Number of samples from which ``hidden_layer_sizes="auto"`` is wider.
+MANY_SAMPLES = 10_000
 #: ``output_activation="auto"`` clips if at least this fraction of the entries repeats its column's bound.
 CLIP_FRACTION = 0.3
+#: Rate of the masking that ``corruption="auto"`` chooses for ``missing="mask"``: the best of 0.1, 0.2, 0.3 and 0.5 for
+#: imputing digits, breast cancer and pbc, on other splits than those of ``benchmarks/bench_data.py``.
+AUTO_MASKING_RATE = 0.3
 
 
 def choose_architecture(
-    params: Any, shape: tuple[int, int], columns: ColumnStats, variation: ColumnVariation, names: np.ndarray | None
+    params: Any, shape: tuple[int, int], columns: ColumnStats, names: np.ndarray | None
 ) -> Architecture:
     """Return the architecture that the parameters of an estimator describe, for data with these columns."""
-    hidden_layer_sizes = sizes_of(params.hidden_layer_sizes)
+    hidden_layer_sizes = sizes_of(params.hidden_layer_sizes, shape[0])
     if params.tied_weights and (hidden_layer_sizes or params.module is not None):
         raise ValueError(
             "tied_weights=True shares one matrix between encoder and decoder and needs hidden_layer_sizes=() and "
@@ -107,7 +117,7 @@ def choose_architecture(
         activation=params.activation,
         code=code,
         loss=loss,
-        output_activation=choose_output(params, code, loss, columns, variation),
+        output_activation=choose_output(params, code, loss, columns),
         dropout=float(params.dropout),
         tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
@@ -124,11 +134,11 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
             raise TypeError(f"callbacks must contain skorch callbacks or (name, callback) pairs, got {given!r}.")
 
 
-def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats, variation: ColumnVariation) -> str:
+def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats) -> str:
     """Return the name of the output activation."""
     if params.output_activation == "auto":
         allows_clip = loss.allows_auto_clip and code.allows_auto_clip
-        clips = allows_clip and fraction_on_bounds(columns, variation) >= CLIP_FRACTION
+        clips = allows_clip and columns.fraction_on_bounds >= CLIP_FRACTION
         return "clip" if clips else loss.output_activations[0]
     if params.output_activation not in loss.output_activations:
         raise ValueError(
@@ -138,9 +148,16 @@ def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats, var
     return params.output_activation
 
 
+def choose_corruption(params: Any) -> Corruption | None:
+    """Return the corruption that the parameters name; ``"auto"`` masks entries if missing ones are masked."""
+    if isinstance(params.corruption, str) and params.corruption == "auto":
+        return corruption_of(AUTO_MASKING_RATE if params.missing == "mask" else None)
+    return corruption_of(params.corruption)
+
+
 def building_blocks(params: Any) -> tuple[Member | None, ...]:
     """Return the penalties and the corruption that the parameters name."""
-    return (*penalties_of(params.penalty), corruption_of(params.corruption))
+    return (*penalties_of(params.penalty), choose_corruption(params))
 
 
 def check_building_blocks(architecture: Architecture, module: Autoencoder, others: Sequence[Member | None]) -> None:
@@ -160,8 +177,10 @@ def check_building_blocks(architecture: Architecture, module: Autoencoder, other
                 raise TypeError(f"{block!r} has a parameter of a wrong type: {error}.") from error
 
 
-def sizes_of(hidden_layer_sizes: Sequence[int] | int) -> tuple[int, ...]:
+def sizes_of(hidden_layer_sizes: Sequence[int] | int | str, n_samples: int) -> tuple[int, ...]:
     """Return the widths of the hidden layers as a tuple."""
+    if isinstance(hidden_layer_sizes, str):
+        return (128,) if n_samples < MANY_SAMPLES else (256,)
     sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object)))
     if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
@@ -193,28 +212,60 @@ def find_device_or_cpu(device: str | torch.device) -> torch.device:
         return torch.device("cpu")
 
 
-def batch_size_for(n_samples: int) -> int:
-    """Return the largest power of two up to a twentieth of the samples, from 16 to 256."""
-    return min(256, max(16, 2 ** floor(log2(max(n_samples / 20, 1)))))
+def batch_size_of(params: Any, n_samples: int) -> int:
+    """Return the batch size: if automatic, the largest power of two up to a tenth of the samples, from 32 to 256."""
+    if params.batch_size != "auto":
+        return params.batch_size
+    return min(256, max(32, 2 ** floor(log2(max(BATCH_FRACTION * n_samples, 1)))))
+
+
+def max_epochs_of(params: Any, n_samples: int) -> int:
+    """Return the greatest number of epochs."""
+    if params.max_epochs != "auto":
+        return params.max_epochs
+    if params.lr_schedule == "constant":
+        return rule().max_epochs
+    return rule().n_epochs(n_samples, batch_size_of(params, n_samples))
+
+
+def patience_of(params: Any) -> int | None:
+    """Return the number of epochs without improvement that end training, None for any."""
+    if params.n_iter_no_change != "auto":
+        return params.n_iter_no_change
+    return rule().patience if params.lr_schedule == "constant" else None
+
+
+def lr_of(params: Any, continues: bool) -> float:
+    """Return the learning rate of a fit, or of training that continues from earlier weights."""
+    if params.lr != "auto":
+        return params.lr
+    return rule().constant_lr if continues or params.lr_schedule == "constant" else rule().lr
 
 
 def make_net(
-    params: Any, architecture: Architecture, module: Autoencoder, n_samples: int, seed: int, **settings: Any
+    params: Any,
+    architecture: Architecture,
+    module: Autoencoder,
+    n_samples: int,
+    seed: int,
+    *,
+    continues: bool = True,
+    **settings: Any,
 ) -> AutoencoderNet:
-    """Return an initialized net that trains a module on a number of samples."""
+    """Return an initialized net that trains a module on a number of samples, by default with the rate of a pass."""
     loss, code = architecture.loss, architecture.code
     terms: list[Callable[[Step], Tensor]] = [*code.terms, *penalties_of(params.penalty)]
     net = AutoencoderNet(
         module,
         criterion=Objective(loss, terms, loss.n_entries(architecture.n_features)),
-        lr=params.lr,
-        batch_size=batch_size_for(n_samples) if params.batch_size == "auto" else params.batch_size,
+        lr=lr_of(params, continues),
+        batch_size=batch_size_of(params, n_samples),
         predict_nonlinearity=None,
         verbose=params.verbose,
         device=module.device,
         seed=seed,
         precision=params.precision,
-        corruption=corruption_of(params.corruption),
+        corruption=choose_corruption(params),
         **optimizer_settings(params.optimizer, params.weight_decay),
         **{"callbacks": list(params.callbacks or [])} | settings,
     )

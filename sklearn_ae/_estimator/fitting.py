@@ -5,6 +5,8 @@ None of them changes the estimator, whose parameters they read: a fit that fails
 
 from collections.abc import Iterator
 from copy import copy, deepcopy
+from enum import Enum
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,46 +14,54 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Generator
 
-from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of
+from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of, digest_of
 from sklearn_ae._data.columns import (
     ColumnRange,
     ColumnStats,
-    ColumnVariation,
     check_range,
     check_scale,
     warn_about_ranges,
 )
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._data.split import Split, held_out_rows
+from sklearn_ae._data.split import SeparateRows, Split, held_out_rows
 from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
 from sklearn_ae._estimator.configuration import (
     building_blocks,
     check_building_blocks,
     choose_architecture,
+    choose_corruption,
     find_device,
     make_net,
+    max_epochs_of,
+    patience_of,
 )
 from sklearn_ae._estimator.fitted_state import FittedState
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
-from sklearn_ae._estimator.validation import new_table, validated_table
+from sklearn_ae._estimator.validation import errors_about, new_table, validated_table, with_features
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.code_maps import CodeMap
 from sklearn_ae._model.fitted_model import in_float64
-from sklearn_ae._model.initializers import initialize_
+from sklearn_ae._model.initializers import initialize_, pca_, starts_as_pca
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments, add_moments
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.net import AutoencoderNet, train_one_pass, warn_if_not_converged
+from sklearn_ae._training.optimizers import rule
 from sklearn_ae._training.processes import Processes, SingleProcess, processes_for
 from sklearn_ae._training.resume import WriteCheckpoint
 from sklearn_ae._training.sklearn_callbacks import CallbackContext, SklearnCallbacks
 
 __all__ = ["finish", "finish_pass", "plan_fit", "plan_pass", "train", "train_pass"]
 
-#: Number of steps that the average of the weights spans, which training evaluates and keeps.
-AVERAGE_WINDOW = 400
+
+class Start(Enum):
+    """What the weights before the first step are; the value describes what a fit returns that keeps them."""
+
+    PCA = "the initialization: the result is PCA of X"
+    INITIALIZATION = "the initialization, which is kept"
+    PREVIOUS_FIT = "the weights of the previous fit, which are kept"
 
 
 class FitPlan(NamedTuple):
@@ -61,17 +71,29 @@ class FitPlan(NamedTuple):
     features: dict[str, Any]  # the attributes that describe the features
     architecture: Architecture
     scaling: Scaling
-    column_range: ColumnRange
+    columns: ColumnStats
+    column_range: ColumnRange  # of these samples and those of earlier fits
     module: Autoencoder  # initialized
+    start: Start
     rows: TrainingRows
-    split: Split | None
+    split: Split | SeparateRows | None
     seed: int
     processes: Processes
     checkpoint: Checkpoint | None
 
     @property
+    def max_epochs(self) -> int:
+        """Greatest number of epochs."""
+        return max_epochs_of(self.params, len(self.train_rows))
+
+    @property
+    def train_rows(self) -> TrainingRows:
+        """The samples to train on."""
+        return self.rows if self.split is None else self.split(self.rows)[0]
+
+    @property
     def validation_rows(self) -> TrainingRows | None:
-        """The samples held out for validation, if any."""
+        """The samples to validate on, if any."""
         return None if self.split is None else self.split(self.rows)[1]
 
 
@@ -95,39 +117,39 @@ class Training(NamedTuple):
         }
 
 
-def plan_fit(params: Any, X: Any) -> FitPlan:
+def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     """Validate data and parameters, and return all that training needs."""
     device = find_device(params.device)
     processes = processes_for(params.distributed, device)
     table, features = new_table(params, X, min_samples=2)
     random_state = processes.broadcast_object(check_random_state(params.random_state))
     names = features.get("feature_names_in_")
-    columns, variation, architecture = _inspect_data(params, table, names)
+    columns, architecture = _inspect_data(params, table, names)
     is_warm = params.warm_start and getattr(params, "_architecture", None) == architecture
     checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
-    valid = _draw_validation_rows(params, table, random_state)
+    given = _inspect_validation_data(params, X_val, features, architecture)
+    valid = None if given is not None else _draw_validation_rows(params, table, random_state)
     seed = _draw_seed(random_state)
     if checkpoint is not None:
         seed, valid = checkpoint.restore_split(seed, valid)
-    split = None if valid is None else Split(valid)
     module = _checked_module(params, architecture, columns, names, seed).to(device)
-    scaling = params._scaling if is_warm else _new_scaling(params, architecture, columns, variation)
+    scaling = params._scaling if is_warm else _new_scaling(params, architecture, columns)
     scaling = scaling.filling(params.missing == "mask")
     if not isinstance(table, SparseTable):  # single entries determine its ranges
         warn_about_ranges(columns, module.output.unscaled, names)
-    rows = to_training_rows(table, scaling.filling(columns.gaps), device)
+    rows, split = _rows_and_split(table, columns, given, valid, scaling, device)
     if checkpoint is not None:
-        checkpoint.check_data(table.shape, _fingerprint_arrays(scaling, rows))
+        _check_data(checkpoint, scaling, rows, split)
+    column_range = params._column_range.union(columns.range) if is_warm else columns.range
+    start = Start.PCA if starts_as_pca(module, params.init) else Start.INITIALIZATION
+    start = Start.PREVIOUS_FIT if is_warm else start
+    fixed = (params, features, architecture, scaling, columns, column_range, module, start)
+    plan = FitPlan(*fixed, rows, split, seed, processes, checkpoint)
     if is_warm:
         module.load_state_dict(params.module_.state_dict())
     else:
-        train_rows = rows if split is None else split(rows)[0]
-        initialize_(module, params.init, train_rows, Generator().manual_seed(seed))
-    column_range = params._column_range.union(columns.range) if is_warm else columns.range
+        initialize_(module, params.init, plan.train_rows, Generator().manual_seed(seed))
     _set_output_range_(module, scaling, column_range)
-    plan = FitPlan(
-        params, features, architecture, scaling, column_range, module, rows, split, seed, processes, checkpoint
-    )
     if params.distributed:
         processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
     return plan
@@ -138,7 +160,7 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
     params = plan.params
     blocks = (plan.architecture.code, plan.architecture.loss, *building_blocks(params))
     annealed_until = max(block.annealed_until for block in blocks if block is not None)
-    keep_best = KeepBest(params.n_iter_no_change, params.tol, annealed_until)
+    keep_best = KeepBest(patience_of(params), params.tol, annealed_until)
     own: list[Any] = []
     if context is not None:
         own.append(SklearnCallbacks(context, lambda net: _snapshot(plan, net, keep_best)))
@@ -148,15 +170,16 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
         params,
         plan.architecture,
         plan.module,
-        n_samples=len(plan.rows) - (0 if plan.split is None else len(plan.split.valid)),
+        n_samples=len(plan.train_rows),
         seed=plan.seed,
+        continues=plan.start is Start.PREVIOUS_FIT,
         data_bounds=plan.scaling.data_bounds(plan.column_range, plan.rows.device),
         scaling=plan.rows.scaling,
         callbacks=[*(params.callbacks or []), *own],
-        max_epochs=params.max_epochs,
+        max_epochs=plan.max_epochs,
         lr_schedule=params.lr_schedule,
         train_split=plan.split,
-        average_window=AVERAGE_WINDOW,
+        average_window=rule().average_window,
         keep_best=keep_best,
         processes=plan.processes,
     )
@@ -165,19 +188,23 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
     plan.processes.broadcast_weights(plan.module)  # machines may round differently
     net.train_split = None  # its indices are those of these samples
     net.processes = SingleProcess()
-    warn_if_not_converged(net)
+    warn_if_not_converged(net, _to_improve_on(plan))
     return Training(net, plan.module, keep_best)
 
 
 def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
-    """Return the fitted attributes after training."""
-    state = _measure(plan, training.module, _new_moments(plan.architecture), code_map=None)
-    valid = plan.validation_rows
-    if valid is None:
-        state = _select_size_(plan.params.n_components, state, plan.rows, "training")
-    else:
-        state = _select_size_(plan.params.n_components, state, valid, "validation")
-    return state.attributes() | training.attributes()
+    """Return the fitted attributes after training.
+
+    PCA that is kept is computed again, in place: of all samples, those held out included, and in float64.
+    """
+    module, valid = training.module, plan.validation_rows
+    rows, what = (plan.rows, "training") if valid is None else (valid, "validation")
+    size = _select_size(plan.params.n_components, module, rows, what)
+    keeps_pca = plan.start is Start.PCA and training.keep_best.chosen[0] == 0
+    if keeps_pca:
+        pca_(module, plan.rows, Generator().manual_seed(plan.seed), torch.float64)
+    state = _measure(plan, module, _new_moments(plan.architecture), code_map=None, in_double=keeps_pca)
+    return (state if size is None else state.truncated_(size)).attributes() | training.attributes()
 
 
 class PassPlan(NamedTuple):
@@ -187,7 +214,8 @@ class PassPlan(NamedTuple):
     features: dict[str, Any]  # the attributes that describe the features
     architecture: Architecture
     scaling: Scaling
-    column_range: ColumnRange
+    columns: ColumnStats
+    column_range: ColumnRange  # of these samples and those of earlier fits
     rows: TrainingRows
     net: AutoencoderNet
     moments: CodeMoments  # of the samples of earlier calls
@@ -201,6 +229,7 @@ def plan_pass(params: Any, X: Any) -> PassPlan:
     plan = _plan_next_pass(params, X) if hasattr(params, "module_") else _plan_first_pass(params, X)
     plan.net.data_bounds = plan.scaling.data_bounds(plan.column_range, plan.rows.device)
     plan.net.scaling = plan.rows.scaling
+    plan.net.corruption = choose_corruption(params)  # `missing` may have changed
     return plan
 
 
@@ -213,9 +242,12 @@ def train_pass(plan: PassPlan) -> float:
 
 def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
     """Return the fitted attributes after a pass."""
-    state = _measure(plan, plan.net.module_, plan.moments, plan.code_map)
+    module = plan.net.module_
+    size = None
     if plan.code_map is None:
-        state = _select_size_(plan.params.n_components, state, plan.rows, "training")
+        size = _select_size(plan.params.n_components, module, plan.rows, "training")
+    state = _measure(plan, module, plan.moments, plan.code_map)
+    state = state if size is None else state.truncated_(size)
     n_iter = plan.n_iter + 1
     return state.attributes() | {
         "net_": plan.net,
@@ -229,10 +261,10 @@ def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
 def _plan_first_pass(params: Any, X: Any) -> PassPlan:
     table, features = new_table(params, X, min_samples=2)
     names = features.get("feature_names_in_")
-    columns, variation, architecture = _inspect_data(params, table, names)
+    columns, architecture = _inspect_data(params, table, names)
     seed = _draw_seed(check_random_state(params.random_state))
     module = _checked_module(params, architecture, columns, names, seed).to(find_device(params.device))
-    scaling = _new_scaling(params, architecture, columns, variation)
+    scaling = _new_scaling(params, architecture, columns)
     rows = to_training_rows(table, scaling.filling(columns.gaps), module.device)
     initialize_(module, params.init, rows, Generator().manual_seed(seed))
     return PassPlan(
@@ -240,6 +272,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
         features,
         architecture,
         scaling,
+        columns,
         columns.range,
         rows,
         make_net(params, architecture, module, len(rows), seed, max_epochs=1, train_split=None),
@@ -270,6 +303,7 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
         state.features,
         state.architecture,
         scaling,
+        columns,
         state.column_range.union(columns.range),
         rows,
         net,
@@ -280,19 +314,53 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
     )
 
 
-def _inspect_data(
-    params: Any, table: Table, names: np.ndarray | None
-) -> tuple[ColumnStats, ColumnVariation, Architecture]:
+def _inspect_data(params: Any, table: Table, names: np.ndarray | None) -> tuple[ColumnStats, Architecture]:
     """Return the statistics of the columns and the architecture that suits them."""
     columns = table.columns(names, allow_nan=params.missing == "mask")
-    variation = table.variation(columns)
-    return columns, variation, choose_architecture(params, table.shape, columns, variation, names)
+    return columns, choose_architecture(params, table.shape, columns, names)
 
 
 def _draw_validation_rows(params: Any, table: Table, random_state: np.random.RandomState) -> np.ndarray | None:
     if not params.early_stopping:
         return None
     return held_out_rows(len(table), params.validation_fraction, random_state, table.most_held_out)
+
+
+def _inspect_validation_data(
+    params: Any, X_val: Any, features: dict[str, Any], architecture: Architecture
+) -> tuple[Table, ColumnStats] | None:
+    """Return the user's own validation data as a table, with the statistics of its columns."""
+    if X_val is None:
+        return None
+    if not params.early_stopping:
+        raise ValueError(
+            "X_val chooses the best epoch and when to stop, which early_stopping=False leaves to the training loss: "
+            "set early_stopping=True, or do not pass X_val."
+        )
+    names = features.get("feature_names_in_")
+    with errors_about("X_val"):
+        table = validated_table(with_features(params, features), X_val)
+        columns = table.columns(names, allow_nan=params.missing == "mask")
+        _check_range(params, architecture, columns, names)
+    return table, columns
+
+
+def _rows_and_split(
+    table: Table,
+    columns: ColumnStats,
+    given: tuple[Table, ColumnStats] | None,
+    held_out: np.ndarray | None,
+    scaling: Scaling,
+    device: torch.device,
+) -> tuple[TrainingRows, Split | SeparateRows | None]:
+    """Return the samples and their split: the given validation data, rows held out by index, or none."""
+    if given is None:
+        rows = to_training_rows(table, scaling.filling(columns.gaps), device)
+        return rows, None if held_out is None else Split(held_out)
+    scaling = scaling.filling(columns.gaps or given[1].gaps)  # the net fills both in the same way
+    rows = to_training_rows(table, scaling, device)
+    with errors_about("X_val"):
+        return rows, SeparateRows(to_training_rows(given[0], scaling, device))
 
 
 def _draw_seed(random_state: np.random.RandomState) -> int:
@@ -314,9 +382,9 @@ def _check_range(params: Any, architecture: Architecture, columns: ColumnStats, 
     check_range(columns.range, architecture.make_output().data_range, names, what)
 
 
-def _new_scaling(params: Any, architecture: Architecture, columns: ColumnStats, variation: ColumnVariation) -> Scaling:
+def _new_scaling(params: Any, architecture: Architecture, columns: ColumnStats) -> Scaling:
     unscaled = architecture.make_output().unscaled
-    scaling = Scaling.of(columns, variation, unscaled, fills_missing=params.missing == "mask")
+    scaling = Scaling.of(columns, unscaled, fills_missing=params.missing == "mask")
     check_scale(scaling.scale)
     return scaling
 
@@ -325,9 +393,19 @@ def _set_output_range_(module: Autoencoder, scaling: Scaling, columns: ColumnRan
     module.output.set_range(*(torch.from_numpy(scaling.transform_point(end)) for end in (columns.low, columns.high)))
 
 
-def _fingerprint_arrays(scaling: Scaling, rows: TrainingRows) -> Iterator[np.ndarray]:
-    """Yield the arrays whose hash identifies the training data."""
-    yield from (scaling.mean, np.array([scaling.scale]))
+def _check_data(
+    checkpoint: Checkpoint, scaling: Scaling, rows: TrainingRows, split: Split | SeparateRows | None
+) -> None:
+    """Raise a ValueError if a checkpoint belongs to a fit to other data, or with other validation data."""
+    own = chain((scaling.mean, np.array([scaling.scale])), _arrays_of(rows))
+    checkpoint.check_data("data", rows.shape, own)
+    if isinstance(split, SeparateRows):
+        checkpoint.check_data("X_val", split.rows.shape, _arrays_of(split.rows))
+    else:
+        checkpoint.check_data("X_val")
+
+
+def _arrays_of(rows: TrainingRows) -> Iterator[np.ndarray]:
     for chunk in rows.chunks():
         yield chunk.cpu().numpy()
 
@@ -339,6 +417,8 @@ def _settings_shared_by_processes(plan: FitPlan) -> dict[str, Any]:
     plain = {name: value for name, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
     first = next(plan.rows.chunks())[:8].cpu().numpy()
     data = {"mean of X": plan.scaling.mean.tobytes(), "first rows of X": first.tobytes()}
+    given = plan.split.rows if isinstance(plan.split, SeparateRows) else None
+    data["X_val"] = b"" if given is None else digest_of(_arrays_of(given)).encode()
     return {"shape of X": plan.rows.shape, **data, **plain}
 
 
@@ -349,17 +429,29 @@ def _snapshot(plan: FitPlan, net: AutoencoderNet, keep_best: KeepBest) -> dict[s
     return vars(plan.params) | finish(plan, Training(net, module, keep_best))
 
 
+def _to_improve_on(plan: FitPlan) -> str | None:
+    """Return what training should improve on; None for PCA of a linear autoencoder or without error: it is optimal."""
+    is_linear = plan.module.is_linear and not plan.module.output.bounded
+    is_complete = plan.architecture.n_components == plan.architecture.n_features
+    return None if plan.start is Start.PCA and (is_linear or is_complete) else plan.start.value
+
+
 def _new_moments(architecture: Architecture) -> CodeMoments:
     a = architecture
     return CodeMoments(a.n_components, rotation_invariant=a.rotation_invariant, ordered=a.ordered)
 
 
 def _measure(
-    plan: FitPlan | PassPlan, module: Autoencoder, moments: CodeMoments, code_map: CodeMap | None
+    plan: FitPlan | PassPlan,
+    module: Autoencoder,
+    moments: CodeMoments,
+    code_map: CodeMap | None,
+    *,
+    in_double: bool = False,
 ) -> FittedState:
     """Return the state of a trained module, with its canonical code or that of earlier calls."""
-    add_moments(moments, module, plan.rows)
     module64 = in_float64(module)
+    add_moments(moments, module64 if in_double else module, plan.rows, plan.scaling.variance(plan.columns))
     if code_map is None:
         canonicalize_(module64, moments, plan.scaling)
         module.code_map.load_state_dict(module64.code_map.state_dict())
@@ -368,8 +460,6 @@ def _measure(
     return FittedState(plan.features, plan.architecture, plan.scaling, plan.column_range, moments, module, module64)
 
 
-def _select_size_(n_components: Any, state: FittedState, rows: TrainingRows, what: str) -> FittedState:
-    """Reduce the code, in place, to the smallest sufficient size on some samples if `n_components` asks for it."""
-    if not is_selected_by_fit(n_components):
-        return state
-    return state.truncated_(smallest_sufficient(n_components, state.module, rows, what))
+def _select_size(n_components: Any, module: Autoencoder, rows: TrainingRows, what: str) -> int | None:
+    """Return the smallest sufficient size of a code on some samples, or None if `n_components` is the size."""
+    return smallest_sufficient(n_components, module, rows, what) if is_selected_by_fit(n_components) else None

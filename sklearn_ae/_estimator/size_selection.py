@@ -9,7 +9,7 @@ import torch
 
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
-from sklearn_ae._model.statistics import r_squared, squared_errors
+from sklearn_ae._model.statistics import r_squared, squared_distances, squared_errors
 
 __all__ = ["is_selected_by_fit", "max_units", "smallest_sufficient"]
 
@@ -47,7 +47,7 @@ def smallest_sufficient(n_components: float | str, module: Autoencoder, rows: Tr
         warnings.warn(
             f"n_components={n_components!r} asks for an R² of {n_components:g} on the {what} samples, but all "
             f"{len(scores)} components reach {scores[-1]:.4g}: all are kept. Train longer, or ask for less.",
-            stacklevel=5,
+            stacklevel=6,
         )
         return len(scores)
     return int(enough[0]) + 1
@@ -57,7 +57,10 @@ def smallest_sufficient(n_components: float | str, module: Autoencoder, rows: Tr
 def errors_and_variances(module: Autoencoder, rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
     """Return squared errors of samples by prefix of the code (n, k), and squared distances from the mean (n,)."""
     parts = [
-        squared_errors(module, z, module.network_code(z), observed, rows.scaling, of_prefixes=True)
+        (
+            squared_errors(module, z, module.network_code(z), observed, rows.scaling, of_prefixes=True),
+            squared_distances(z, observed, rows.scaling),
+        )
         for z, observed in map(rows.scaling.fill_missing, rows.chunks())
     ]
     errors, variances = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))

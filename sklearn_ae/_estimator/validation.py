@@ -1,5 +1,7 @@
 """Validation of the data that a user passes: containers, shapes and feature names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
@@ -10,7 +12,7 @@ from torch import Tensor
 from sklearn_ae._data.out_of_core import in_memory_where_small, out_of_core_table
 from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
 
-__all__ = ["FEATURE_ATTRIBUTES", "new_table", "validated_table"]
+__all__ = ["FEATURE_ATTRIBUTES", "errors_about", "new_table", "validated_table", "with_features"]
 
 #: Fitted attributes that describe the features.
 FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
@@ -24,6 +26,24 @@ def new_table(estimator: Any, X: Any, *, min_samples: int) -> tuple[Table, dict[
     scratch = copy(estimator)
     table = validated_table(scratch, X, reset=True, min_samples=min_samples)
     return table, {name: vars(scratch)[name] for name in FEATURE_ATTRIBUTES if name in vars(scratch)}
+
+
+def with_features(estimator: Any, features: dict[str, Any]) -> Any:
+    """Return a copy of an estimator that expects data with these features."""
+    scratch = copy(estimator)
+    vars(scratch).pop("feature_names_in_", None)
+    vars(scratch).update(features)
+    return scratch
+
+
+@contextmanager
+def errors_about(name: str) -> Iterator[None]:
+    """Say in errors, whose messages call all data X, that they are about other data."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} cannot be used: {error}") from error
 
 
 def validated_table(estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1) -> Table:

@@ -18,7 +18,7 @@ from sklearn_ae._data.columns import ColumnRange
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, Table
 from sklearn_ae._model.module import Autoencoder
-from sklearn_ae._model.statistics import squared_errors
+from sklearn_ae._model.statistics import squared_distances, squared_errors
 from sklearn_ae.losses import Loss
 
 __all__ = ["FittedModel", "in_float64"]
@@ -126,7 +126,8 @@ class FittedModel:
         errors, variance = np.zeros(module.n_components if of_prefixes else 1), 0.0
         for _, z, observed in self._inputs(X, device):
             code = module.network_code(z)
-            of_rows, variances = squared_errors(module, z, code, observed, self.scaling, of_prefixes=of_prefixes)
+            of_rows = squared_errors(module, z, code, observed, self.scaling, of_prefixes=of_prefixes)
+            variances = squared_distances(z, observed, self.scaling)
             self._check_overflow(of_rows.sum() + variances.sum(), X)
             errors += of_rows.sum(0).cpu().numpy()
             variance += float(variances.sum())

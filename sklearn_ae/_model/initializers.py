@@ -8,9 +8,10 @@ from torch import Generator, Tensor, nn
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.principal_axes import column_mean, principal_axes
-from sklearn_ae.networks import AffineNetwork
+from sklearn_ae.networks import AffineNetwork, halves_are_sums
+from sklearn_ae.outputs import Clip, Identity
 
-__all__ = ["initialize_", "pca_", "random_", "transpose_"]
+__all__ = ["initialize_", "pca_", "random_", "starts_as_pca", "transpose_"]
 
 
 def initialize_(module: Autoencoder, name: str, rows: TrainingRows, generator: Generator) -> None:
@@ -33,13 +34,25 @@ def initialize_(module: Autoencoder, name: str, rows: TrainingRows, generator: G
         )
 
 
-def pca_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
+def starts_as_pca(module: Autoencoder, name: str) -> bool:
+    """Return whether the initialization of this name reconstructs exactly as PCA, except for clipping."""
+    return (
+        module.has_affine_path
+        and halves_are_sums(module.network)
+        and (module.code.init if name == "auto" else name) == "pca"
+        and module.code.linear
+        and isinstance(module.output, (Clip, Identity))
+    )
+
+
+def pca_(module: Autoencoder, rows: TrainingRows, generator: Generator, dtype: torch.dtype | None = None) -> None:
     """Initialize as PCA of the samples: principal axes in the affine path, zero in the last layers of the hidden path.
 
     Axes beyond the rank of the samples are random directions orthogonal to it, which keep PCA's reconstruction.
+    Products are computed in `dtype`, or in the precision of the samples.
     """
     network, k = module.network, module.n_components
-    mean, axes = principal_axes(rows, k, generator)
+    mean, axes = principal_axes(rows, k, generator, dtype)
     m, affine, columns = len(axes), network.encoder_affine, network.decoder_parameter
     with torch.no_grad():
         he_normal_(affine, generator)

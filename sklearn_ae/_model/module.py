@@ -89,6 +89,8 @@ class Autoencoder(nn.Module):
         self.has_affine_path = isinstance(network, AffineNetwork)
         #: Whether the decoder is W h + b, before the output activation.
         self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
+        #: Whether both halves are affine, before the output activation, so that no squared error is less than PCA's.
+        self.is_linear = self.has_affine_decoder and network.encoder_hidden is None and code.linear
         self._has_closed_encoder = self.has_affine_path and network.encoder_hidden is None and code.elementwise
 
     @property

@@ -16,8 +16,8 @@ __all__ = ["column_mean", "principal_axes"]
 #: Up to this number of samples or features, whichever are fewer, principal axes come from a dense eigenproblem.
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
-#: Number of blocks of columns of a symmetric product, which omits those below the diagonal.
-BLOCKS = 4
+#: Greatest number and least width of blocks of columns of a symmetric product, which omits those below the diagonal.
+BLOCKS, BLOCK_WIDTH = 8, 48
 #: For axes from random blocks: extra directions, and passes over the samples.
 OVERSAMPLING, PASSES = 10, 8
 #: Least length, relative to the longest image, of a direction that a block adds: less is rounding.
@@ -36,10 +36,13 @@ def column_mean(rows: TrainingRows) -> Tensor:
     return total / len(rows)
 
 
-def principal_axes(rows: TrainingRows, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
+def principal_axes(
+    rows: TrainingRows, k: int, generator: Generator, dtype: torch.dtype | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the mean (n_features,) and the first min(k, n_features) principal axes, as rows, both in float64.
 
-    Products are computed in the precision of the samples and summed in float64, in chunks, without a centred copy.
+    Products are computed in the precision of the samples and summed in float64, in chunks, without a centred copy. The
+    products of an exact solution are computed in `dtype` if it is given.
     """
     n_rows, d = rows.shape
     k = min(k, d)
@@ -47,7 +50,7 @@ def principal_axes(rows: TrainingRows, k: int, generator: Generator) -> tuple[Te
     exact = n_least <= DENSE_LIMIT or k >= n_least // 4
     whole = not rows.has_missing and isinstance(rows.data, Tensor)
     if exact and (n_rows >= d or (d <= DENSE_LIMIT and not whole)):
-        mean, scatter = _mean_and_scatter(rows)
+        mean, scatter = _mean_and_scatter(rows, dtype)
         axes = torch.linalg.eigh(scatter, UPLO="U")[1].T.flip(0)[:k]
     else:
         mean = column_mean(rows)
@@ -60,12 +63,13 @@ def principal_axes(rows: TrainingRows, k: int, generator: Generator) -> tuple[Te
     return mean, _complete(axes, k, generator)
 
 
-def _mean_and_scatter(rows: TrainingRows) -> tuple[Tensor, Tensor]:
+def _mean_and_scatter(rows: TrainingRows, dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
     """Return the mean of each column and the upper triangle of the scatter about it, in one pass."""
     d = rows.shape[1]
     sums, scatter = (torch.zeros(*shape, dtype=torch.float64, device=rows.device) for shape in ((d,), (d, d)))
     origin: Any = None
     for z in rows.filled():
+        z = z if dtype is None else z.to(dtype)
         origin = z.mean(0) if origin is None else origin  # near the mean, so that their difference loses few digits
         centred = z - origin
         sums += centred.sum(0, dtype=torch.float64)
@@ -77,7 +81,8 @@ def _mean_and_scatter(rows: TrainingRows) -> tuple[Tensor, Tensor]:
 def _add_products_(total: Tensor, x: Tensor) -> None:
     """Add x' x without the blocks below the diagonal."""
     d = x.shape[1]
-    ends = [d * i // BLOCKS for i in range(BLOCKS + 1)]
+    n_blocks = min(BLOCKS, max(1, d // BLOCK_WIDTH))
+    ends = [d * i // n_blocks for i in range(n_blocks + 1)]
     for first, last in pairwise(ends):
         total[first:last, first:] += x[:, first:last].T @ x[:, first:]
 

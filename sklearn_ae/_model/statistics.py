@@ -9,7 +9,7 @@ from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae.networks import skip_zero_branches
 
-__all__ = ["CodeMoments", "add_moments", "r_squared", "squared_errors"]
+__all__ = ["CodeMoments", "add_moments", "r_squared", "squared_distances", "squared_errors"]
 
 
 def r_squared(error: float, variance: float) -> float:
@@ -25,18 +25,22 @@ def squared_errors(
     scaling: Scaling,
     *,
     of_prefixes: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Return the squared error of each sample of z, (n, 1), and its squared distance from the mean, (n,), in float64.
+) -> Tensor:
+    """Return the squared error of each sample of z, (n, 1), or for each prefix of the code (n, n_components).
 
-    With `of_prefixes` there is an error for each prefix of the code, (n, n_components). `code` is the network's for z.
-    Errors and distances cover observed entries alone, and are in units of the data's scale.
+    `code` is the network's for z. Errors cover observed entries alone, in units of the data's scale, in float64.
     """
     sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
     errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
     for column, size in enumerate(sizes):
         output = module.output(module.linear_output(code[:, :size]))
         errors[:, column] = scaling.distances(z, output, observed).double().square()
-    return errors, scaling.distances(z, scaling.mean_like(z), observed).double().square()
+    return errors
+
+
+def squared_distances(z: Tensor, observed: Tensor | None, scaling: Scaling) -> Tensor:
+    """Return the squared distance of each sample from the mean, (n,), in the units of :func:`squared_errors`."""
+    return scaling.distances(z, scaling.mean_like(z), observed).double().square()
 
 
 class CodeMoments:
@@ -54,18 +58,17 @@ class CodeMoments:
         self.errors = np.zeros(n_components if ordered else 1)
         self.variance = 0.0
 
-    def update(self, code: np.ndarray, errors: np.ndarray, variance: float) -> None:
-        """Add codes (n, n_components), the sum of their squared errors and of their variance."""
-        code = code.astype(np.float64)
+    def update(self, code: Tensor, errors: np.ndarray) -> None:
+        """Add codes (n, n_components) and the sum of the squared errors of their samples."""
+        code = code.double()
         n, total = len(code), self.n_samples + len(code)
-        mean = code.mean(axis=0)
-        shift = mean - self.mean
+        mean = code.mean(0)
+        shift = mean.cpu() - torch.tensor(self.mean)
         between = self._scatter_of(shift[None]) * (self.n_samples * n / total)
         self.scatter = self.scatter + self._scatter_of(code - mean) + between  # not in place: it may be read-only
-        self.mean = self.mean + shift * (n / total)
+        self.mean = self.mean + shift.numpy() * (n / total)
         self.n_samples = total
         self.errors = self.errors + errors
-        self.variance += variance
 
     def keep_(self, n_components: int) -> None:
         """Discard all but the first components of an ordered code."""
@@ -73,8 +76,8 @@ class CodeMoments:
             array[:n_components].copy() for array in (self.mean, self.scatter, self.errors)
         )
 
-    def _scatter_of(self, centred: np.ndarray) -> np.ndarray:
-        return centred.T @ centred if self.rotation_invariant else np.square(centred).sum(axis=0)
+    def _scatter_of(self, centred: Tensor) -> np.ndarray:
+        return (centred.T @ centred if self.rotation_invariant else centred.square().sum(0)).cpu().numpy()
 
     @property
     def covariance(self) -> np.ndarray:
@@ -93,11 +96,16 @@ class CodeMoments:
 
 
 @torch.no_grad()
-def add_moments(moments: CodeMoments, module: Autoencoder, rows: TrainingRows) -> None:
-    """Add training samples to the moments of a module's code."""
+def add_moments(moments: CodeMoments, module: Autoencoder, rows: TrainingRows, variance: float) -> None:
+    """Add training samples, and the sum of their squared distances from the mean, to the moments of a module's code.
+
+    The code is computed in the precision and on the device of the module.
+    """
+    weight = next(module.network.parameters())
     with skip_zero_branches(module.network):
         for chunk in rows.chunks():
-            z, observed = rows.scaling.fill_missing(chunk)
+            z, observed = rows.scaling.fill_missing(chunk.to(weight))
             code = module.network_code(z)
-            errors, variances = squared_errors(module, z, code, observed, rows.scaling, of_prefixes=module.ordered)
-            moments.update(code.cpu().numpy(), errors.sum(0).cpu().numpy(), float(variances.sum()))
+            errors = squared_errors(module, z, code, observed, rows.scaling, of_prefixes=module.ordered)
+            moments.update(code, errors.sum(0).cpu().numpy())
+    moments.variance += variance

@@ -23,7 +23,7 @@ class KeepBest(Callback):
     still being annealed, in the first fraction `annealed_until` of training, do not count.
     """
 
-    def __init__(self, n_iter_no_change: int, tol: float, annealed_until: float = 0.0):
+    def __init__(self, n_iter_no_change: int | None, tol: float, annealed_until: float = 0.0):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.annealed_until = annealed_until
@@ -57,11 +57,11 @@ class KeepBest(Callback):
         if objective < self.objective_:
             self.objective_, self.epoch_ = objective, len(net.history)
             self._keep(net)
-        if objective < self.reference_ - self.tol:
+        if objective < self.reference_ - self.tol * abs(self.reference_):
             self.reference_, self.n_epochs_without_ = objective, 0
         else:
             self.n_epochs_without_ += 1
-        net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
+        net.stop_ = self.n_iter_no_change is not None and self.n_epochs_without_ >= self.n_iter_no_change
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Restore the best weights, or those of the last complete epoch if training stopped during annealing."""
@@ -90,8 +90,8 @@ class KeepBest(Callback):
         net.start_average()
         net.optimizer_.state.clear()
         for group in net.optimizer_.param_groups:
+            group["initial_lr"] = 0.1 * group.get("initial_lr", group["lr"])
             group["lr"] *= 0.1
-            group["initial_lr"] = 0.1 * group.get("initial_lr", net.lr)
 
 
 class Progress(Callback):

@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from math import ceil
+from contextlib import nullcontext
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,14 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
-from sklearn_ae._training.optimizers import PRECISIONS, SCHEDULES, WeightAverage
+from sklearn_ae._training.optimizers import SCHEDULES, WeightAverage, mixed_precision, parameter_groups
 from sklearn_ae._training.processes import Processes, SingleProcess
 from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import DataBounds, Step
@@ -33,6 +33,8 @@ __all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_if_
 EVALUATED_ENTRIES = 2**20
 #: Weights times samples of a training step below which a second thread does not pay.
 SMALL_STEP = 5_000_000
+#: R² of a start that leaves little to gain.
+NEARLY_ALL = 0.999
 
 
 class Objective:
@@ -81,6 +83,10 @@ class AutoencoderNet(NeuralNet):
         Seed of batches and noise.
     precision : str
         A name in ``PRECISIONS``.
+    fan_in : float
+        Fan-in above which the rate of a matrix falls as 1 / fan-in.
+    gradient_norm : float
+        Greatest norm of the gradient of all weights; longer gradients are shortened to it.
     corruption : Corruption or None
         Noise added to the input of a training step.
     data_bounds : DataBounds or None
@@ -102,6 +108,8 @@ class AutoencoderNet(NeuralNet):
         *args: Any,
         seed: int = 0,
         precision: str = "float32",
+        fan_in: float = inf,
+        gradient_norm: float = inf,
         corruption: Corruption | None = None,
         data_bounds: DataBounds | None = None,
         scaling: Scaling | None = None,
@@ -113,6 +121,8 @@ class AutoencoderNet(NeuralNet):
     ):
         self.seed = seed
         self.precision = precision
+        self.fan_in = fan_in
+        self.gradient_norm = gradient_norm
         self.corruption = corruption
         self.data_bounds = data_bounds
         self.scaling = scaling
@@ -146,6 +156,15 @@ class AutoencoderNet(NeuralNet):
         super().initialize()
         self.start_average()
         return self
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
+        """Return skorch's arguments of the optimizer, the weights in groups with a rate each."""
+        (groups,), settings = super().get_params_for_optimizer(prefix, named_parameters)
+        if self.fan_in < inf:
+            plain = [group["params"] for group in groups if "lr" not in group]
+            groups = [group for group in groups if "lr" in group]
+            groups += [group for weights in plain for group in parameter_groups(weights, settings["lr"], self.fan_in)]
+        return (groups,), settings
 
     def initialize_criterion(self) -> "AutoencoderNet":
         """Use the objective unchanged: it is not a torch module."""
@@ -198,16 +217,14 @@ class AutoencoderNet(NeuralNet):
         self._set_training(True)
         x, share = self.processes.share(self._input(batch[0]))
         x, observed = self.scaling_.fill_missing(x)
-        with self._mixed_precision():
+        with mixed_precision(self.precision, self.device):
             step = self._noisy_step(self.module_, x, observed, self.progress_, self.own_noise_)
         loss = self.get_loss(step, x, X=x, training=True)
         loss.backward()
-        return {"loss": self.processes.average_gradients(self.module_, loss, share), "y_pred": step.output}
-
-    def _mixed_precision(self) -> AbstractContextManager[Any]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, PRECISIONS[self.precision])
+        loss = self.processes.average_gradients(self.module_, loss, share)
+        if self.gradient_norm < inf:
+            nn.utils.clip_grad_norm_(self.module_.parameters(), self.gradient_norm)
+        return {"loss": loss, "y_pred": step.output}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the objective of a batch, with noise from a fixed seed, and sum the error without noise."""
@@ -219,13 +236,9 @@ class AutoencoderNet(NeuralNet):
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
             output = self.candidate(x) if noisy else step.output
-            error, squares = (
-                float(self.scaling_.distances(x, other, observed).square().sum(dtype=torch.float64))
-                for other in (output, self.scaling_.mean_like(x))
-            )
-        loss, error, squares = self.processes.reduce(share, loss, error, squares)
+            error = _sum_of_squares(self.scaling_.distances(x, output, observed))
+        loss, error = self.processes.reduce(share, loss, error)
         self.squared_error_ += error
-        self.squares_ += squares
         return {"loss": loss, "y_pred": output}
 
     def _noisy_step(
@@ -244,19 +257,21 @@ class AutoencoderNet(NeuralNet):
 
     def _begin_validation(self) -> None:
         self.validation_noise_.manual_seed(self.processes.seed(self.seed))
-        self.squared_error_ = self.squares_ = 0.0
+        self.squared_error_ = 0.0
 
     def validation_score(self) -> float:
-        """Return the R² of the last pass over the validation set, without noise."""
+        """Return the R² of the last pass over the validation set, without noise; the set is that of ``evaluate``."""
         return r_squared(self.squared_error_, self.squares_)
 
     def evaluate(self, dataset: TrainingRows) -> tuple[float, float]:
         """Return the mean objective of a data set and the R² without noise."""
         self._begin_validation()
-        total = 0.0
+        total = self.squares_ = 0.0
         with skip_zero_branches(self.candidate.network):
             for batch in self.get_iterator(dataset):
                 total += float(self.validation_step(batch)["loss"]) * len(batch[0])
+                x, observed = self.scaling_.fill_missing(self._input(batch[0]))
+                self.squares_ += _sum_of_squares(self.scaling_.distances(x, self.scaling_.mean_like(x), observed))
         return total / len(dataset), self.validation_score()
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -299,6 +314,10 @@ class AutoencoderNet(NeuralNet):
             raise
 
 
+def _sum_of_squares(distances: Tensor) -> float:
+    return float(distances.square().sum(dtype=torch.float64))
+
+
 def _was_planned(interrupt: KeyboardInterrupt) -> bool:
     """Return whether a rule ended training, ours or a skorch callback's, and not the user's Ctrl-C."""
     trace = interrupt.__traceback__
@@ -336,8 +355,8 @@ def _check_divergence(net: AutoencoderNet, loss: float) -> None:
         )
 
 
-def warn_if_not_converged(net: AutoencoderNet) -> None:
-    """Warn if the training of ``fit`` ended too early."""
+def warn_if_not_converged(net: AutoencoderNet, start: str | None) -> None:
+    """Warn if the training of ``fit`` ended too early, or did not improve on what it should, if anything."""
     best = net.keep_best
     if best is None:
         return
@@ -346,6 +365,15 @@ def warn_if_not_converged(net: AutoencoderNet) -> None:
         warnings.warn(
             f"Training was interrupted; the best weights so far, of epoch {best.epoch_}, are kept.", stacklevel=5
         )
+    n_complete = sum("train_loss" in epoch for epoch in net.history)
+    if start is not None and n_complete > 0 and best.epoch_ == 0:
+        warnings.warn(
+            f"Training for {n_complete} epoch{'s' if n_complete > 1 else ''} did not improve on {start}. Try, in this "
+            f"order: {'; '.join(_remedies(net))}.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+    if net.interrupted_:
         return
     ended_here = 0 < n_epochs == net.max_epochs and not net.stop_
     if ended_here and net.lr_schedule == "constant" and 10 * (n_epochs - best.epoch_) < n_epochs:
@@ -355,3 +383,14 @@ def warn_if_not_converged(net: AutoencoderNet) -> None:
             ConvergenceWarning,
             stacklevel=5,
         )
+
+
+def _remedies(net: AutoencoderNet) -> Iterator[str]:
+    """Yield what may help if no epoch improves on the start."""
+    module, scores = net.module_, net.keep_best.validation_scores_  # type: ignore[union-attr]
+    if module.is_linear:
+        yield "hidden_layer_sizes, as without hidden layers no squared error is less than PCA's"
+    yield f"a lower lr, such as {0.1 * net.lr:g}"
+    if scores and scores[0] > NEARLY_ALL:
+        yield f"fewer components, as the start already explains {scores[0]:.5g} of the variance"
+    yield "more samples" + ("" if module.is_linear else ", or smaller hidden_layer_sizes, weight_decay or a corruption")

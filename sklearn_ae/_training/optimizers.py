@@ -1,17 +1,73 @@
 """Optimizers, learning-rate schedules, precisions and the average of the weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from math import exp
-from typing import Any
+from math import ceil, exp
+from typing import Any, NamedTuple
 
 import torch
 from skorch.callbacks import Callback
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_ae._model.module import Autoencoder
 
-__all__ = ["OPTIMIZERS", "PRECISIONS", "SCHEDULES", "WeightAverage", "optimizer_settings"]
+__all__ = [
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "SCHEDULES",
+    "LearningRule",
+    "WeightAverage",
+    "mixed_precision",
+    "optimizer_settings",
+    "parameter_groups",
+    "rule",
+]
+
+
+class LearningRule(NamedTuple):
+    """The constants of training: what ``"auto"`` means, and what no parameter sets.
+
+    ``benchmarks/bench_rules.py`` chose them.
+    """
+
+    #: ``lr="auto"`` under a schedule that lowers it.
+    lr: float = 3e-2
+    #: ``lr="auto"`` under the constant schedule, and where training continues from earlier weights.
+    constant_lr: float = 3e-3
+    #: Fan-in of the widest matrix that is trained at `lr` itself; the rate of wider ones falls as 1 / fan-in.
+    fan_in: int = 32
+    #: Fraction of the steps in which the rate of the linear schedule rises.
+    warm_up: float = 0.1
+    #: Adam's epsilon, above the gradients that rounding leaves in the encoder of a PCA start.
+    eps: float = 1e-5
+    #: Greatest norm of the gradient of all weights; longer gradients are shortened to it.
+    gradient_norm: float = 0.3
+    #: Greatest number of steps that the average of the weights spans; 0 for no average.
+    average_window: int = 400
+    #: Number of steps of ``max_epochs="auto"`` under a schedule that lowers the rate, for up to 4,000 samples.
+    n_steps: int = 1500
+    #: Power of the number of samples by which the number of steps grows from there on.
+    growth: float = 0.4
+    #: ``max_epochs="auto"`` under the constant schedule.
+    max_epochs: int = 200
+    #: ``n_iter_no_change="auto"`` under the constant schedule.
+    patience: int = 20
+
+    def n_epochs(self, n_samples: int, batch_size: int) -> int:
+        """Return the number of epochs that take about the number of steps for these samples."""
+        n_steps = self.n_steps * max(1.0, n_samples / 4000) ** self.growth
+        return max(1, round(n_steps / ceil(n_samples / batch_size)))
+
+
+_RULE = LearningRule()
+
+
+def rule() -> LearningRule:
+    """Return the learning rule."""
+    return _RULE
+
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -23,14 +79,33 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_decay: float) -> dict[str, Any]:
-    """Return the net's arguments for an optimizer given by name or class."""
+    """Return the net's arguments for an optimizer given by name, which the learning rule governs, or by class."""
     if not isinstance(optimizer, str):
         decay = {"optimizer__weight_decay": weight_decay} if weight_decay else {}
         return {"optimizer": optimizer, **decay}
     settings = {"optimizer": OPTIMIZERS[optimizer], "optimizer__weight_decay": weight_decay, "optimizer__fused": True}
+    settings |= {"gradient_norm": rule().gradient_norm}
     if optimizer == "sgd":
-        settings |= {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
-    return settings
+        return settings | {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
+    return settings | {"optimizer__eps": rule().eps, "fan_in": rule().fan_in}
+
+
+def mixed_precision(precision: str, device: str | torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which the products of the layers have a precision."""
+    return nullcontext() if precision == "float32" else torch.autocast(torch.device(device).type, PRECISIONS[precision])
+
+
+def parameter_groups(weights: Iterable[Tensor], lr: float, greatest: float) -> list[dict[str, Any]]:
+    """Return the weights in groups with a rate each: `lr`, or lr * greatest / fan-in for a fan-in above `greatest`.
+
+    Adam changes each weight by about the rate, and an output of a layer by the sum over its inputs: maximal update
+    parametrisation (Yang et al. 2022, arXiv:2203.03466).
+    """
+    groups: dict[float, list[Tensor]] = {}
+    for weight in weights:
+        fan_in = weight[0].numel() if weight.ndim > 1 else 1
+        groups.setdefault(min(1.0, greatest / fan_in), []).append(weight)
+    return [{"params": group, "lr": fraction * lr} for fraction, group in groups.items()]
 
 
 class WeightAverage:
@@ -66,10 +141,6 @@ class WeightAverage:
             self.n_steps_taken = self.n_steps
 
 
-#: Fraction of training in which the linear schedule raises the rate before lowering it.
-WARM_UP = 0.02
-
-
 class LinearSchedule(Callback):
     """Learning rate that rises over the first steps, then falls linearly to zero at the end of training."""
 
@@ -81,7 +152,7 @@ class LinearSchedule(Callback):
     def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Set the rate of a step."""
         if training:
-            fraction = min(1.0, (net.progress_ + 1 / net.n_steps_) / WARM_UP) * (1 - net.progress_)
+            fraction = min(1.0, (net.progress_ + 1 / net.n_steps_) / rule().warm_up) * (1 - net.progress_)
             for group in net.optimizer_.param_groups:
                 group["lr"] = fraction * group["initial_lr"]
 

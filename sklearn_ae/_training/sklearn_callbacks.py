@@ -24,7 +24,8 @@ class CallbackContext:
     def __init__(self, estimator: Any, X: Any, y: Any):
         self.estimator = estimator
         self._data = {"X": X, "y": X if y is None else y}
-        self._fit = estimator._init_callback_context(max_subtasks=estimator.max_epochs)
+        known = None if estimator.max_epochs == "auto" else estimator.max_epochs
+        self._fit = estimator._init_callback_context(max_subtasks=known)
         self._fit.call_on_fit_task_begin(estimator=estimator, **self._data)
 
     @classmethod

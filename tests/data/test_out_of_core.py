@@ -146,7 +146,7 @@ def test_columns_are_those_of_the_array(kind, X, tmp_path):
     np.testing.assert_allclose(columns.mean, table.columns().mean, rtol=1e-14)
     np.testing.assert_array_equal(columns.low, X.min(axis=0))
     np.testing.assert_array_equal(columns.high, X.max(axis=0))
-    assert source.variation(columns).root_mean_square() == pytest.approx((X - X.mean(0)).std())
+    assert columns.root_mean_square() == pytest.approx((X - X.mean(0)).std())
 
 
 @pytest.mark.parametrize("kind", SOURCES)

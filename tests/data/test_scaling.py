@@ -9,7 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_ae._data import arrays
 from sklearn_ae._data.arrays import row_slices
-from sklearn_ae._data.columns import ColumnRange, check_range, fraction_on_bounds
+from sklearn_ae._data.columns import ColumnRange, check_range
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.split import Split, held_out_rows
 from sklearn_ae._data.tables import DenseTable
@@ -36,8 +36,7 @@ def range_of(low, high) -> ColumnRange:
 
 
 def scaling_of(X: np.ndarray, unscaled=False) -> Scaling:
-    columns = DenseTable(X).columns()
-    return Scaling.of(columns, DenseTable(X).variation(columns), unscaled)
+    return Scaling.of(DenseTable(X).columns(), unscaled)
 
 
 @pytest.mark.parametrize(("n_rows", "width"), [(1, 1), (7, 10), (100, 7), (5, 49), (5, 51), (3, 1000), (50, 1)])
@@ -274,8 +273,7 @@ BOUND_CASES = {
 @pytest.mark.parametrize("case", BOUND_CASES)
 def test_fraction_on_bounds_counts_repeats_of_the_extremes(case):
     X = BOUND_CASES[case]
-    table = DenseTable(X)
-    fraction = fraction_on_bounds(table.columns(), table.variation(table.columns()))
+    fraction = DenseTable(X).columns().fraction_on_bounds
     assert fraction == pytest.approx(fraction_formula(X))
     assert 0 <= fraction < 1
     known = {"binary": 48 / 50, "continuous": 0, "some constant": 2 / 30, "all constant": 0, "two rows": 0}
@@ -391,11 +389,14 @@ def test_spread_is_the_root_mean_square_about_the_column_means_after_scaling(uns
 
 
 @pytest.mark.parametrize("unscaled", [True, False, UNSCALED], ids=str)
-def test_data_bounds_are_zero_minimum_and_maximum_after_scaling(unscaled, X):
+def test_data_bounds_are_zero_mean_minimum_and_maximum_after_scaling(unscaled, X):
     scaling = scaling_of(X, unscaled)
     bounds = scaling.data_bounds(DenseTable(X).columns().range, torch.device("cpu"))
-    Z = scaling.transform(np.vstack([X, np.zeros(4)]), torch.float32)
-    for found, expected in [(bounds.zero, Z[-1]), (bounds.low, Z[:-1].amin(0)), (bounds.high, Z[:-1].amax(0))]:
+    zero, mean, *Z = scaling.transform(np.vstack([np.zeros(4), X.mean(axis=0), X]), torch.float32)
+    low, high = torch.stack(Z).amin(0), torch.stack(Z).amax(0)
+    for found, expected in [(bounds.zero, zero), (bounds.mean, mean), (bounds.low, low), (bounds.high, high)]:
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected)
     assert bounds.spread == scaling.spread
+    assert not bounds.fills_missing
+    assert scaling.filling(True).data_bounds(DenseTable(X).columns().range, torch.device("cpu")).fills_missing

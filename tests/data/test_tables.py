@@ -7,7 +7,6 @@ import pytest
 from scipy import sparse
 
 from sklearn_ae._data import arrays
-from sklearn_ae._data.columns import fraction_on_bounds
 from sklearn_ae._data.tables import DenseTable, SparseTable
 
 
@@ -83,23 +82,20 @@ def test_column_statistics_are_those_of_numpy(make, fraction_missing):
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
 def test_variation_is_that_of_numpy(make, fraction_missing):
     X = many_zeros(fraction_missing)
-    table = make(X)
-    columns = table.columns(allow_nan=True)
-    variation = table.variation(columns)
+    columns = make(X).columns(allow_nan=True)
     deviations = X - np.nanmean(X, axis=0)
-    assert variation.overflow_guard == pytest.approx(np.nanmax(np.abs(deviations)))
+    assert (np.nanmax(np.abs(deviations), axis=0) <= columns.unit + 1e-15).all()
     np.testing.assert_allclose(
-        variation.squares * variation.overflow_guard**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
+        columns.squares * columns.unit**2, np.nansum(deviations**2, axis=0), rtol=1e-12, atol=1e-20
     )
-    assert variation.root_mean_square() == pytest.approx(np.sqrt(np.nanmean(deviations**2)))
-    assert variation.root_mean_square([1, 2]) == pytest.approx(np.sqrt(np.nanmean(deviations[:, 1:3] ** 2)))
+    assert columns.root_mean_square() == pytest.approx(np.sqrt(np.nanmean(deviations**2)))
+    assert columns.root_mean_square([1, 2]) == pytest.approx(np.sqrt(np.nanmean(deviations[:, 1:3] ** 2)))
     least, greatest = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
     on_bounds = np.logical_or(least == X, greatest == X).sum(axis=0)
-    np.testing.assert_array_equal(variation.n_on_bounds, on_bounds)
-    np.testing.assert_array_equal(variation.n_observed, columns.n_observed)
+    np.testing.assert_array_equal(columns.n_on_bounds, on_bounds)
     varying = [0, 1, 2, 5]
     fraction = (on_bounds[varying].sum() - 8) / columns.n_observed[varying].sum()
-    assert fraction_on_bounds(columns, variation) == pytest.approx(fraction)
+    assert columns.fraction_on_bounds == pytest.approx(fraction)
 
 
 def test_float32_far_from_zero_loses_no_precision():
@@ -108,7 +104,7 @@ def test_float32_far_from_zero_loses_no_precision():
     columns = DenseTable(X).columns()
     np.testing.assert_allclose(columns.mean, X.mean(axis=0, dtype=np.float64), rtol=1e-15)
     assert columns.mean[2] == columns.low[2] == columns.high[2] == np.float32(0.1)
-    np.testing.assert_array_equal(DenseTable(X).variation(columns).n_on_bounds[2], 5000)
+    np.testing.assert_array_equal(columns.n_on_bounds[2], 5000)
 
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
@@ -134,7 +130,8 @@ def test_statistics_of_every_dtype_are_computed_in_float64(make, dtype):
     for name in ("low", "high", "n_observed"):
         np.testing.assert_array_equal(getattr(columns, name), getattr(expected, name))
     np.testing.assert_allclose(columns.mean, expected.mean, rtol=1e-14)
-    np.testing.assert_allclose(table.variation(columns).squares, exact.variation(expected).squares, rtol=1e-12)
+    squares, expected_squares = (each.squares * each.unit**2 for each in (columns, expected))
+    np.testing.assert_allclose(squares, expected_squares, rtol=1e-12)
 
 
 @pytest.mark.parametrize("given", ["duplicates", "explicit zeros", "float32", "integers", "canonical"])
@@ -157,7 +154,7 @@ def test_the_matrix_passed_is_not_modified(given):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SparseTable, "__init__", recording)
         made = table[given](X)
-    made.variation(made.columns())
+    made.columns()
     list(made.chunks())
     matrix, *before = seen[0]
     for now, then in zip((matrix.data, matrix.indices, matrix.indptr), before, strict=True):
@@ -173,11 +170,10 @@ def test_statistics_of_columns_without_observed_entries_are_zero(make):
     columns = table.columns(allow_nan=True)
     for each in (columns.mean, columns.low, columns.high, columns.n_observed):
         np.testing.assert_array_equal(each[[1, 3]], 0)
-    variation = table.variation(columns)
-    np.testing.assert_array_equal(variation.squares[[1, 3]], 0)
-    np.testing.assert_array_equal(variation.n_on_bounds[[1, 3]], 0)
+    np.testing.assert_array_equal(columns.squares[[1, 3]], 0)
+    np.testing.assert_array_equal(columns.n_on_bounds[[1, 3]], 0)
     rest = [0, 2, 4, 5]
-    assert variation.root_mean_square() == pytest.approx(np.sqrt(((X - X.mean(0))[:, rest] ** 2).mean()))
+    assert columns.root_mean_square() == pytest.approx(np.sqrt(((X - X.mean(0))[:, rest] ** 2).mean()))
 
 
 @pytest.mark.parametrize("make", [DenseTable, csr_table])
@@ -185,8 +181,8 @@ def test_statistics_of_a_table_without_observed_entries_are_zero(make):
     table = make(np.full((30, 3), np.nan))
     columns = table.columns(allow_nan=True)
     np.testing.assert_array_equal(columns.mean, 0)
-    assert table.variation(columns).root_mean_square() == 0
-    assert fraction_on_bounds(columns, table.variation(columns)) == 0
+    assert columns.root_mean_square() == 0
+    assert columns.fraction_on_bounds == 0
 
 
 @pytest.mark.parametrize("make", [DenseTable, csr_table])
@@ -215,11 +211,10 @@ def test_huge_and_tiny_values_neither_overflow_nor_vanish(make, factor):
     X = many_zeros(0.2)
     plain, moved = make(X), make(X * factor)
     columns = moved.columns(allow_nan=True)
-    np.testing.assert_allclose(columns.mean, plain.columns(allow_nan=True).mean * factor, rtol=1e-12)
-    variation = moved.variation(columns)
-    expected = plain.variation(plain.columns(allow_nan=True))
-    assert variation.root_mean_square() == pytest.approx(expected.root_mean_square() * factor, rel=1e-12)
-    np.testing.assert_array_equal(variation.n_on_bounds, expected.n_on_bounds)
+    expected = plain.columns(allow_nan=True)
+    np.testing.assert_allclose(columns.mean, expected.mean * factor, rtol=1e-12)
+    assert columns.root_mean_square() == pytest.approx(expected.root_mean_square() * factor, rel=1e-12)
+    np.testing.assert_array_equal(columns.n_on_bounds, expected.n_on_bounds)
 
 
 @pytest.mark.parametrize("make", [DenseTable, csr_table])
@@ -227,7 +222,7 @@ def test_a_large_offset_costs_no_precision(make):
     """Seconds since 1970: the variance is 18 orders of magnitude below the squares."""
     X = 1.7e9 + np.random.default_rng(0).normal(size=(101, 3))
     table = make(X)
-    rms = table.variation(table.columns()).root_mean_square()
+    rms = table.columns().root_mean_square()
     assert rms == pytest.approx((X - X.mean(0)).std(), rel=1e-6)
 
 
@@ -238,4 +233,20 @@ def test_missing_entries_do_not_warn():
         warnings.simplefilter("error")
         for make in (DenseTable, csr_table):
             table = make(X)
-            table.variation(table.columns(allow_nan=True))
+            table.columns(allow_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_means_that_drift_from_chunk_to_chunk_cost_no_precision(dtype):
+    """Sorted timestamps, a step, a value that appears late and one of 1e30: no chunk has the statistics of all."""
+    rng = np.random.default_rng(0)
+    X = np.c_[
+        1.7e9 + np.arange(101) * 3600, np.repeat([0, 1e6], [8, 93]) + rng.random(101), np.zeros(101), rng.random(101)
+    ]
+    X[-1, 2], X[50, 3] = 1e-3, 1e30
+    X = X.astype(dtype)
+    columns, exact = DenseTable(X).columns(), X.astype(np.longdouble)
+    np.testing.assert_allclose(columns.mean, exact.mean(axis=0).astype(float), rtol=1e-14)
+    squares = ((exact - exact.mean(axis=0)) ** 2).sum(axis=0).astype(float)
+    np.testing.assert_allclose(columns.squares * columns.unit**2, squares, rtol=1e-12)
+    np.testing.assert_array_equal(columns.n_on_bounds, ((X.min(0) == X) | (X.max(0) == X)).sum(axis=0))

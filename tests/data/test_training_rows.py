@@ -38,7 +38,7 @@ def no_reader_left():
 def scaling_of(X) -> Scaling:
     table = DenseTable(X)
     columns = table.columns(allow_nan=True)
-    return Scaling.of(columns, table.variation(columns), fills_missing=columns.gaps)
+    return Scaling.of(columns, fills_missing=columns.gaps)
 
 
 def mostly_zeros(n=103, d=7) -> np.ndarray:
@@ -108,7 +108,7 @@ class TestSparseRows:
         table = DenseTable(X)
         columns = table.columns()
         unscaled = np.arange(7) % 2 == 0
-        scaling = Scaling.of(columns, table.variation(columns), unscaled)
+        scaling = Scaling.of(columns, unscaled)
         dense, from_sparse = (
             to_training_rows(each, scaling, CPU) for each in (table, SparseTable(sparse.csr_array(X)))
         )

@@ -146,7 +146,7 @@ def test_log_cosh_is_its_formula_and_a_log_likelihood(page):
 
 def test_decorrelation_decorrelates(page, X):
     def correlations(alpha: float) -> float:
-        model = AutoencoderTransformer(3, code="relu", penalty=page.Decorrelation(alpha), max_epochs=20, random_state=0)
+        model = AutoencoderTransformer(3, code="relu", penalty=page.Decorrelation(alpha), max_epochs=60, random_state=0)
         correlation = np.corrcoef(model.fit(X).transform(X).T)
         return float(np.square(correlation - np.eye(3)).sum())
 
@@ -155,7 +155,7 @@ def test_decorrelation_decorrelates(page, X):
 
 def test_speckle_keeps_zeros_and_the_mean(page):
     x = torch.ones(100_000, 2)
-    bounds = DataBounds(zero=torch.tensor([1.0, 0.0]), low=x[0], high=x[0], spread=1.0)
+    bounds = DataBounds(zero=torch.tensor([1.0, 0.0]), mean=x[0], low=x[0], high=x[0], spread=1.0)
     corrupted = page.Speckle(0.3)(x, bounds, torch.Generator().manual_seed(0))
     assert torch.equal(corrupted[:, 0], x[:, 0])
     assert float(corrupted[:, 1].mean()) == pytest.approx(1, abs=0.01)

@@ -58,7 +58,7 @@ OTHERS = [
     {"corruption": "gaussian_noise"},
     {"corruption": "salt_and_pepper"},
     {"lr_schedule": "linear"},
-    {"missing": "mask", "corruption": 0.2},
+    {"missing": "mask", "corruption": None},
 ]
 
 

@@ -10,9 +10,10 @@ from helpers import quick
 from sklearn.base import clone
 from torch import nn
 
+from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.tables import DenseTable
 from sklearn_ae._estimator.configuration import (
-    batch_size_for,
+    batch_size_of,
     check_building_blocks,
     choose_architecture,
     find_device,
@@ -29,9 +30,7 @@ from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity
 
 def architecture_of(X, names=None, **params) -> Architecture:
     estimator = quick(**params)
-    table = DenseTable(X)
-    columns = table.columns()
-    return choose_architecture(estimator, X.shape, columns, table.variation(columns), names)
+    return choose_architecture(estimator, X.shape, DenseTable(X).columns(), names)
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -75,8 +74,13 @@ def test_a_loss_finds_columns_by_their_names(small):
 
 @pytest.mark.parametrize(("given", "sizes"), [((), ()), (7, (7,)), ([3, 4], (3, 4)), (np.array([5, 6]), (5, 6))])
 def test_hidden_layer_sizes_are_one_or_several(given, sizes):
-    assert sizes_of(given) == sizes
-    assert all(type(size) is int for size in sizes_of(given))
+    assert sizes_of(given, 100) == sizes
+    assert all(type(size) is int for size in sizes_of(given, 100))
+
+
+@pytest.mark.parametrize(("n_samples", "width"), [(2, 128), (9_999, 128), (10_000, 256), (10**7, 256)])
+def test_automatic_hidden_layers_are_wider_for_many_samples(n_samples, width):
+    assert sizes_of("auto", n_samples) == (width,)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +152,13 @@ def test_penalties_are_checked_against_code_and_network(penalty, small):
             quick(penalty=penalty, **unsuitable).fit(small)
 
 
-@pytest.mark.parametrize("n_rows", [1, 2, 39, 320, 640, 641, 5000, 5119, 5120, 10**6])
-def test_batch_size_is_the_power_of_two_below_a_twentieth_of_the_samples(n_rows):
-    size = batch_size_for(n_rows)
+@pytest.mark.parametrize("n_rows", [1, 2, 39, 319, 320, 640, 641, 2559, 2560, 10**6])
+def test_batch_size_is_the_power_of_two_below_a_tenth_of_the_samples(n_rows):
+    size = batch_size_of(AutoencoderTransformer(), n_rows)
     assert log2(size).is_integer()
-    assert 16 <= size <= 256
-    assert size <= n_rows / 20 < 2 * size or size in (16, 256)
+    assert 32 <= size <= 256
+    assert size <= n_rows / 10 < 2 * size or size in (32, 256)
+    assert batch_size_of(AutoencoderTransformer(batch_size=7), n_rows) == 7
 
 
 def test_devices_are_found_by_name_and_missing_ones_named():
@@ -217,6 +222,7 @@ def test_partial_fit_checks_the_range_of_a_loss_too(small):
         ({"penalty": "nonsense"}, "penalty"),
         ({"penalty": ["l1", KLSparsity()]}, "needs a code in"),
         ({"corruption": 1.0}, "corruption"),
+        ({"corruption": "automatic"}, r"corruption.*'auto'"),
         ({"corruption": GaussianNoise(-1.0)}, "scale must be above 0"),
         ({"hidden_layer_sizes": (), "tied_weights": True, "module": nn.Linear}, "tied_weights=True shares one matrix"),
     ],

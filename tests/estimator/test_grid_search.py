@@ -57,7 +57,7 @@ class TestHalving:
             halving(quick(), max_resources="auto").fit(small)
 
     def test_the_better_half_continues(self, small):
-        results = pd.DataFrame(halving(quick(), cv=KFold(2)).fit(small).cv_results_)
+        results = pd.DataFrame(halving(quick(init="random"), cv=KFold(2)).fit(small).cv_results_)
         first, second = (results[results["iter"] == i] for i in (0, 1))
         best = first.nlargest(2, "mean_test_score")["param_hidden_layer_sizes"]
         assert sorted(second["param_hidden_layer_sizes"]) == sorted(best)

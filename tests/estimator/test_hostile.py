@@ -124,6 +124,8 @@ PARAMETERS: dict[str, list] = {
         *["none", ["none"], [3], 3, L1(1e30), L1(np.nan)],
     ],
     "corruption": [
+        "auto",
+        None,
         *CORRUPTIONS,
         0.3,
         0,

@@ -190,5 +190,6 @@ def test_a_partial_fit_whose_weights_explode_raises_an_error(first, small):
 def test_salt_and_pepper_are_the_bounds_of_all_samples_seen(small):
     autoencoder = quick(2, corruption="salt_and_pepper").partial_fit(small).partial_fit(10 * small)
     seen = np.vstack([small, 10 * small])
-    for found, bound in zip(autoencoder.net_.data_bounds[1:3], (seen.min(axis=0), seen.max(axis=0)), strict=True):
+    bounds = autoencoder.net_.data_bounds
+    for found, bound in ((bounds.low, seen.min(axis=0)), (bounds.high, seen.max(axis=0))):
         np.testing.assert_allclose(found, autoencoder._scaling.transform_point(bound), rtol=1e-5)

@@ -80,7 +80,7 @@ CASES += [{"tied_weights": True, "hidden_layer_sizes": ()}, {"output_activation"
 @pytest.mark.parametrize("params", CASES, ids=str)
 def test_every_building_block_trains_in_bfloat16(params):
     of = [
-        AutoencoderTransformer(2, **params, precision=precision, max_epochs=3, random_state=0).fit(FRACTIONS)
+        AutoencoderTransformer(2, **params, precision=precision, max_epochs=3, lr=3e-3, random_state=0).fit(FRACTIONS)
         for precision in ("float32", "bfloat16")
     ]
     assert np.isfinite(of[1].loss_curve_).all()

@@ -179,8 +179,11 @@ def test_the_standard_error_is_that_of_the_bootstrap():
 
 
 def test_an_unreachable_fraction_keeps_all_components_and_warns():
-    with pytest.warns(UserWarning, match=r"R² of 0\.999 on the validation samples, but all 60 components reach 0\.\d+"):
+    with pytest.warns(
+        UserWarning, match=r"R² of 0\.999 on the validation samples, but all 60 components reach 0\.\d+"
+    ) as caught:
         model = quick(0.999).fit(np.random.default_rng(0).normal(size=(60, 150)))
+    assert {one.filename for one in caught} == {__file__}
     assert model.n_components_ == 60
 
 

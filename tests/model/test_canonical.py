@@ -44,7 +44,8 @@ def samples_for(module: Autoencoder, n: int = 50, seed: int = 1) -> torch.Tensor
 def moments_of(module: Autoencoder, X: torch.Tensor, *, rotation_invariant: bool = True) -> CodeMoments:
     moments = CodeMoments(module.n_components, rotation_invariant=rotation_invariant)
     error, variance = (X - module(X)).square().sum(), (X - X.mean(0)).square().sum()
-    moments.update(module.network_code(X).numpy(), np.array([float(error)]), float(variance))
+    moments.update(module.network_code(X), np.array([float(error)]))
+    moments.variance = float(variance)
     return moments
 
 
@@ -292,9 +293,10 @@ def test_jacobian_is_that_of_the_linear_output(changes):
 def test_moments_in_chunks_are_those_of_all_samples(sizes, offset):
     code = offset + np.random.default_rng(0).normal(size=(100, 3)) @ [[2, 0, 1], [0, 1, 0.5], [0, 0, 1]]
     full, diagonal = CodeMoments(3, rotation_invariant=True), CodeMoments(3, rotation_invariant=False)
-    for i, part in enumerate(np.split(code, np.cumsum(sizes)[:-1])):
-        full.update(part, errors=np.array([float(i)]), variance=1.0)
-        diagonal.update(part, errors=np.array([float(i)]), variance=1.0)
+    for i, part in enumerate(torch.from_numpy(code).split(sizes)):
+        full.update(part, errors=np.array([float(i)]))
+        diagonal.update(part, errors=np.array([float(i)]))
+    full.variance = float(len(sizes))
     covariance = np.cov(code, rowvar=False)
     np.testing.assert_allclose(full.mean, code.mean(0), rtol=1e-12)
     np.testing.assert_allclose(full.covariance, covariance, rtol=1e-8)
@@ -306,13 +308,13 @@ def test_moments_in_chunks_are_those_of_all_samples(sizes, offset):
 def test_moments_are_in_float64_whatever_the_code():
     code = np.float32(1000) + np.random.default_rng(0).normal(size=(1000, 2)).astype(np.float32)
     moments = CodeMoments(2, rotation_invariant=True)
-    moments.update(code, np.zeros(1), 1.0)
+    moments.update(torch.from_numpy(code), np.zeros(1))
     np.testing.assert_allclose(moments.covariance, np.cov(code.astype(np.float64), rowvar=False), rtol=1e-12)
 
 
 def test_one_sample_has_no_covariance():
     moments = CodeMoments(2, rotation_invariant=True)
-    moments.update(np.array([[1.0, 2.0]]), np.zeros(1), 0.0)
+    moments.update(torch.tensor([[1.0, 2.0]]), np.zeros(1))
     np.testing.assert_array_equal(moments.covariance, np.zeros((2, 2)))
     np.testing.assert_array_equal(moments.mean, [1, 2])
 

@@ -11,6 +11,7 @@ N, D = 2000, 20
 NAMES = sorted(CORRUPTIONS)
 BOUNDS = DataBounds(
     zero=torch.linspace(-3, -2, D, dtype=torch.float64),
+    mean=torch.linspace(-1, 1, D, dtype=torch.float64),
     low=torch.linspace(-9, -8, D, dtype=torch.float64),
     high=torch.linspace(8, 9, D, dtype=torch.float64),
     spread=2.5,
@@ -22,7 +23,7 @@ def generator(seed=0) -> torch.Generator:
 
 
 def bounds_in(dtype) -> DataBounds:
-    return DataBounds(*(point.to(dtype) for point in BOUNDS[:3]), BOUNDS.spread)
+    return DataBounds(*(point.to(dtype) for point in BOUNDS[:4]), BOUNDS.spread)
 
 
 @pytest.fixture
@@ -48,12 +49,31 @@ def assert_independent(chosen):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.7])
-def test_masking_sets_entries_to_the_datas_zero_at_its_rate(rate, x):
+def test_masking_sets_entries_to_the_mean_at_its_rate(rate, x):
     masked = Masking(rate)(x, BOUNDS, generator())
     chosen = masked != x
     assert_chosen_at(rate, chosen)
     assert_independent(chosen)
-    assert torch.equal(masked, torch.where(chosen, BOUNDS.zero, x))
+    assert torch.equal(masked, torch.where(chosen, BOUNDS.mean, x))
+
+
+@pytest.mark.parametrize("fills_missing", [False, True])
+def test_masking_sets_entries_to_zero_where_it_is_a_bound_unless_missing_entries_are_filled(fills_missing, x):
+    """Zero is the minimum of the first five columns and the maximum of the next five."""
+    low, high = BOUNDS.low.clone(), BOUNDS.high.clone()
+    low[:5], high[5:10] = BOUNDS.zero[:5], BOUNDS.zero[5:10]
+    bounds = BOUNDS._replace(low=low, high=high, fills_missing=fills_missing)
+    masked = Masking(0.5)(x, bounds, generator())
+    expected = BOUNDS.mean.clone()
+    if not fills_missing:
+        expected[:10] = BOUNDS.zero[:10]
+    assert torch.equal(masked, torch.where(masked != x, expected, x))
+
+
+def test_salt_and_pepper_and_gaussian_noise_do_not_depend_on_where_zero_is(x):
+    far = BOUNDS._replace(zero=BOUNDS.zero - 60)
+    for corruption in (SaltAndPepper(0.5), GaussianNoise()):
+        assert torch.equal(corruption(x, far, generator()), corruption(x, BOUNDS, generator()))
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.6])

@@ -49,7 +49,7 @@ def fitted_model(request, X) -> FittedModel:
     module64 = in_float64(module)
     Z = torch.from_numpy((X - OFFSET) / SCALE)
     moments = CodeMoments(K, rotation_invariant=module64.code_map.__class__.__name__ == "RotationMap")
-    add_moments(moments, module64, TrainingRows(Z))
+    add_moments(moments, module64, TrainingRows(Z), float(Z.square().sum()))
     canonicalize_(module64, moments, scaling)
     module.code_map.load_state_dict(module64.code_map.state_dict())
     return FittedModel(module, module64, scaling)
@@ -174,8 +174,9 @@ def test_in_float64_keeps_the_dtype_of_a_permutation():
 def test_moments_in_chunks_are_those_of_code_and_error(rotation_invariant, X):
     module = in_float64(random_network(rotation_invariant=rotation_invariant))
     Z, mean = torch.from_numpy((X - OFFSET) / SCALE), np.arange(D) / 10
-    moments = CodeMoments(K, rotation_invariant=rotation_invariant)
-    add_moments(moments, module, TrainingRows(Z, scaling=Scaling(mean, unscaled=True)))
+    moments, scaling = CodeMoments(K, rotation_invariant=rotation_invariant), Scaling(mean, unscaled=True)
+    variance = scaling.variance(DenseTable(Z.numpy()).columns())
+    add_moments(moments, module, TrainingRows(Z, scaling=scaling), variance)
     with torch.no_grad():
         code, output = module.network_code(Z).numpy(), module(Z).numpy()
     covariance = np.cov(code, rowvar=False)
@@ -231,7 +232,8 @@ def test_moments_are_in_units_of_the_scale_if_some_columns_are_unscaled(table):
     scaling = Scaling(table.mean(0), SCALE, UNSCALED)
     fitted_model = FittedModel(fitted_model.by_dtype[torch.float32][0], fitted_model.module64, scaling)
     Z = scaling.transform(table, torch.float64)
-    add_moments(moments, fitted_model.module64, TrainingRows(Z, scaling=scaling))
+    variance = scaling.variance(DenseTable(table).columns())
+    add_moments(moments, fitted_model.module64, TrainingRows(Z, scaling=scaling), variance)
     error = np.square(table - fitted_model.decode(DenseTable(fitted_model.encode(DenseTable(table))))).sum()
     assert moments.errors[-1] * SCALE**2 == pytest.approx(error)
     assert moments.variance * SCALE**2 == pytest.approx(np.square(table - table.mean(0)).sum())

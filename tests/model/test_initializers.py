@@ -1,6 +1,7 @@
 """Initializations: PCA's reconstruction before the first step, unit columns, He variances."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,12 +14,12 @@ from torch import nn
 from sklearn_ae._data import arrays
 from sklearn_ae._data.training_rows import TrainingRows
 from sklearn_ae._model import principal_axes as axes_module
-from sklearn_ae._model.initializers import initialize_, pca_, random_, transpose_
+from sklearn_ae._model.initializers import initialize_, pca_, random_, starts_as_pca, transpose_
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.principal_axes import principal_axes
 from sklearn_ae.codes import CODES, Gaussian
 from sklearn_ae.losses import Mixed, SquaredError
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
 
 INITIALIZERS = [pca_, transpose_, random_]
 # n, d, rank, k
@@ -78,6 +79,21 @@ def reconstruct(module: Autoencoder, X: torch.Tensor) -> np.ndarray:
         return module(X).numpy()
 
 
+class WithoutAffinePath(nn.Module):
+    """A network without an affine path."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(8, 3), nn.Linear(3, 8)
+
+
+class Doubling(DenseAutoencoder):
+    """A network whose halves are not the sums of AffineNetwork."""
+
+    def decode(self, h):
+        return super().decode(2 * h)
+
+
 def pca_reconstruction(X: torch.Tensor, k: int, rows=slice(None)) -> np.ndarray:
     """Return the reconstruction of all samples by PCA fitted to the given ones."""
     fitted_on = X[rows].numpy()
@@ -92,6 +108,34 @@ def test_pca_initialization_reconstructs_as_pca(shape, changes):
     X, module = data(n, d, rank), network(d, k, **changes)
     pca_(module, TrainingRows(X), seeded())
     np.testing.assert_allclose(reconstruct(module, X), pca_reconstruction(X, k), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"hidden_layer_sizes": (6, 5)},
+        {"tied_weights": True},
+        {"output_activation": "clip"},
+        {"output_activation": "sigmoid"},
+        {"code": "tanh"},
+        {"code": "gaussian"},
+        {"module": partial(DenseAutoencoder, n_preactivations=3, hidden_layer_sizes=(4,), activation=nn.Tanh)},
+        {"module": partial(Doubling, n_preactivations=3, hidden_layer_sizes=(), activation=nn.Tanh)},
+        {"module": WithoutAffinePath},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("init", ["auto", "pca", "transpose", "random"])
+def test_a_start_counts_as_pca_if_it_reconstructs_as_pca(changes, init):
+    X, module = data(60, 8, 8), network(8, 3, **changes)
+    counts = starts_as_pca(module, init)
+    if init == "auto" or module.has_affine_path:
+        initialize_(module, init, TrainingRows(X), seeded())
+        same = np.allclose(reconstruct(module, X), pca_reconstruction(X, 3), atol=1e-9)
+        assert counts == (same and changes.get("code") != "gaussian")  # whose codes have another scale
+    else:
+        assert not counts
 
 
 @pytest.mark.usefixtures("lanczos")
@@ -182,14 +226,6 @@ def test_components_beyond_the_features_are_initialized_but_unused():
     assert not module.network.decoder_weight[:, 4:].any()
     assert module.network.encoder_affine.weight[4:].all()
     assert not tied.network.encoder_affine.weight[4:].any()
-
-
-class WithoutAffinePath(nn.Module):
-    """A network without an affine path."""
-
-    def __init__(self):
-        super().__init__()
-        self.encode, self.decode = nn.Linear(8, 3), nn.Linear(3, 8)
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -140,7 +140,7 @@ def test_codes_hold_no_state(name, x):
 
 @pytest.mark.parametrize("axis", ["loss", "penalty", "corruption"])
 def test_other_members_hold_no_state(axis, x):
-    step, bounds = step_of(CODES["sigmoid"](), x), DataBounds(x[0], x[1], x[2], 1.0)
+    step, bounds = step_of(CODES["sigmoid"](), x), DataBounds(x[0], x[3], x[1], x[2], 1.0)
     for cls in AXES[axis][0].values():
         one = cls()
         before = clone(one)

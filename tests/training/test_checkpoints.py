@@ -12,6 +12,7 @@ import torch
 from checkpoint_processes import VARIANTS, bits, data, estimator
 from helpers import quick
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
@@ -43,9 +44,9 @@ class Die(Callback):
             raise Died
 
 
-def die(model, X, epoch):
+def die(model, X, epoch, **given):
     with pytest.raises(Died):
-        clone(model).set_params(callbacks=[Die(epoch)]).fit(X)
+        clone(model).set_params(callbacks=[Die(epoch)]).fit(X, **given)
 
 
 def run_script(folder, *what):
@@ -167,7 +168,7 @@ def test_the_progress_bar_counts_all_epochs(small, path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lr": 0.1}, "lr is 0.003 in the file and 0.1 in this fit"),
+        ({"lr": 0.1}, "lr is 'auto' in the file and 0.1 in this fit"),
         ({"code": TopK(1)}, r"code is 'identity' in the file and TopK\("),
         ({"random_state": 1}, "random_state is 0 in the file and 1 in this fit"),
         ({"random_state": None}, "random_state is 0 in the file and 'not an int' in this fit"),
@@ -196,6 +197,35 @@ def test_other_data_raises(resume, small, path):
         with pytest.raises(ValueError, match=f"other data.*{what}"):
             quick(checkpoint=path, resume=resume).fit(X)
     assert path.read_bytes() == content
+
+
+def test_a_fit_with_X_val_resumes_to_the_same_bits(small, path):
+    expected = quick().fit(small[10:], X_val=small[:10])
+    die(quick(checkpoint=path), small[10:], 2, X_val=small[:10])
+    resumed = quick(checkpoint=path, resume=True).fit(small[10:], X_val=small[:10])
+    assert bits(resumed, small) == bits(expected, small)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_other_X_val_raises(resume, small, path):
+    X, X_val = small[20:], small[:10]
+    quick(checkpoint=path).fit(X, X_val=X_val)
+    content = path.read_bytes()
+    for other, what in [
+        (None, "shape .10, 8. in the file and none"),
+        (small[:9], "shape"),
+        (2 * X_val, "other values"),
+    ]:
+        with pytest.raises(ValueError, match=f"other X_val: .*{what}"):
+            quick(checkpoint=path, resume=resume).fit(X, X_val=other)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_X_val_for_a_fit_without_raises(resume, small, path):
+    quick(checkpoint=path).fit(small)
+    with pytest.raises(ValueError, match="other X_val: none in the file and shape"):
+        quick(checkpoint=path, resume=resume).fit(small, X_val=small[:10])
 
 
 def test_ignored_parameters_may_differ(small, path):
@@ -337,11 +367,13 @@ def test_the_global_generator_is_left_alone(small, path):
     before = torch.get_rng_state()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)  # tests train for few epochs
         quick(checkpoint=path).fit(small)
         quick(checkpoint=path, resume=True).fit(small)
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.filterwarnings("ignore:Training for 8 epochs did not improve")  # at a rate so high that epochs get worse
 def test_the_marks_of_the_best_epochs_are_those_of_an_uninterrupted_fit(small, path):
     params, marks = {"max_epochs": 8, "lr": 0.3}, ("train_loss_best", "valid_loss_best")
     expected = quick(**params).fit(small).net_.history[:, marks]
@@ -369,7 +401,7 @@ class Precise(torch.optim.Optimizer):
 
 def test_the_precision_of_an_optimizer_is_kept(path):
     X = np.random.default_rng(0).normal(size=(60, 8))
-    params = {"optimizer": Precise, "lr": 0.01, "max_epochs": 8}
+    params = {"optimizer": Precise, "lr": 0.01, "max_epochs": 6}
     model = quick(**params, checkpoint=path, resume=True)
     die(model, X, 4)
     np.testing.assert_array_equal(model.fit(X).loss_curve_, quick(**params).fit(X).loss_curve_)

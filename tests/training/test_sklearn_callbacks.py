@@ -59,10 +59,10 @@ def test_callbacks_do_not_change_the_fit(X):
 @pytest.mark.parametrize("params", [{}, {"n_components": 0.5}, {"dropout": 0.3, "early_stopping": False}])
 def test_the_fitted_estimator_of_an_epoch_is_that_of_a_fit_that_ends_there(X, params):
     recorder = Recorder()
-    model = quick(**params).set_callbacks(recorder)
+    model = quick(lr_schedule="constant", **params).set_callbacks(recorder)
     model.fit(X)
     for n_epochs, fitted in enumerate(recorder.fitted, start=1):
-        expected = quick(**params | {"max_epochs": n_epochs}).fit(X)
+        expected = quick(lr_schedule="constant", **params | {"max_epochs": n_epochs}).fit(X)
         np.testing.assert_array_equal(fitted.transform(X), expected.transform(X))
         assert fitted.n_iter_ == n_epochs
     np.testing.assert_array_equal(recorder.fitted[-1].transform(X), model.transform(X))

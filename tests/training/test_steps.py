@@ -27,7 +27,8 @@ D, N = 4, 53
 
 @pytest.fixture
 def data_bounds() -> DataBounds:
-    return DataBounds(torch.full((D,), 0.25), torch.full((D,), -2.0), torch.full((D,), 2.0), spread=1.0)
+    zero, mean, low, high = (torch.full((D,), value) for value in (-2.0, 0.25, -2.0, 2.0))
+    return DataBounds(zero, mean, low, high, spread=1.0)
 
 
 class Watch(Callback):
@@ -116,13 +117,17 @@ def test_training_is_the_plain_loop_with_terms_and_corruption(corruption, code, 
     by_net, by_hand = random_network(code or "identity"), random_network(code or "identity")
     objective = Objective(SquaredError(), [L1(0.1), *by_hand.code.terms], D)
     net_of(by_net, criterion=objective, corruption=corruption, data_bounds=data_bounds).partial_fit(TrainingRows(X))
-    generator, optimizer = torch.Generator().manual_seed(7), torch.optim.AdamW(by_hand.parameters(), 0.01, fused=True)
+    generator, optimizer = (
+        torch.Generator().manual_seed(7),
+        torch.optim.AdamW(by_hand.parameters(), 0.01, eps=1e-5, fused=True),
+    )
     optimizer.param_groups[0]["weight_decay"] = 0.0
     for _ in range(3):
         for batch in torch.randperm(N, generator=generator).split(8):
             optimizer.zero_grad()
             x = X[batch] if corruption is None else corruption(X[batch], data_bounds, generator)
             objective(by_hand.step(x, X[batch], generator=generator)).backward()
+            torch.nn.utils.clip_grad_norm_(by_hand.parameters(), 0.3)
             optimizer.step()
     assert same_bits(weights_of(by_net), weights_of(by_hand))
 
@@ -200,34 +205,35 @@ def test_codes_get_the_progress_of_fit_and_one_in_partial_fit(X):
         assert set(ProgressRecorder.progress) == {1.0}
 
 
-def test_the_linear_schedule_rises_over_a_fiftieth_and_falls_to_zero(X):
+def test_the_linear_schedule_rises_over_a_tenth_and_falls_to_zero(X):
     watch = Watch()
     settings = {"max_epochs": 40, "batch_size": 4, "lr_schedule": "linear", "lr": 0.02, "callbacks": [watch]}
     net = net_of(random_network(), keep_best=KeepBest(99, 0.0), **settings)
     steps, n = np.arange(40 * 14), 40 * 14
     for _ in range(2):
         net.partial_fit(TrainingRows(X))
-        expected = 0.02 * np.minimum(1, (steps + 1) / (0.02 * n)) * (1 - steps / n)
+        expected = 0.02 * np.minimum(1, (steps + 1) / (0.1 * n)) * (1 - steps / n)
         np.testing.assert_allclose(watch.rates, expected, rtol=1e-9)
-    assert (np.diff(watch.rates)[:10] > 0).all()
-    assert (np.diff(watch.rates)[12:] < 0).all()
+    assert (np.diff(watch.rates)[:55] > 0).all()
+    assert (np.diff(watch.rates)[56:] < 0).all()
     assert watch.rates[-1] < 0.02 / 500
-    assert 0.97 * 0.02 < max(watch.rates) <= 0.02
+    assert 0.89 * 0.02 < max(watch.rates) <= 0.9 * 0.02 + 1e-4
 
 
-def test_the_rate_of_a_short_schedule_falls_from_the_first_step(X):
+def test_a_short_schedule_rises_for_two_of_its_21_steps(X):
     watch = Watch()
     net_of(random_network(), keep_best=KeepBest(9, 0.0), lr_schedule="linear", callbacks=[watch]).partial_fit(
         TrainingRows(X)
     )
-    np.testing.assert_allclose(watch.rates, 0.01 * (1 - np.arange(21) / 21))
+    rise = np.minimum(1, np.arange(1, 22) / 2.1)
+    np.testing.assert_allclose(watch.rates, 0.01 * rise * (1 - np.arange(21) / 21))
 
 
 def test_a_schedule_continues_at_a_tenth_after_a_nonfinite_loss(X):
     watch = Watch()
     settings = {"max_epochs": 5, "lr_schedule": "linear", "callbacks": [Poison(3), watch]}
     net_of(random_network(), keep_best=KeepBest(99, 0.0), **settings).partial_fit(TrainingRows(X))
-    remaining = 1 - np.arange(35) / 35
+    remaining = np.minimum(1, np.arange(1, 36) / 3.5) * (1 - np.arange(35) / 35)
     np.testing.assert_allclose(watch.rates, 0.01 * remaining * np.where(np.arange(35) < 21, 1, 0.1))
 
 
@@ -295,7 +301,8 @@ def test_patience_begins_after_annealing(annealed_until, n_epochs, X, split):
     [("identity", 0), ("gaussian", 0.1), (Gaussian(warm_up=0.7), 0.7), (TopK(1, anneal=0.3), 0.3)],
 )
 def test_early_stopping_waits_for_the_annealing_of_the_code(code, annealed_until, X):
-    autoencoder = AutoencoderTransformer(code=code, max_epochs=20, n_iter_no_change=1, tol=1e9, random_state=0)
+    settings = {"max_epochs": 20, "n_iter_no_change": 1, "tol": 1e9, "random_state": 0, "lr_schedule": "constant"}
+    autoencoder = AutoencoderTransformer(code=code, **settings)
     assert autoencoder.fit(X.numpy()).n_iter_ in (max(1, round(20 * annealed_until)), round(20 * annealed_until) + 1)
 
 

@@ -1,0 +1,198 @@
+"""Which learning rule should be the default? Held-out R² of the candidates on data of many kinds.
+
+    python -m benchmarks.bench_rules search|compare|ablate [--data REGEX] [--only REGEX]
+
+search: all candidates; compare: the default and the rule before it; ablate: the default, and without each of its
+elements. Each rule is the estimator with its defaults except for what it names. small: nine cases, the gain over PCA's
+R². tables: what is left of PCA's unexplained variance, and the least gain in R² of a split. large: R². Each split holds
+out a fifth of the samples. One thread per fit, two fits at a time; "seconds" are the mean of a fit.
+"""
+
+import argparse
+import re
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from math import inf
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.data import TABLES, mnist, small_data_sets
+from benchmarks.peers.data import table
+from benchmarks.tables import print_head, print_header, print_row
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._estimator import configuration
+from sklearn_ae._training import optimizers
+from sklearn_ae._training.optimizers import LearningRule
+from sklearn_ae.model_selection import reconstruction_score
+
+SMALL = [("digits", 2), ("digits", 10), ("wine", 2), ("cancer", 2), ("cancer", 10), ("diabetes", 2), ("iris", 2)]
+SMALL += [("swiss roll", 2), ("S curve", 2)]
+#: Name, number of components, and whether the columns are standardised.
+OTHERS = [("shuttle", 2, True), ("shuttle", 5, True), ("page_blocks", 2, True), ("spambase", 2, True)]
+OTHERS += [("letter", 2, True), ("fermentation_spectra", 4, False), ("raman_spectra", 5, False)]
+OTHERS += [("japanese_vowels", 8, False), ("pbmc_log", 10, False)]
+DEEP = {"hidden_layer_sizes": (1000, 500, 250)}
+
+
+class Case(NamedTuple):
+    """A data set, split, and how the estimator sees it."""
+
+    group: str
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    k: int
+    seed: int
+    params: dict[str, Any]
+
+
+#: Rules: parameters of the estimator, "batch" as the fraction of the samples in a batch, and fields of LearningRule.
+BEFORE: dict[str, Any] = {"fan_in": inf, "eps": 1e-8, "gradient_norm": inf, "lr": 3e-3, "lr_schedule": "constant"}
+BEFORE |= {"batch": 1 / 20, "hidden_layer_sizes": (128,)}
+DEFAULT = "default"
+RULES: dict[str, dict[str, Any]] = {
+    "before: constant 3e-3, patience 20": BEFORE,
+    DEFAULT: {},
+    "lr 1e-2": {"lr": 1e-2},
+    "lr 2e-2": {"lr": 2e-2},
+    "lr 5e-2": {"lr": 5e-2},
+    "rate falls from 32 inputs": {"fan_in": 32},
+    "rate falls from 16 inputs": {"fan_in": 16},
+    "warm-up 0.02": {"warm_up": 0.02},
+    "warm-up 0.3": {"warm_up": 0.3},
+    "gradient norm at most 1": {"gradient_norm": 1.0},
+    "gradient norm at most 0.1": {"gradient_norm": 0.1},
+    "eps 1e-4": {"eps": 1e-4},
+    "eps 1e-6": {"eps": 1e-6},
+    "batches of a twentieth": {"batch": 1 / 20},
+    "batches of a fifth": {"batch": 1 / 5},
+    "1,000 steps": {"n_steps": 1000},
+    "3,000 steps": {"n_steps": 3000},
+    "256 hidden units": {"hidden_layer_sizes": (256,)},
+    "128 hidden units": {"hidden_layer_sizes": (128,)},
+    "weight decay 0.1": {"weight_decay": 0.1},
+    "average over 100 steps": {"average_window": 100},
+}
+ABLATION: dict[str, dict[str, Any]] = {
+    DEFAULT: {},
+    "the same rate for all matrices": {"fan_in": inf},
+    "the same, lr 3e-3": {"fan_in": inf, "lr": 3e-3},
+    "no warm-up": {"warm_up": 1e-9},
+    "no limit on the gradient": {"gradient_norm": inf},
+    "eps of torch, 1e-8": {"eps": 1e-8},
+    "no average of the weights": {"average_window": 0},
+    "constant rate, patience 20": {"lr_schedule": "constant"},
+    "batches of a twentieth": {"batch": 1 / 20},
+    "1,500 steps and 128 hidden units for any size": {"growth": 0.0, "hidden_layer_sizes": (128,)},
+}
+WHAT = {"search": RULES, "compare": dict(list(RULES.items())[:2]), "ablate": ABLATION}
+
+
+def cases(group: str, seeds: range) -> Iterator[Case]:
+    """Yield the cases of a group."""
+    if group == "small":
+        data = small_data_sets()
+        for name, k in SMALL:
+            for seed in seeds:
+                yield Case(
+                    group, f"{name} {k}", *train_test_split(data[name], test_size=0.2, random_state=seed), k, seed, {}
+                )
+    elif group == "tables":
+        for name, k, standardise in OTHERS:
+            X = np.load(Path(TABLES) / f"{name}.npz")["X"].astype(np.float64)
+            for seed in seeds:
+                train, test = train_test_split(X, test_size=0.2, random_state=seed)
+                if standardise:
+                    scaler = StandardScaler().fit(train)
+                    train, test = scaler.transform(train), scaler.transform(test)
+                yield Case(group, f"{name} {k}", train, test, k, seed, {})
+    else:
+        images = mnist()[0]
+        yield Case(group, "MNIST, 20,000 rows, 32", images[:20_000], images[50_000:], 32, 0, {})
+        yield Case(group, "deep MNIST, 20,000 rows, 30", images[:20_000], images[50_000:], 30, 0, DEEP)
+        yield Case(group, "20 hidden directions, 32,000 rows", table(32_000, 1), table(4_000, 2), 20, 0, {})
+
+
+def fitted(rule: dict[str, Any], case: Case) -> AutoencoderTransformer:
+    """Return the estimator fitted to the case under a rule."""
+    rule = dict(rule)
+    constants = {name: rule.pop(name) for name in LearningRule._fields if name in rule and name != "lr"}
+    fraction = rule.pop("batch", configuration.BATCH_FRACTION)
+    with (
+        mock.patch.object(optimizers, "_RULE", LearningRule(**constants)),
+        mock.patch.object(configuration, "BATCH_FRACTION", fraction),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return AutoencoderTransformer(case.k, random_state=case.seed, **(rule | case.params)).fit(case.train)
+
+
+def measure(rule: dict[str, Any], case: Case) -> tuple[float, float, float]:
+    """Return the R² of PCA and of the rule on held-out samples, and the seconds of the fit."""
+    torch.set_num_threads(1)
+    AutoencoderTransformer(2, max_epochs=1).fit(np.random.default_rng(0).normal(size=(99, 9)))  # torch loads its parts
+    pca = PCA(case.k, random_state=0).fit(case.train)
+    start = time.perf_counter()
+    autoencoder = fitted(rule, case)
+    seconds = time.perf_counter() - start
+    return reconstruction_score(pca, case.test), reconstruction_score(autoencoder, case.test), seconds
+
+
+def cells(group: str, results: dict[str, list[tuple[float, float, float]]]) -> Iterator[str]:
+    """Yield the figures of a rule, the summary first."""
+    pca, ours, seconds = np.moveaxis(np.array(list(results.values())), 2, 0)  # each (cases, splits)
+    yield f"{seconds.mean():.2f}"
+    if group == "small":
+        yield f"{(ours - pca).mean():.4f}"
+        yield f"{(ours - pca).min():+.3f}"
+        yield from (f"{gain:.3f}" for gain in (ours - pca).mean(axis=1))
+    elif group == "tables":
+        left = ((1 - ours) / (1 - pca)).mean(axis=1)
+        yield f"{left.mean():.3f}"
+        yield f"{(ours - pca).min():+.3f}"
+        yield from (f"{x:.3f}" for x in left)
+    else:
+        yield from (f"{score:.4f} in {time:.0f} s" for score, time in zip(ours[:, 0], seconds[:, 0], strict=True))
+
+
+SUMMARY = {"small": ("mean gain", "worst split"), "tables": ("mean left", "worst split"), "large": ()}
+
+
+def main(what: str, data: str, only: str, first: int, splits: int) -> None:
+    seeds = range(first, first + splits)
+    print_header(f"Learning rules: {what}", seeds, "means over splits; one thread a fit")
+    for group, summary in SUMMARY.items():
+        if not re.search(data, group):
+            continue
+        chosen = list(cases(group, seeds))
+        print(f"{group}\n")
+        print_head("rule", "seconds", *summary, *dict.fromkeys(case.name for case in chosen))
+        for name, rule in WHAT[what].items():
+            if re.search(only, name):
+                results = defaultdict(list)
+                found = Parallel(n_jobs=2)(delayed(measure)(rule, case) for case in chosen)
+                for case, result in zip(chosen, found, strict=True):
+                    results[case.name].append(result)
+                print_row(name, *cells(group, results))
+        print()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=list(WHAT))
+    parser.add_argument("--data", default="", help="only groups of data whose name this regular expression finds")
+    parser.add_argument("--only", default="", help="only rules whose name this regular expression finds")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first split")
+    parser.add_argument("--splits", type=int, default=3, help="number of splits")
+    main(**vars(parser.parse_args()))

@@ -21,11 +21,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.bench_speed import Clock
+from benchmarks.data import SHARED
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 
 SEEDS = (1, 2, 3)
-PBC = Path(__file__).parents[2] / "shared" / "data" / "frames" / "pbc.csv"
+PBC = SHARED / "frames" / "pbc.csv"
 #: The columns of pbc.csv with numbers, of which the others are binaries and categories.
 PBC_NUMBERS = ["time", "age", "bili", "chol", "albumin", "copper", "alk.phos", "ast", "trig", "platelet", "protime"]
 

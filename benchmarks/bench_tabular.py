@@ -44,7 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "corruption salt_and_pepper": {"corruption": "salt_and_pepper"},
     "dropout 0.2": {"dropout": 0.2},
     "tied weights": {"tied_weights": True, "hidden_layer_sizes": ()},
-    "lr_schedule linear": {"lr_schedule": "linear"},
+    "lr_schedule constant": {"lr_schedule": "constant"},
 }
 MIXED = Mixed([("log_loss", [6, 7]), ("cross_entropy", [8, 9, 10, 11])])
 

@@ -1,6 +1,5 @@
 """Data sets of the benchmarks and the tests."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from sklearn_ae.datasets import fetch_mnist
 #: Number of training images of MNIST for choosing settings; test images are only for the final figures.
 N_CHOICE = 10_000
 
-#: Real tables, `X` in one file each; the folder of MNIST has a sibling with them.
-TABLES = Path(os.environ.get("SKLEARN_AE_DATA", "../shared/data/mnist")).parent / "tables"
+#: Real data that is not committed: `tables` with `X` in one file each, and `frames`.
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 #: How the measurements train on MNIST, except for learning rate, epochs and network.
 MNIST_TRAINING = {"batch_size": 256, "lr_schedule": "linear", "early_stopping": False}

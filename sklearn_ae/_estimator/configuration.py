@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from math import floor, log2
+from math import floor, inf, log2
 from numbers import Integral, Real
 from typing import Any
 
@@ -87,7 +87,7 @@ MANY_SAMPLES = 10_000
 #: ``output_activation="auto"`` clips if at least this fraction of the entries repeats its column's bound.
 CLIP_FRACTION = 0.3
 #: Rate of the masking that ``corruption="auto"`` chooses for ``missing="mask"``: the best of 0.1, 0.2, 0.3 and 0.5 for
-#: imputing digits, breast cancer and pbc, on other splits than those of ``benchmarks/bench_data.py``.
+#: imputing digits and breast cancer, on other splits than those of ``benchmarks/bench_data.py``.
 AUTO_MASKING_RATE = 0.3
 
 
@@ -150,7 +150,7 @@ def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats) -> 
 
 def choose_corruption(params: Any) -> Corruption | None:
     """Return the corruption that the parameters name; ``"auto"`` masks entries if missing ones are masked."""
-    if isinstance(params.corruption, str) and params.corruption == "auto":
+    if params.corruption == "auto":
         return corruption_of(AUTO_MASKING_RATE if params.missing == "mask" else None)
     return corruption_of(params.corruption)
 
@@ -228,11 +228,11 @@ def max_epochs_of(params: Any, n_samples: int) -> int:
     return rule().n_epochs(n_samples, batch_size_of(params, n_samples))
 
 
-def patience_of(params: Any) -> int | None:
-    """Return the number of epochs without improvement that end training, None for any."""
+def patience_of(params: Any) -> float:
+    """Return the number of epochs without improvement that end training, infinite if none does."""
     if params.n_iter_no_change != "auto":
         return params.n_iter_no_change
-    return rule().patience if params.lr_schedule == "constant" else None
+    return rule().patience if params.lr_schedule == "constant" else inf
 
 
 def lr_of(params: Any, continues: bool) -> float:

@@ -82,11 +82,6 @@ class FitPlan(NamedTuple):
     checkpoint: Checkpoint | None
 
     @property
-    def max_epochs(self) -> int:
-        """Greatest number of epochs."""
-        return max_epochs_of(self.params, len(self.train_rows))
-
-    @property
     def train_rows(self) -> TrainingRows:
         """The samples to train on."""
         return self.rows if self.split is None else self.split(self.rows)[0]
@@ -157,7 +152,7 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
 
 def train(plan: FitPlan, context: CallbackContext | None) -> Training:
     """Train the planned module."""
-    params = plan.params
+    params, n_samples = plan.params, len(plan.train_rows)
     blocks = (plan.architecture.code, plan.architecture.loss, *building_blocks(params))
     annealed_until = max(block.annealed_until for block in blocks if block is not None)
     keep_best = KeepBest(patience_of(params), params.tol, annealed_until)
@@ -170,13 +165,13 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
         params,
         plan.architecture,
         plan.module,
-        n_samples=len(plan.train_rows),
+        n_samples=n_samples,
         seed=plan.seed,
         continues=plan.start is Start.PREVIOUS_FIT,
         data_bounds=plan.scaling.data_bounds(plan.column_range, plan.rows.device),
         scaling=plan.rows.scaling,
         callbacks=[*(params.callbacks or []), *own],
-        max_epochs=plan.max_epochs,
+        max_epochs=max_epochs_of(params, n_samples),
         lr_schedule=params.lr_schedule,
         train_split=plan.split,
         average_window=rule().average_window,
@@ -203,8 +198,8 @@ def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
     keeps_pca = plan.start is Start.PCA and training.keep_best.chosen[0] == 0
     if keeps_pca:
         pca_(module, plan.rows, Generator().manual_seed(plan.seed), torch.float64)
-    state = _measure(plan, module, _new_moments(plan.architecture), code_map=None, in_double=keeps_pca)
-    return (state if size is None else state.truncated_(size)).attributes() | training.attributes()
+    state = _measure(plan, module, _new_moments(plan.architecture), code_map=None, size=size, in_double=keeps_pca)
+    return state.attributes() | training.attributes()
 
 
 class PassPlan(NamedTuple):
@@ -246,8 +241,7 @@ def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
     size = None
     if plan.code_map is None:
         size = _select_size(plan.params.n_components, module, plan.rows, "training")
-    state = _measure(plan, module, plan.moments, plan.code_map)
-    state = state if size is None else state.truncated_(size)
+    state = _measure(plan, module, plan.moments, plan.code_map, size)
     n_iter = plan.n_iter + 1
     return state.attributes() | {
         "net_": plan.net,
@@ -446,10 +440,11 @@ def _measure(
     module: Autoencoder,
     moments: CodeMoments,
     code_map: CodeMap | None,
+    size: int | None,
     *,
     in_double: bool = False,
 ) -> FittedState:
-    """Return the state of a trained module, with its canonical code or that of earlier calls."""
+    """Return the state of a trained module, with its canonical code or that of earlier calls, reduced to a size."""
     module64 = in_float64(module)
     add_moments(moments, module64 if in_double else module, plan.rows, plan.scaling.variance(plan.columns))
     if code_map is None:
@@ -457,7 +452,8 @@ def _measure(
         module.code_map.load_state_dict(module64.code_map.state_dict())
     else:
         module64.code_map.load_state_dict(code_map.state_dict())
-    return FittedState(plan.features, plan.architecture, plan.scaling, plan.column_range, moments, module, module64)
+    state = FittedState(plan.features, plan.architecture, plan.scaling, plan.column_range, moments, module, module64)
+    return state if size is None else state.truncated_(size)
 
 
 def _select_size(n_components: Any, module: Autoencoder, rows: TrainingRows, what: str) -> int | None:

@@ -26,10 +26,9 @@ LEAST_LENGTH = 1e-12
 
 def column_mean(rows: TrainingRows) -> Tensor:
     """Return the mean of each column in float64."""
-    if isinstance(rows, SparseRows):
+    if isinstance(rows, SparseRows) and not rows.has_missing:
         sums = torch.from_numpy(np.asarray(rows.matrix().sum(axis=0, dtype=np.float64)).ravel())
-        if not rows.has_missing:
-            return (sums / len(rows)).to(rows.device) + rows.background
+        return (sums / len(rows)).to(rows.device) + rows.background
     total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
     for z in rows.filled():
         total += z.sum(0, dtype=torch.float64)

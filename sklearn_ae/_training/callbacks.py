@@ -23,7 +23,7 @@ class KeepBest(Callback):
     still being annealed, in the first fraction `annealed_until` of training, do not count.
     """
 
-    def __init__(self, n_iter_no_change: int | None, tol: float, annealed_until: float = 0.0):
+    def __init__(self, n_iter_no_change: float, tol: float, annealed_until: float = 0.0):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.annealed_until = annealed_until
@@ -61,7 +61,7 @@ class KeepBest(Callback):
             self.reference_, self.n_epochs_without_ = objective, 0
         else:
             self.n_epochs_without_ += 1
-        net.stop_ = self.n_iter_no_change is not None and self.n_epochs_without_ >= self.n_iter_no_change
+        net.stop_ = self.n_epochs_without_ >= self.n_iter_no_change
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Restore the best weights, or those of the last complete epoch if training stopped during annealing."""

@@ -37,7 +37,7 @@ class LearningRule(NamedTuple):
     #: ``lr="auto"`` under the constant schedule, and where training continues from earlier weights.
     constant_lr: float = 3e-3
     #: Fan-in of the widest matrix that is trained at `lr` itself; the rate of wider ones falls as 1 / fan-in.
-    fan_in: int = 32
+    fan_in: float = 32
     #: Fraction of the steps in which the rate of the linear schedule rises.
     warm_up: float = 0.1
     #: Adam's epsilon, above the gradients that rounding leaves in the encoder of a PCA start.

@@ -231,7 +231,7 @@ VARIANTS = [
     {"init": "transpose"},
     {"hidden_layer_sizes": (), "tied_weights": True},
     {"warm_start": True},
-    {"lr_schedule": "linear"},
+    {"lr_schedule": "constant"},
 ]
 
 

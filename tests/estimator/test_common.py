@@ -57,7 +57,7 @@ OTHERS = [
     {"corruption": 0.2},
     {"corruption": "gaussian_noise"},
     {"corruption": "salt_and_pepper"},
-    {"lr_schedule": "linear"},
+    {"lr_schedule": "constant"},
     {"missing": "mask", "corruption": None},
 ]
 

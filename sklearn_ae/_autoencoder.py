@@ -96,12 +96,12 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         which `corruption` then is by default, sets entries to the mean too, as if they were missing.
     optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
         ``"sgd"`` has a Nesterov momentum of 0.9. With a name, the gradient of a step is limited to a norm of
-        0.3, for data with heavy tails. A class is called with the weights, `lr` and, if not 0, `weight_decay`.
+        1, for data with heavy tails. A class is called with the weights, `lr` and, if not 0, `weight_decay`.
     lr : float or "auto", default="auto"
-        Peak learning rate, above 0. ``"auto"`` is 3e-2, or 3e-3 for the constant schedule, a warm start and
-        ``partial_fit``. For ``"adamw"`` and ``"adam"`` it is the rate of biases and of matrices with up to 32 inputs;
-        the rate of others falls in proportion to the number of their inputs [11]_, so that one value suits narrow and
-        wide layers.
+        Peak learning rate, above 0. ``"auto"`` is 0.0125, or 0.0015 for the constant schedule, a warm start and
+        ``partial_fit``. For ``"adamw"`` and ``"adam"`` it is the rate of a layer with 64 inputs. Other rates are in
+        inverse proportion to the number of inputs [11]_, so that one value suits narrow and wide layers; at most 8
+        times `lr`, which is the rate of biases too.
     lr_schedule : {"linear", "constant"}, default="linear"
         ``"linear"`` raises the rate from zero over the first tenth of the steps and lowers it to zero at `max_epochs`.
         ``"constant"`` suits training of unknown length; a moving average of the weights, which either schedule
@@ -113,8 +113,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         samples, from 32 to 256.
     max_epochs : int or "auto", default="auto"
         Number of epochs, the length of the linear schedule, or the maximum of the constant one; 0 keeps the
-        initialization: if that is PCA, PCA of all samples. ``"auto"`` takes as many as make about 1,500 steps, and
-        more from 4,000 samples on, such as 4,500 for 64,000; for the constant schedule it is 200.
+        initialization: if that is PCA, PCA of all samples. ``"auto"`` takes as many as make about 800 steps, and
+        more from 2,500 samples on, in proportion to the square root of their number: 4,000 for 62,500. For the
+        constant schedule it is 200.
     early_stopping : bool, default=True
         Whether a validation set, held out from X or given to ``fit`` as `X_val`, chooses the best epoch and when to
         stop. Otherwise the training loss does.

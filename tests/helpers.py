@@ -3,6 +3,7 @@
 import hashlib
 import re
 from itertools import combinations
+from math import inf
 from pathlib import Path
 
 import torch
@@ -34,11 +35,11 @@ def random_network(code="identity", **changes) -> Autoencoder:
 
 
 def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
-    """Return an initialized net that trains a module, by default without a split and in batches of eight."""
+    """Return an initialized net that trains a module, by default at one rate, without a split, in batches of eight."""
     defaults = {"criterion": SquaredError(), "lr": 0.01, "batch_size": 8, "max_epochs": 3, "seed": 7}
     defaults |= {"train_split": None, "predict_nonlinearity": None, "verbose": 0}
     if "optimizer" not in settings:
-        defaults |= optimizer_settings("adamw", 0.0)
+        defaults |= optimizer_settings("adamw", 0.0) | {"fan_in": inf}
     return AutoencoderNet(module, **defaults | settings).initialize()
 
 

@@ -84,7 +84,7 @@ class AutoencoderNet(NeuralNet):
     precision : str
         A name in ``PRECISIONS``.
     fan_in : float
-        Fan-in above which the rate of a matrix falls as 1 / fan-in.
+        Fan-in of a matrix that is trained at ``lr``; other rates are in proportion to 1 / fan-in. Infinite: one rate.
     gradient_norm : float
         Greatest norm of the gradient of all weights; longer gradients are shortened to it.
     corruption : Corruption or None

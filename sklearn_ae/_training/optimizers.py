@@ -33,23 +33,25 @@ class LearningRule(NamedTuple):
     """
 
     #: ``lr="auto"`` under a schedule that lowers it.
-    lr: float = 3e-2
+    lr: float = 1.25e-2
     #: ``lr="auto"`` under the constant schedule, and where training continues from earlier weights.
-    constant_lr: float = 3e-3
-    #: Fan-in of the widest matrix that is trained at `lr` itself; the rate of wider ones falls as 1 / fan-in.
-    fan_in: float = 32
+    constant_lr: float = 1.5e-3
+    #: Fan-in of a matrix that is trained at `lr` itself; other rates are in proportion to 1 / fan-in.
+    fan_in: float = 64
+    #: Greatest rate as a multiple of `lr`, that of narrow matrices and of biases.
+    greatest_ratio: float = 8
     #: Fraction of the steps in which the rate of the linear schedule rises.
     warm_up: float = 0.1
     #: Adam's epsilon, above the gradients that rounding leaves in the encoder of a PCA start.
     eps: float = 1e-5
     #: Greatest norm of the gradient of all weights; longer gradients are shortened to it.
-    gradient_norm: float = 0.3
+    gradient_norm: float = 1.0
     #: Greatest number of steps that the average of the weights spans; 0 for no average.
     average_window: int = 400
-    #: Number of steps of ``max_epochs="auto"`` under a schedule that lowers the rate, for up to 4,000 samples.
-    n_steps: int = 1500
+    #: Number of steps of ``max_epochs="auto"`` under a schedule that lowers the rate, for up to 2,500 samples.
+    n_steps: int = 800
     #: Power of the number of samples by which the number of steps grows from there on.
-    growth: float = 0.4
+    growth: float = 0.5
     #: ``max_epochs="auto"`` under the constant schedule.
     max_epochs: int = 200
     #: ``n_iter_no_change="auto"`` under the constant schedule.
@@ -57,7 +59,7 @@ class LearningRule(NamedTuple):
 
     def n_epochs(self, n_samples: int, batch_size: int) -> int:
         """Return the number of epochs that take about the number of steps for these samples."""
-        n_steps = self.n_steps * max(1.0, n_samples / 4000) ** self.growth
+        n_steps = self.n_steps * max(1.0, n_samples / 2500) ** self.growth
         return max(1, round(n_steps / ceil(n_samples / batch_size)))
 
 
@@ -95,17 +97,17 @@ def mixed_precision(precision: str, device: str | torch.device) -> AbstractConte
     return nullcontext() if precision == "float32" else torch.autocast(torch.device(device).type, PRECISIONS[precision])
 
 
-def parameter_groups(weights: Iterable[Tensor], lr: float, greatest: float) -> list[dict[str, Any]]:
-    """Return the weights in groups with a rate each: `lr`, or lr * greatest / fan-in for a fan-in above `greatest`.
+def parameter_groups(weights: Iterable[Tensor], lr: float, fan_in: float) -> list[dict[str, Any]]:
+    """Return the weights in groups with a rate each: `lr` for matrices of this fan-in, in proportion to 1 / fan-in.
 
     Adam changes each weight by about the rate, and an output of a layer by the sum over its inputs: maximal update
     parametrisation (Yang et al. 2022, arXiv:2203.03466).
     """
     groups: dict[float, list[Tensor]] = {}
     for weight in weights:
-        fan_in = weight[0].numel() if weight.ndim > 1 else 1
-        groups.setdefault(min(1.0, greatest / fan_in), []).append(weight)
-    return [{"params": group, "lr": fraction * lr} for fraction, group in groups.items()]
+        n_inputs = weight[0].numel() if weight.ndim > 1 else 1
+        groups.setdefault(min(rule().greatest_ratio, fan_in / n_inputs), []).append(weight)
+    return [{"params": group, "lr": ratio * lr} for ratio, group in groups.items()]
 
 
 class WeightAverage:

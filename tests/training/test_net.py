@@ -19,7 +19,7 @@ from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training import net as net_module
 from sklearn_ae._training.callbacks import KeepBest
-from sklearn_ae._training.optimizers import OPTIMIZERS, WeightAverage, optimizer_settings
+from sklearn_ae._training.optimizers import OPTIMIZERS, LearningRule, WeightAverage, optimizer_settings
 from sklearn_ae.losses import LogLoss, SquaredError
 
 D, N = 4, 53
@@ -98,9 +98,12 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
         if changes.get("output_activation") == "clip":
             module.output.set_range(torch.full((D,), 0.4), torch.full((D,), 0.6))
     net = net_of(by_net, criterion=loss, **optimizer_settings(optimizer, 0.1)).partial_fit(TrainingRows(X))
-    settings = {"momentum": 0.9, "nesterov": True} if optimizer == "sgd" else {"eps": 1e-5}
-    by_hand_optimizer = OPTIMIZERS[optimizer](by_hand.parameters(), lr=0.01, weight_decay=0.1, fused=True, **settings)
-    losses = hand_written_loop(by_hand, X, loss, by_hand_optimizer, n_epochs=3, gradient_norm=0.3)
+    rule = LearningRule()
+    settings = {"lr": 0.01 * rule.greatest_ratio, "eps": rule.eps}  # all matrices are narrow
+    if optimizer == "sgd":
+        settings = {"lr": 0.01, "momentum": 0.9, "nesterov": True}
+    by_hand_optimizer = OPTIMIZERS[optimizer](by_hand.parameters(), weight_decay=0.1, fused=True, **settings)
+    losses = hand_written_loop(by_hand, X, loss, by_hand_optimizer, n_epochs=3, gradient_norm=rule.gradient_norm)
     assert same_bits(weights_of(by_net), weights_of(by_hand))
     np.testing.assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-6)
 
@@ -118,8 +121,8 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
                 "optimizer__weight_decay": 0.0,
                 "optimizer__fused": True,
                 "optimizer__eps": 1e-5,
-                "fan_in": 32,
-                "gradient_norm": 0.3,
+                "fan_in": 64,
+                "gradient_norm": 1.0,
             },
         ),
     ],

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_ae._data.numeric import check_numeric
+
 __all__ = [
     "DaskBlocks",
     "_delayed_blocks",
@@ -77,9 +79,11 @@ def _framed(result: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
 
 
 def numbers(block: Any, dtype: Any = None) -> np.ndarray:
-    """Return a block as an array; missing values of a data frame become NaN."""
+    """Return a block of numbers as an array; missing values of a data frame become NaN."""
+    check_numeric(block)
     if not hasattr(block, "iloc"):
-        return np.asarray(block, dtype)
+        array = np.asarray(block, dtype)
+        return array.astype(np.float64) if array.dtype.kind == "O" else array
     kinds = {kind.kind for kind in block.dtypes}
     numeric = all(isinstance(kind, np.dtype) for kind in block.dtypes) and kinds <= set("biuf")
     if not numeric:

@@ -5,6 +5,7 @@ from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 
 from sklearn_ae._data.columns import column_list
 
@@ -16,7 +17,19 @@ DATES = (date, time, timedelta, np.datetime64, np.timedelta64)
 
 
 def numeric(X: Any) -> Any:
-    """Return X after :func:`check_numeric`, a list as an array."""
+    """Return X after :func:`check_numeric`, a list as an array.
+
+    Raises
+    ------
+    TypeError
+        If X is an array of a library other than NumPy and torch, and scikit-learn's dispatch to it is on.
+    """
+    library = type(X).__module__.partition(".")[0]
+    if get_config()["array_api_dispatch"] and hasattr(X, "__array_namespace__") and not isinstance(X, np.ndarray):
+        raise TypeError(
+            f"X is an array of {library}, but with array_api_dispatch=True AutoencoderTransformer takes arrays of "
+            "NumPy and tensors of torch: pass torch.from_dlpack(X) or numpy.asarray(X)."
+        )
     if isinstance(X, (list, tuple)):
         try:
             array = np.asarray(X)

@@ -96,7 +96,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If X is not finite or does not have the features seen in ``fit``.
+            If X is not finite, does not have the features seen in ``fit``, or exceeds the range that the loss of the
+            fit models, as negative data with ``loss="poisson"``. Scores raise it too.
         """
         return self._fitted_model.encode(self._check_X(X))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["decoder_to_onnx", "encoder_to_onnx", "register_with_skl2onnx"]
 
 OPSET = 17  # has all the operators; supported by runtimes since 2022
+LEAST_OPSET = 11  # of models that skl2onnx builds: earlier ones need a bias in each Gemm and lack operators
 
 
 def encoder_to_onnx(
@@ -119,7 +120,7 @@ def register_with_skl2onnx() -> None:
     """Register a converter of autoencoders with skl2onnx, alone and as steps of a Pipeline or a ColumnTransformer.
 
     ``skl2onnx.to_onnx`` then converts a whole Pipeline to one model. As in ``transform``, float32 stays float32, and
-    any other input is computed in float64. Calling it again has no effect.
+    any other input is computed in float64. Calling it again has no effect. A `target_opset` must be at least 11.
 
     Examples
     --------
@@ -165,6 +166,11 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     from skl2onnx.common.data_types import FloatTensorType
 
     estimator, (X,), (output,) = operator.raw_operator, operator.inputs, operator.outputs
+    if container.target_opset < LEAST_OPSET:
+        raise ValueError(
+            f"target_opset={container.target_opset} lacks operators of an AutoencoderTransformer: pass "
+            f"target_opset={LEAST_OPSET} or more to skl2onnx, or leave it out."
+        )
     in_float32 = _type_of_codes(X) is FloatTensorType
     graph = _graph_for(estimator, np.float32 if in_float32 else np.float64)
     x = "X" if in_float32 else graph.add("Cast", "X", to=DOUBLE)

@@ -11,6 +11,7 @@ __all__ = [
     "ColumnStats",
     "check_range",
     "check_scale",
+    "closed_range",
     "column_list",
     "warn_about_ranges",
 ]
@@ -106,23 +107,30 @@ def warn_about_ranges(columns: ColumnStats, unscaled: Any, names: np.ndarray | N
         )
 
 
-def check_range(columns: ColumnRange, data_range: tuple[Any, Any], names: np.ndarray | None, what: str) -> None:
-    """Raise a ValueError if data exceeds a closed interval, or one for each column, that `what` requires.
+def closed_range(data_range: tuple[Any, Any], n_features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest entry (n_features,) that an interval, or one for each column, admits.
 
-    It may exceed it by the rounding of float32, the precision of training: data scaled to [0, 1] may end just outside.
+    Data may exceed it by the rounding of float32, the precision of training: scaled to [0, 1] it may end just outside.
     """
-    low, high = columns.low, columns.high
-    least, greatest = (np.broadcast_to(np.asarray(end, dtype=float), low.shape) for end in data_range)
+    least, greatest = (np.broadcast_to(np.asarray(end, dtype=float), n_features) for end in data_range)
     slack = ROUNDING * np.maximum(1, np.where(np.isfinite(greatest), np.abs(greatest), 0))
-    outside = np.flatnonzero((low < least - slack) | (high > greatest + slack))
+    return least - slack, greatest + slack
+
+
+def check_range(columns: ColumnRange, data_range: tuple[Any, Any], names: np.ndarray | None, what: str) -> None:
+    """Raise a ValueError if data exceeds a closed interval, or one for each column, that `what` requires."""
+    low, high = columns.low, columns.high
+    least, greatest = closed_range(data_range, len(low))
+    outside = np.flatnonzero((low < least) | (high > greatest))
+    least, greatest = (np.broadcast_to(np.asarray(end, dtype=float), low.shape) for end in data_range)
     if len(outside):
         i = outside[0]
         negative = "Negative values in data: " if (low < least).any() and (least >= 0).all() else ""
         raise ValueError(
             f"{negative}{what} models data in [{least[i]:g}, {greatest[i]:g}], but X has values from "
             f"{low[outside].min():g} to {high[outside].max():g} outside the range: in {column_list(outside, names)}. "
-            "Scale the data, for example with sklearn.preprocessing.MinMaxScaler, or choose loss='squared_error' and "
-            "another output_activation."
+            "Scale the data, for example with sklearn.preprocessing.MinMaxScaler(clip=True), which limits new samples "
+            "too, or choose loss='squared_error' and another output_activation."
         )
 
 

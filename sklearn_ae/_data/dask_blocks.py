@@ -6,6 +6,9 @@ Dask is imported when it is used: whoever passes one of its collections has it.
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
+
+from sklearn_ae._data.numeric import check_numeric
 
 __all__ = [
     "DaskBlocks",
@@ -33,7 +36,7 @@ class DaskBlocks:
     Parameters
     ----------
     X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
-        Columns in several chunks are joined.
+        Columns in several chunks are joined. Sparse blocks are made dense one by one.
 
     Attributes
     ----------
@@ -67,7 +70,11 @@ class DaskBlocks:
         from dask.base import compute
         from dask.delayed import delayed
 
-        return list(compute(*map(delayed(len), self._blocks)))
+        return list(compute(*map(delayed(_n_rows), self._blocks)))
+
+
+def _n_rows(block: Any) -> int:
+    return int(block.shape[0])
 
 
 def _framed(result: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
@@ -77,9 +84,12 @@ def _framed(result: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
 
 
 def numbers(block: Any, dtype: Any = None) -> np.ndarray:
-    """Return a block as an array; missing values of a data frame become NaN."""
+    """Return a block of numbers as a dense array; missing values of a data frame become NaN."""
+    check_numeric(block)
+    block = block.toarray() if issparse(block) else block
     if not hasattr(block, "iloc"):
-        return np.asarray(block, dtype)
+        array = np.asarray(block, dtype)
+        return array.astype(np.float64) if array.dtype.kind == "O" else array
     kinds = {kind.kind for kind in block.dtypes}
     numeric = all(isinstance(kind, np.dtype) for kind in block.dtypes) and kinds <= set("biuf")
     if not numeric:

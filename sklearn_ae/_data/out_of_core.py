@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 
 from sklearn_ae._data.arrays import row_slices
 from sklearn_ae._data.dask_blocks import DaskBlocks, is_dask, numbers
+from sklearn_ae._data.numeric import check_numeric, column_names
 from sklearn_ae._data.tables import DenseTable, Table
 
 __all__ = [
@@ -51,6 +52,7 @@ class OutOfCoreTable(Table):
         self.starts = list(accumulate(lengths, initial=0))
         self.shape = self.starts[-1], header.shape[1]
         self.most_held_out = max(1, HELD_OUT_ENTRIES // max(self.shape[1], 1))
+        check_numeric(np.empty((0, self.shape[1]), self.dtype))
         if self.dtype.kind not in "biuf":
             raise ValueError(f"X holds entries of type {self.dtype}, but only real numbers can be used.")
 
@@ -241,23 +243,18 @@ def _header_of(part: Any) -> Any:
 
 def _dtype_of(part: Any) -> np.dtype:
     dtype = getattr(part, "dtype", None)
-    return dtype if isinstance(dtype, np.dtype) else numbers(part).dtype
+    return dtype if isinstance(dtype, np.dtype) and dtype.kind != "O" else numbers(part).dtype
 
 
 def _entries(part: Any, header: Any, i: int) -> np.ndarray:
     """Return chunk i as an array, after checking that its columns are those of the first chunk."""
-    names, expected = _names_of(part), _names_of(header)
+    names, expected = column_names(part), column_names(header)
     if names and expected and names != expected:
         raise ValueError(
             f"Chunk {i} of X has the columns {names[:10]}, but chunk 0 has {expected[:10]}: all chunks must have the "
             "same columns in the same order."
         )
     return numbers(part)
-
-
-def _names_of(part: Any) -> list[Any]:
-    attribute = next((name for name in ("column_names", "columns") if hasattr(type(part), name)), None)
-    return [] if attribute is None else list(getattr(part, attribute))
 
 
 def _row_groups(fragment: Any) -> list[Any]:

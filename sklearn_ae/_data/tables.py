@@ -129,19 +129,19 @@ class SparseTable(Table):
         nan, infinite = np.isnan(X.data), np.isinf(X.data)
         if infinite.any() or (nan.any() and not allow_nan):
             flags = (np.bincount(X.indices[flag], minlength=self.shape[1]) > 0 for flag in (nan, infinite))
-            _raise_unusable(next(flags) & (not allow_nan), next(flags), np.zeros(self.shape[1], dtype=bool), names)
+            _raise_unusable(next(flags) & (not allow_nan), next(flags), infinite[:0], names, "X.data")
         n_observed = len(self) - np.bincount(X.indices[nan], minlength=self.shape[1])
-        unit = float(np.abs(X.data[~nan]).max(initial=0)) or 1.0
         with np.errstate(over="ignore", invalid="ignore"):
             low, high = min_max_axis(X, axis=0, ignore_nan=True)
-            too_large, on_bounds = np.isinf(high - low), self._count_on_bounds(X, low, high)
-            X.data /= unit
+            width, on_bounds = np.where(n_observed > 0, high - low, 0.0), self._count_on_bounds(X, low, high)
+            unit = _or_one(np.where(width > 0, width, np.abs(high)))
+            X.data /= unit[X.indices]
             mean, variance = mean_variance_axis(X, axis=0)
             mean = np.clip(mean * unit, low, high)  # that of a constant is exact
-        if too_large.any():
-            _raise_unusable(infinite[:0], infinite[:0], too_large, names)
-        squares, units = variance * n_observed, np.full(self.shape[1], unit)
-        return _zero_if_unobserved(ColumnStats(mean, low, high, n_observed, len(self), on_bounds, squares, units))
+        if np.isinf(width).any():
+            _raise_unusable(infinite[:0], infinite[:0], np.isinf(width), names)
+        squares = variance * n_observed
+        return _zero_if_unobserved(ColumnStats(mean, low, high, n_observed, len(self), on_bounds, squares, width))
 
     def _count_on_bounds(self, X: Any, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         on_bounds = X.indices[(X.data == low[X.indices]) | (X.data == high[X.indices])]
@@ -195,18 +195,21 @@ class _RunningStats:
         )
 
 
-def _raise_unusable(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None) -> None:
+def _raise_unusable(
+    nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None, entries: str = "X"
+) -> None:
     """Raise the ValueError for columns with NaN, with infinity, or with sums that overflow."""
-    imputation = "drop or fill them first, for example with sklearn.impute.SimpleImputer"
     if nan.any():
         raise ValueError(
             f"Input X contains NaN in {column_list(np.flatnonzero(nan), names)}. AutoencoderTransformer does not "
-            f"accept missing values with missing='error': set missing='mask' to leave them out, or {imputation}."
+            "accept missing values with missing='error': set missing='mask' to leave them out, or drop or fill them "
+            "first, for example with sklearn.impute.SimpleImputer."
         )
     if infinite.any():
         raise ValueError(
             f"Input X contains infinity in {column_list(np.flatnonzero(infinite), names)}. AutoencoderTransformer does "
-            f"not accept infinite values: {imputation}."
+            "not accept infinite values: drop these samples, or replace them by finite values or by NaN, for missing "
+            f"ones, with {entries}[numpy.isinf({entries})] = numpy.nan."
         )
     raise ValueError(
         f"Input X is too large for float64 arithmetic in {column_list(np.flatnonzero(suspects), names)}: the sum of a "

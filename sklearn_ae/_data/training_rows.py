@@ -134,11 +134,15 @@ class SparseRows(TrainingRows):
         for rows in row_slices(len(self), n_columns):  # those of dense data, so that sums round in the same way
             yield self.take(index[rows])
 
-    def matrix(self) -> Any:
-        """Return the sparse samples, without the background."""
+    def matrix(self) -> tuple[Any, Tensor]:
+        """Return the samples as a sparse matrix of differences from a point, and the point (n_features,).
+
+        It is the data's zero, but that of the network in columns without zeros, which may lie far from it.
+        """
         matrix = self.data.copy() if self.index is None else self.data[self.index.cpu().numpy()]
-        matrix.data -= self.background.cpu().numpy()[matrix.indices]
-        return matrix
+        origin = torch.where(_has_zeros(matrix).to(self.device), self.background, 0.0)
+        matrix.data -= origin.cpu().numpy()[matrix.indices]
+        return matrix, origin
 
 
 class StreamedRows(TrainingRows):
@@ -240,13 +244,23 @@ class StreamedRows(TrainingRows):
 def in_float32(scaling: Scaling, x: np.ndarray) -> Tensor:
     """Return rows in the network's coordinates, after checking that float32 can hold their squares."""
     z = scaling.transform(x, torch.float32)
-    least, greatest = z.aminmax()  # NaN where entries are missing
+    _check_entries(z, scaling)
+    return z
+
+
+def _check_entries(z: Tensor, scaling: Scaling) -> None:
+    """Raise a ValueError if float32 cannot hold the squares of entries in the network's coordinates."""
+    least, greatest = z.aminmax() if len(z) else (0.0, 0.0)  # NaN where entries are missing
     if not max(greatest, -least) <= GREATEST_ENTRY and (z.abs() > GREATEST_ENTRY).any():
         raise ValueError(
             f"X has entries too large for training in float32: over {GREATEST_ENTRY:g} times the scale, "
             f"{scaling.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
         )
-    return z
+
+
+def _has_zeros(matrix: Any) -> Tensor:
+    """Return which columns of a sparse matrix have entries that are not stored."""
+    return torch.from_numpy(np.bincount(matrix.indices, minlength=matrix.shape[1]) < matrix.shape[0])
 
 
 def _in_batches(buffers: Iterator[Tensor], size: int) -> Iterator[Tensor]:
@@ -316,7 +330,11 @@ def to_training_rows(table: Table, scaling: Scaling, device: torch.device) -> Tr
         X.data -= np.broadcast_to(scaling.offset, X.shape[1])[X.indices]  # before rounding, as for dense data
         X.data /= np.broadcast_to(scaling.column_scale, X.shape[1])[X.indices]
         background = torch.from_numpy(scaling.transform_point(np.zeros(X.shape[1]))).to(device, torch.float32)
-        return SparseRows(X.astype(np.float32), background, scaling=scaling)
+        with np.errstate(over="ignore"):  # which raises an error
+            X = X.astype(np.float32)
+        for entries in (torch.from_numpy(X.data), background[_has_zeros(X).to(device)]):
+            _check_entries(entries, scaling)
+        return SparseRows(X, background, scaling=scaling)
     Z = torch.empty(table.shape, dtype=torch.float32)
     for rows, x in table.chunks():
         Z[rows] = in_float32(scaling, x)

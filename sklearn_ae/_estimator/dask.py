@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_ae._data.dask_blocks import (
     _delayed_blocks,
@@ -80,7 +81,9 @@ def _summed(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _of_block(block: Any, estimator: Any, method: str, like: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
     """Return the result of a method for a block; blocks of filtered collections may be empty."""
-    return np.asarray(getattr(estimator, method)(numbers(block), **parameters)) if len(block) else like
+    if block.shape[0] == 0:
+        return like
+    return np.asarray(getattr(estimator, method)(block if issparse(block) else numbers(block), **parameters))
 
 
 def _of_partition(partition: Any, *, columns: list[Any] | None, **call: Any) -> Any:

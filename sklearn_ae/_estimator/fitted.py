@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from sklearn_ae._data.columns import ColumnRange
+from sklearn_ae._data.numeric import numeric
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, Table, TensorTable
 from sklearn_ae._estimator.dask import on_dask_collections
@@ -95,7 +96,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If X is not finite or does not have the features seen in ``fit``.
+            If X is not finite, does not have the features seen in ``fit``, or exceeds the range that the loss of the
+            fit models, as negative data with ``loss="poisson"``. Scores raise it too.
         """
         return self._fitted_model.encode(self._check_X(X))
 
@@ -172,7 +174,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 )
         else:
             with np.errstate(invalid="ignore"):  # from infinities, which raise an error
-                codes = DenseTable(check_array(X, dtype=[np.float64, np.float32], input_name="X"))
+                codes = DenseTable(check_array(numeric(X), dtype=[np.float64, np.float32], input_name="X"))
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but the codes of this AutoencoderTransformer have "
@@ -260,7 +262,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self)
         device, given = (X.device, X.detach().cpu()) if isinstance(X, Tensor) else (None, X)
-        given = validate_data(self, given, dtype="numeric", ensure_all_finite=False, reset=False)
+        given = validate_data(self, numeric(given), dtype="numeric", ensure_all_finite=False, reset=False)
         return self._wrap_output(_to_device(device, self._fitted_model.impute(given)), X)
 
     @available_if(_is_ordered)

@@ -47,7 +47,8 @@ class FittedState(NamedTuple):
         """Return the model that transforms and scores data."""
         output_range = self.column_range if self.module.output.bounded else None
         names = self.features.get("feature_names_in_")
-        return FittedModel(self.module, self.module64, self.scaling, output_range, names)
+        objective = f"loss={self.architecture.loss!r} with output_activation={self.architecture.output_activation!r}"
+        return FittedModel(self.module, self.module64, self.scaling, output_range, names, objective)
 
     def attributes(self) -> dict[str, Any]:
         """Return the fitted attributes."""

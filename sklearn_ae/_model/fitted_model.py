@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from sklearn_ae._data.arrays import as_tensor, to_float_tensor
-from sklearn_ae._data.columns import ColumnRange
+from sklearn_ae._data.columns import ColumnRange, check_range, closed_range
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, Table
 from sklearn_ae._model.module import Autoencoder
@@ -44,6 +44,8 @@ class FittedModel:
         The least and the greatest output of a clipped network in the data's coordinates.
     feature_names : ndarray of shape (n_features,) or None, default=None
         Names for messages.
+    objective : str, default="loss"
+        The loss and the output activation, for messages.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class FittedModel:
         scaling: Scaling,
         output_range: ColumnRange | None = None,
         feature_names: np.ndarray | None = None,
+        objective: str = "loss",
     ):
         device = module.device
         self.module64 = module64
         self.scaling = scaling
         self.output_range = output_range
         self.feature_names = feature_names
+        self.objective = objective
         self.by_dtype = {
             torch.float32: (module, device),
             torch.float64: (module64, torch.device("cpu")),
@@ -110,6 +114,7 @@ class FittedModel:
         gaps = np.isnan(filled)
         if np.isinf(filled).any():
             DenseTable(filled).columns(self.feature_names, allow_nan=True)
+        self._check_range(filled, DenseTable(filled))
         rows = np.flatnonzero(gaps.any(axis=1))
         if len(rows):
             given = filled[rows]
@@ -157,11 +162,23 @@ class FittedModel:
         """Yield rows, the filled samples in the network's coordinates, and their observed entries or None for all."""
         dtype = _working_dtype(X.dtype)
         for rows, x in X.parts():
+            self._check_range(x, X)
             z, observed = self.scaling.fill_missing(self.scaling.transform(x, dtype))
             if not isfinite(z.sum()):
                 X.columns(self.feature_names, allow_nan=self.scaling.fills_missing)
                 self._check_overflow(z, X)
             yield rows, z.to(device), None if observed is None else observed.to(device)
+
+    def _check_range(self, x: np.ndarray | Tensor, X: Table) -> None:
+        """Raise a ValueError that names the columns of X if samples x exceed the range that the loss models."""
+        data_range = self.module64.output.data_range
+        least, greatest = closed_range(data_range, self.module64.n_features)
+        if np.isinf(least).all() and np.isinf(greatest).all():
+            return
+        t = to_float_tensor(x)
+        if ((t < torch.from_numpy(least).to(t)) | (t > torch.from_numpy(greatest).to(t))).any():
+            columns = X.columns(self.feature_names, allow_nan=self.scaling.fills_missing)
+            check_range(columns.range, data_range, self.feature_names, self.objective)
 
     def _check_overflow(self, computed: Tensor, X: Table) -> None:
         """Raise a ValueError if a result of finite X is not finite."""

@@ -27,8 +27,9 @@ LEAST_LENGTH = 1e-12
 def column_mean(rows: TrainingRows) -> Tensor:
     """Return the mean of each column in float64."""
     if isinstance(rows, SparseRows) and not rows.has_missing:
-        sums = torch.from_numpy(np.asarray(rows.matrix().sum(axis=0, dtype=np.float64)).ravel())
-        return (sums / len(rows)).to(rows.device) + rows.background
+        matrix, origin = rows.matrix()
+        sums = torch.from_numpy(np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel())
+        return (sums / len(rows)).to(rows.device) + origin
     total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
     for z in rows.filled():
         total += z.sum(0, dtype=torch.float64)
@@ -177,7 +178,8 @@ def _scatter(rows: TrainingRows, mean: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def _sparse_scatter(rows: Any, mean: Tensor) -> Callable[[Tensor], Tensor]:
-    X, shift = rows.matrix(), (mean - rows.background).cpu().numpy()
+    X, origin = rows.matrix()
+    shift = (mean - origin).cpu().numpy()
     transposed = X.T.tocsr()
 
     def scatter(block: Tensor) -> Tensor:

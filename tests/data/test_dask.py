@@ -9,8 +9,10 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from dask.callbacks import Callback
 from helpers import quick
+from scipy import sparse
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ae._data.dask_blocks import DaskBlocks, is_dask
@@ -210,6 +212,48 @@ class TestInvalidInput:
         codes = autoencoder.transform(X.where(X["column 4"] < 9.0))
         with pytest.raises(ValueError, match="NaN in column"):
             codes.compute()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [sparse.csr_matrix, sparse.csr_array, sparse.csc_array, sparse.coo_matrix],
+    ids=["CSR matrix", "CSR array", "CSC array", "COO matrix"],
+)
+class TestSparseBlocks:
+    """Dask arrays of sparse blocks give the results of the sparse matrix, and those of dense blocks."""
+
+    @staticmethod
+    def blocks(make, X, known=True):
+        """Return an array of sparse blocks, of whose kind dask knows or not."""
+        meta = {} if known else {"meta": np.empty((0, 0))}
+        return da.from_array(X, chunks=(30, 8)).map_blocks(make, dtype=X.dtype, **meta)
+
+    @pytest.fixture
+    def X(self, small) -> np.ndarray:
+        return np.where(small > 5, small, 0)
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_methods(self, known, make, X):
+        model, given = quick().fit(X), self.blocks(make, X, known)
+        for name, settings in METHODS.items():
+            method = getattr(model, name)
+            computed = method(given, **settings).compute()
+            np.testing.assert_allclose(computed, method(make(X), **settings), rtol=1e-10, atol=1e-12)
+        assert model.score(given) == pytest.approx(model.score(make(X)))
+
+    @pytest.mark.parametrize("known", [True, False])
+    @pytest.mark.parametrize("megabytes", [0, 64])
+    def test_fits(self, megabytes, known, make, X):
+        dense = da.from_array(X, chunks=(30, 8))
+        with sklearn.config_context(working_memory=megabytes):
+            for name in ("fit", "partial_fit"):
+                model = getattr(quick(), name)(self.blocks(make, X, known))
+                np.testing.assert_array_equal(model.components_, getattr(quick(), name)(dense).components_)
+
+    def test_lengths_may_be_unknown(self, make, X):
+        given = self.blocks(make, X)
+        given._chunks = ((np.nan,) * 3, (8,))
+        np.testing.assert_allclose(quick().fit(given).mean_, X.mean(axis=0))
 
 
 class TestBlocks:

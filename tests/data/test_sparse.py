@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from helpers import quick
@@ -127,6 +128,97 @@ class TestFitted:
 
     def test_the_sparse_tag_is_set(self):
         assert sklearn.utils.get_tags(quick()).input_tags.sparse
+
+
+OFFSETS = {
+    "seconds since 1970": 1.7e9 + np.arange(300.0) % 60,
+    "days since year 0": 739_000 + np.arange(300) % 60 / 16,
+    "pressures around -1e8": -1e8 - np.arange(300.0) % 7,
+}
+IN_SPARSE_COLUMNS = {
+    "CSR": lambda X: sparse.csr_array(X),
+    "int64 CSR": lambda X: sparse.csr_array((16 * X).astype(np.int64)),
+    "CSC": lambda X: sparse.csc_matrix(X),
+    "frame": lambda X: pd.DataFrame.sparse.from_spmatrix(sparse.csc_matrix(X)).add_prefix("x"),
+    "frame of int64": lambda X: pd.DataFrame.sparse.from_spmatrix(sparse.csc_matrix((16 * X).astype(int))),
+}
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+class TestColumnsFarFromZero:
+    """A one-hot block and a column whose values float32 cannot distinguish: entries are centred before rounding."""
+
+    @staticmethod
+    def data(offset) -> np.ndarray:
+        return np.c_[np.eye(6)[np.random.default_rng(0).integers(0, 6, 300)], OFFSETS[offset]]
+
+    @staticmethod
+    def assert_same(model, given, expected, dense):
+        np.testing.assert_allclose(model.explained_variance_, expected.explained_variance_, rtol=0.01)
+        assert model.score(given) == pytest.approx(expected.score(dense), abs=1e-3)
+        codes = model.transform(given)
+        assert np.isfinite(codes).all()
+        np.testing.assert_allclose(np.abs(codes), np.abs(expected.transform(dense)), atol=0.02 * np.abs(codes).max())
+        errors = ((model.inverse_transform(codes) - dense) ** 2).sum(axis=1)
+        np.testing.assert_allclose(errors, model.reconstruction_error(given), rtol=1e-3, atol=1e-3 * errors.max())
+
+    @pytest.mark.parametrize("missing", ["error", "mask"])
+    @pytest.mark.parametrize("container", IN_SPARSE_COLUMNS)
+    def test_a_fit_equals_that_to_the_dense_array(self, container, missing, offset):
+        X = self.data(offset)
+        given = IN_SPARSE_COLUMNS[container](X)
+        dense = 16 * X if "int64" in container else X
+        settings = {"missing": missing, "hidden_layer_sizes": (), "max_epochs": 0}
+        self.assert_same(quick(3, **settings).fit(given), given, quick(3, **settings).fit(dense), dense)
+
+    def test_partial_fit(self, offset):
+        X = self.data(offset)
+        from_sparse, full = quick(3), quick(3)
+        for part in (slice(0, 100), slice(100, 200), slice(200, 300)):
+            from_sparse.partial_fit(sparse.csr_array(X[part]))
+            full.partial_fit(X[part])
+        self.assert_same(from_sparse, sparse.csr_array(X), full, X)
+
+    def test_axes_of_many_columns(self, offset):
+        """Too many for the dense eigenproblem."""
+        rng = np.random.default_rng(0)
+        X = np.zeros((200, 4200))
+        X[:, -3:] = 1000 * OFFSETS[offset][0] + rng.normal(size=(200, 2)) @ rng.normal(size=(2, 3))
+        X[np.arange(200), rng.integers(0, 50, 200)] = 0.1
+        model = quick(3, max_epochs=0, early_stopping=False, hidden_layer_sizes=()).fit(sparse.csr_array(X))
+        pca = PCA(3, svd_solver="full").fit(X)
+        np.testing.assert_allclose(np.abs(model.components_[:2] @ pca.components_[:2].T), np.eye(2), atol=1e-3)
+        assert model.score(sparse.csr_array(X)) == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_constants_far_outside_the_range_of_float32(make):
+    X = np.c_[np.random.default_rng(0).normal(size=(60, 3)), np.full(60, 1e300)]
+    model = quick(2, max_epochs=0).fit(make(X))
+    assert model.score(make(X)) == pytest.approx(PCA(2).fit(X[:, :3]).explained_variance_ratio_.sum(), abs=0.05)
+    np.testing.assert_array_equal(model.inverse_transform(model.transform(make(X)))[:, 3], 1e300)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("entries", [{(3, 2): 1e30}, {(0, 0): -1e20, (5, 3): 1e25}, {(3, 2): 1e300}], ids=str)
+def test_entries_too_large_for_the_scale_of_earlier_calls_raise_an_error(make, entries):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    model = quick(2).partial_fit(make(X))
+    codes = model.transform(X)
+    later = X.copy()
+    for at, value in entries.items():
+        later[at] = value
+    with pytest.raises(ValueError, match="entries too large for training in float32"):
+        model.partial_fit(make(later))
+    np.testing.assert_array_equal(model.transform(X), codes)
+
+
+def test_zeros_too_far_from_the_mean_of_earlier_calls_raise_an_error():
+    X = np.c_[np.random.default_rng(0).normal(size=(60, 3)), np.full(60, 1e20)]
+    model = quick(2).partial_fit(sparse.csr_array(X))
+    X[7, 3] = 0
+    with pytest.raises(ValueError, match="entries too large for training in float32"):
+        model.partial_fit(sparse.csr_array(X))
 
 
 LOSSES = {

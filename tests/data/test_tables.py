@@ -1,10 +1,14 @@
 """Column statistics computed from chunks or stored entries equal NumPy's for the whole array."""
 
+import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from helpers import quick
 from scipy import sparse
+from sklearn.impute import SimpleImputer
 
 from sklearn_ae._data import arrays
 from sklearn_ae._data.tables import DenseTable, SparseTable
@@ -203,6 +207,19 @@ def test_invalid_entries_raise_an_error_that_names_the_columns(make, bad, allow_
         X[at] = value
     with pytest.raises(ValueError, match=message):
         make(X).columns(np.array(list("abcdef")), allow_nan=allow_nan)
+
+
+@pytest.mark.parametrize("make", [np.array, sparse.csr_array, pd.DataFrame], ids=["array", "CSR", "frame"])
+@pytest.mark.parametrize("values", [[np.inf], [-np.inf], [np.inf, -np.inf, np.inf]], ids=str)
+def test_the_advice_for_infinity_works(values, make):
+    given = many_zeros()
+    given[range(len(values)), 1] = values
+    X = make(given)
+    with pytest.raises(ValueError, match=r"contains infinity in column 1\..* replace them by .*NaN") as raised:
+        quick(1).fit(X)
+    exec(re.search(r"with (X.* = numpy.nan)", str(raised.value))[1], {"numpy": np, "X": X})
+    quick(1, missing="mask").fit(X)
+    quick(1).fit(SimpleImputer().fit_transform(X))
 
 
 @pytest.mark.parametrize("factor", [1e300, 1e150, 1e-150, 1e-300])

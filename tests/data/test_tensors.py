@@ -123,6 +123,45 @@ def test_array_api_dispatch_changes_nothing_for_tensors():
     assert result.returncode == 0, result.stderr
 
 
+OTHER_LIBRARY = """
+import numpy as np
+from sklearn import config_context
+from sklearn_ae import AutoencoderTransformer
+
+class Array:
+    "An array of a library that implements the array API, as array_api_strict, CuPy and JAX do."
+    def __init__(self, values):
+        self.values, self.shape, self.ndim, self.dtype = values, values.shape, values.ndim, values.dtype
+    def __array_namespace__(self, api_version=None):
+        return np
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+    def __len__(self):
+        return len(self.values)
+
+values = np.random.default_rng(0).normal(size=(40, 3))
+model = AutoencoderTransformer(2, max_epochs=1, random_state=0, missing="mask").fit(values)
+X, codes = Array(values), Array(model.transform(values))
+np.testing.assert_array_equal(model.transform(X), model.transform(values))
+calls = [(name, X) for name in ("fit", "fit_transform", "partial_fit", "transform", "score", "score_samples", "impute")]
+with config_context(array_api_dispatch=True):
+    for name, given in [*calls, ("inverse_transform", codes)]:
+        try:
+            getattr(model, name)(given)
+        except TypeError as error:
+            assert "X is an array of __main__, " in str(error) and "torch.from_dlpack(X)" in str(error), (name, error)
+        else:
+            raise AssertionError(name)
+"""
+
+
+@pytest.mark.skipif(parse_version(scipy.__version__) < parse_version("1.14"), reason="scikit-learn needs SciPy 1.14")
+def test_array_api_dispatch_to_another_library_raises_an_error_that_names_it():
+    env = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    result = subprocess.run([sys.executable, "-c", OTHER_LIBRARY], env=env, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 def test_results_stay_on_the_device(X):
     tensor = torch.from_numpy(X).cuda()

@@ -40,7 +40,7 @@ HOUSE: list[dict[str, list[str]]] = [
         "corruptions": [],
         "losses": [],
         "penalties": [],
-        "_data": ["arrays columns dask_blocks", "scaling tables", "out_of_core", "training_rows", "split"],
+        "_data": ["arrays columns", "numeric", "dask_blocks scaling tables", "out_of_core", "training_rows", "split"],
         "model_selection": ["_table", "_comparison", "_size_rule"],
     },
     {

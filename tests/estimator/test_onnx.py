@@ -315,13 +315,25 @@ def test_two_autoencoders_in_one_model_are_independent(small):
     assert_same(run(skl2onnx.to_onnx(halves, x[:1]), x), halves.transform(x), 1e-5)
 
 
-@pytest.mark.parametrize("opset", [13, skl2onnx.__max_supported_opset__])
-def test_a_model_for_another_opset(opset, small):
-    estimator = quick(2, code="top_k", ordered=True, missing="mask", activation="gelu").fit(small).truncate(1)
+@pytest.mark.parametrize("opset", [11, 13, skl2onnx.__max_supported_opset__])
+@pytest.mark.parametrize("code", CODES)
+def test_a_model_for_another_opset(code, opset, small):
+    estimator = quick(2, code=code, ordered=True, missing="mask", activation="gelu").fit(small).truncate(1)
     register_with_skl2onnx()
-    x = small.astype(np.float32)
-    model = skl2onnx.to_onnx(estimator, x[:1], target_opset=opset)
-    assert_same(run(model, x), estimator.transform(x), 1e-5)
+    for dtype, tolerance in {"float32": 1e-5, "float64": 1e-6}.items():
+        x = small.astype(dtype)
+        model = skl2onnx.to_onnx(estimator, x[:1], target_opset=opset)
+        onnx.checker.check_model(model, full_check=True)
+        assert_same(run(model, x), estimator.transform(x), tolerance)
+
+
+@pytest.mark.parametrize("opset", [5, 9, 10, {"": 9, "ai.onnx.ml": 1}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"code": "relu", "hidden_layer_sizes": ()}, {"missing": "mask"}], ids=str)
+def test_an_opset_without_all_operators_raises_an_error_that_names_it(settings, opset, small):
+    register_with_skl2onnx()
+    estimator = make_pipeline(quick(2, **settings)).fit(small)
+    with pytest.raises(ValueError, match=r"target_opset=\d+ .* pass target_opset=11 or more"):
+        skl2onnx.to_onnx(estimator, small[:1], target_opset=opset)
 
 
 def test_importing_the_package_imports_neither_onnx_nor_matplotlib():

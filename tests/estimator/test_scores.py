@@ -1,9 +1,11 @@
 """Scores, errors and ELBOs are in the data's units, whatever the loss, and do not depend on shift and scale."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import quick
+from scipy import sparse
 from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import PCA
 
@@ -19,6 +21,12 @@ def table(small):
     binary, kind = small[:, :1] > 5, np.eye(3)[np.digitize(small[:, 1], [4, 6])]
     loss = Mixed([("log_loss", 0), ("cross_entropy", [3, 4, 5]), ("huber", 6)])
     return np.hstack([binary, 30 * small[:, 2:4], kind, 30 * small[:, 4:5]]), loss
+
+
+@pytest.fixture(scope="module")
+def fractions() -> np.ndarray:
+    """Return 40 samples of three features that every loss models."""
+    return np.random.default_rng(0).dirichlet(np.ones(3), size=40)
 
 
 class TestScores:
@@ -135,6 +143,68 @@ class TestScores:
         autoencoder = quick(3, max_epochs=0).fit(X)
         errors = autoencoder.reconstruction_error(X, per_feature=True)
         assert errors[:, -1].mean() == pytest.approx(errors[:, 0].mean(), rel=0.01)
+
+
+NAMES = np.array(["a", "b", "c"])
+RANGES = {  # the settings of a fit to fractions that sum to 1, the value out of its range, and the range
+    "counts": ({"loss": "poisson"}, -1.0, r"\[0, inf\]"),
+    "binaries": ({"loss": "log_loss"}, 1.5, r"\[0, 1\]"),
+    "fractions": ({"loss": "cross_entropy"}, -0.01, r"\[0, 1\]"),
+    "a sigmoid": ({"output_activation": "sigmoid"}, 2.0, r"\[0, 1\]"),
+    "columns of their own": ({"loss": Mixed([("poisson", "b")])}, -3.0, r"\[0, inf\]"),
+}
+WAYS_IN = {
+    "array": np.asarray,
+    "float32": np.float32,
+    "tensor": torch.tensor,
+    "CSR": sparse.csr_array,
+    "frame": lambda X: pd.DataFrame(X, columns=NAMES),
+    "chunks": lambda X: [X[:7], X[7:]],
+}
+OF_ROWS = ["transform", "score", "score_samples", "reconstruction_error", "reconstruction_curve", "elbo", "impute"]
+
+
+@pytest.mark.parametrize("kind", RANGES)
+class TestRangeOfTheLoss:
+    """New data that the loss cannot model raises an error in every method, as in ``fit``."""
+
+    @pytest.fixture
+    def model(self, kind, fractions):
+        settings = {"ordered": True, "code": "gaussian", "missing": "mask"} | RANGES[kind][0]
+        return quick(2, **settings).fit(pd.DataFrame(fractions, columns=NAMES))
+
+    @pytest.mark.parametrize("way", WAYS_IN)
+    @pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # of arrays
+    def test_every_method_names_the_column(self, way, kind, model, fractions):
+        _, value, bounds = RANGES[kind]
+        X = fractions.copy()
+        X[3, 0], X[11, 1] = np.nan, value
+        given = WAYS_IN[way](X)
+        for name in OF_ROWS if way in ("array", "float32", "tensor", "frame") else OF_ROWS[:-1]:
+            message = rf"output_activation='\w+' models data in {bounds}, .* outside the range: in column 'b'\."
+            with pytest.raises(ValueError, match=message):
+                getattr(model, name)(given)
+
+    def test_rounding_beyond_the_range_is_allowed(self, kind, model, fractions):
+        X = fractions.astype(np.float32)
+        X[11] = [0, 1 + 1e-7, -1e-7]
+        frame = pd.DataFrame(X, columns=NAMES)
+        assert np.isfinite(model.transform(frame)).all()
+        assert np.isfinite(model.score_samples(frame)).all()
+
+
+def test_the_range_is_that_of_the_fit_not_of_later_parameters(fractions):
+    model = quick(2, loss="poisson").fit(fractions)
+    with pytest.raises(ValueError, match=r"loss=Poisson\(\) .* in column 0\."):
+        model.set_params(loss="squared_error").transform(-fractions[:, [0, 1, 2]] * [1, 0, 0])
+
+
+def test_other_losses_have_no_range(fractions):
+    for loss in ("squared_error", "absolute_error", "huber", Mixed([("poisson", 0)])):
+        X = fractions.copy()
+        model = quick(2, loss=loss).fit(X)
+        X[3, 1:] = [-5, 7]
+        assert np.isfinite(model.transform(X)).all()
 
 
 class TestVariational:

@@ -71,7 +71,7 @@ class DaskBlocks:
 
 
 def _framed(result: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     return pd.Series(result, index=index) if columns is None else pd.DataFrame(result, index, columns)
 

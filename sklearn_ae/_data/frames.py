@@ -110,33 +110,45 @@ def build_frame(container: str, labels: Sequence[Any], columns: Sequence[np.ndar
 
 
 def fill_gaps(X: Any, filled: Any) -> Any:
-    """Return a copy of X, a frame or an array, with the missing cells of `filled` (n_samples, n_features)."""
+    """Return a copy of X, a frame or an array, with the missing cells of `filled` (n_samples, n_features).
+
+    Columns keep their dtypes, but those without any observed cell have the dtype of `filled`.
+    """
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-
-    def column_of(i: int) -> Any:
-        if pandas is not None and isinstance(filled, pandas.DataFrame):
-            return filled.iloc[:, i]
-        return filled[:, i]
-
     if pandas is not None and isinstance(X, pandas.DataFrame):
-        copy = X.copy()
+        copy, values = X.copy(), filled if isinstance(filled, pandas.DataFrame) else pandas.DataFrame(filled)
         for i in range(X.shape[1]):
-            given = X.iloc[:, i]
-            if given.isna().any():
-                values = pandas.Series(column_of(i)).set_axis(X.index)
-                copy.isetitem(i, given.where(given.notna(), values).astype(given.dtype))
+            if X.iloc[:, i].isna().any():
+                copy.isetitem(i, _filled_pandas(X.iloc[:, i], values.iloc[:, i].set_axis(X.index)))
         return copy
     if polars is not None and isinstance(X, polars.DataFrame):
-        series = X.get_columns()
-        for i, given in enumerate(series):
-            gaps = given.is_null() | given.is_nan() if given.dtype.is_float() else given.is_null()
-            if gaps.any() and given.dtype != polars.Null:
-                values = polars.Series(column_of(i))
-                series[i] = given.zip_with(~gaps, values.cast(given.dtype))
+        series = [_filled_polars(given, polars.Series(given.name, filled[:, i])) for i, given in enumerate(X)]
         return polars.DataFrame(series)
     given = np.asarray(X)
-    gaps = _missing(given) if given.dtype == object else np.isnan(given) if given.dtype.kind == "f" else given != given
+    gaps = _missing(given) if given.dtype.kind == "O" else given != given
     return np.where(gaps, filled, given).astype(given.dtype)
+
+
+def _filled_pandas(given: Any, values: Any) -> Any:
+    from pandas.api import types
+
+    gaps = given.isna()
+    if gaps.all():
+        return values
+    if isinstance(given.dtype, types.CategoricalDtype):
+        given = given.cat.add_categories(sorted(set(values[gaps].dropna()) - set(given.cat.categories)))
+    if types.is_integer_dtype(given.dtype) and types.is_float_dtype(values.dtype):
+        values = values.round()
+    return given.where(~gaps, values.astype(given.dtype))
+
+
+def _filled_polars(given: Any, values: Any) -> Any:
+    gaps = given.is_null() | given.is_nan() if given.dtype.is_float() else given.is_null()
+    if gaps.all():
+        return values
+    if given.dtype.is_integer() and values.dtype.is_float():
+        values = values.round()
+    return given.zip_with(~gaps, values.cast(given.dtype)) if gaps.any() else given
 
 
 def _refusal(owner: str, label: Any, part: Any) -> str:

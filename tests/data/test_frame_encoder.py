@@ -166,6 +166,25 @@ def test_imputed_cells_are_of_their_kind_and_observed_cells_stay(library):
 
 
 @of_both
+@pytest.mark.parametrize("row", [0, 3, 5])
+def test_a_frame_read_separately_is_filled(library, row):
+    """Its columns may have other dtypes: whole numbers, fewer categories, no observed cell."""
+    pipeline = fitted_pipeline(pandas_frame(with_gaps=True) if library == "pandas" else polars_frame(with_gaps=True))
+    one = {name: [None if name == "colour" else value] for name, value in pandas_frame(False).iloc[row].items()}
+    two = {name: [*values, None] for name, values in one.items()}
+    for given in (one, two):
+        frame = pd.DataFrame(given).astype({"height": "float", "stage": "category", "area": "category"})
+        frame["rooms"] = frame["rooms"].astype("Int64")
+        if library == "polars":
+            frame = pl.DataFrame(given).cast({"rooms": pl.Int64, "stage": pl.Categorical})
+        filled = impute(pipeline, frame)
+        assert set(filled["colour"]) <= {"blue", "green", "red"}
+        assert filled["stage"].to_list()[0] == given["stage"][0]
+        assert {type(value) for value in filled["rooms"].to_list()} == {int}
+        assert filled.to_numpy().shape == frame.shape
+
+
+@of_both
 def test_reconstructed_groups_sum_to_one_and_a_pipeline_decodes_to_a_frame(library):
     frame = FRAMES[library](with_gaps=True)
     pipeline = fitted_pipeline(frame)

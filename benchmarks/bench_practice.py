@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import TransformerMixin
+from sklearn.base import TransformerMixin, clone
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.model_selection import KFold
@@ -17,7 +17,8 @@ from benchmarks.tables import mean_and_spread, print_head, print_header, print_r
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.preprocessing import FrameEncoder
 
-SEEDS = (0, 1, 2)
+#: Settings were chosen with the seeds 0 to 2.
+SEEDS = (3, 4, 5)
 N_FOLDS = 3
 PBC = SHARED / "frames" / "pbc.csv"
 #: The columns of pbc.csv that are numbers in the file and categories of patients.
@@ -31,13 +32,19 @@ def pbc() -> pd.DataFrame:
 
 
 def imputers(encoder: FrameEncoder, seed: int) -> dict[str, TransformerMixin]:
-    """Return what fills the gaps of encoded columns. The autoencoder has half as many components as there are."""
+    """Return what fills the gaps of encoded columns.
+
+    The autoencoders have half as many components as there are columns. The second is regularised, for few rows.
+    """
     half = len(encoder.get_feature_names_out()) // 2
+    autoencoder = AutoencoderTransformer(half, loss=encoder.loss(), missing="mask", random_state=seed)
+    regularised = {"corruption": 0.5, "hidden_layer_sizes": (512,), "weight_decay": 1.0}
     return {
         "mean, commonest level": SimpleImputer(),
         "KNNImputer": KNNImputer(),
         "IterativeImputer": IterativeImputer(random_state=seed),
-        "autoencoder": AutoencoderTransformer(half, loss=encoder.loss(), missing="mask", random_state=seed),
+        "autoencoder, default": autoencoder,
+        "autoencoder, regularised": clone(autoencoder).set_params(**regularised),
     }
 
 

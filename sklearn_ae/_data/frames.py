@@ -139,7 +139,9 @@ def _filled_pandas(given: Any, values: Any) -> Any:
         given = given.cat.add_categories(sorted(set(values[gaps].dropna()) - set(given.cat.categories)))
     if types.is_integer_dtype(given.dtype) and types.is_float_dtype(values.dtype):
         values = values.round()
-    return given.where(~gaps, values.astype(given.dtype))
+    filled, cells = given.copy(), np.flatnonzero(gaps)
+    filled.iloc[cells] = values.astype(given.dtype).array[cells]
+    return filled
 
 
 def _filled_polars(given: Any, values: Any) -> Any:
@@ -277,8 +279,9 @@ def _pandas_series(values: np.ndarray, dtype: Dtype, index: Any) -> Any:
     rounded = _whole(values.astype(np.float64), name) if types.is_integer_dtype(target) else None
     if rounded is not None:
         values = np.array(_integers(rounded), dtype=object)
-    series = pandas.Series(values, index).astype(target)
-    return series.where(series.notna()) if str(target) == "object" else series  # gaps of objects are NaN
+    elif str(target) == "object":
+        values = np.where(pandas.isna(values), np.nan, values.astype(object))  # as pandas has gaps of objects
+    return pandas.Series(values, index, dtype=object).astype(target)
 
 
 def _polars_series(label: Any, values: np.ndarray, dtype: Dtype) -> Any:

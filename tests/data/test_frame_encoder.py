@@ -66,7 +66,7 @@ of_both = pytest.mark.parametrize("library", FRAMES)
 def assert_same(one, other) -> None:
     """Check that two frames are equal, dtypes and index included, numbers up to rounding, None as NaN in pandas."""
     if isinstance(other, pl.DataFrame):
-        polars.testing.assert_frame_equal(one, other, rel_tol=1e-6)
+        polars.testing.assert_frame_equal(one, other)
     else:
         objects = other[[name for name in other if str(other[name].dtype) == "object"]]
         pd.testing.assert_frame_equal(one, other.assign(**objects.where(objects.notna())), rtol=1e-6)

@@ -1,5 +1,6 @@
 """Frames of numbers, binaries and categories, with gaps: to the columns that an autoencoder takes, and back."""
 
+from collections import Counter
 from typing import Any, Self
 
 import numpy as np
@@ -123,7 +124,6 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             one_hot = OneHotEncoder(categories=list(categorical.values()), drop="if_binary", sparse_output=False)
             one_hot.fit(np.array([[found[0] for found in categorical.values()]], dtype=object))
         scaler = StandardScaler().fit(np.stack(numbers, axis=1)) if numbers else None
-        self.__dict__.pop("feature_names_in_", None)
         validate_data(self, frame.X, skip_check_array=True)
         self.kinds_, self.levels_ = kinds, categorical
         self.scaler_, self.one_hot_ = scaler, one_hot
@@ -378,7 +378,7 @@ def _encoded_names(kinds: dict[str, str], levels: dict[str, list[Any]]) -> tuple
         named = {"number": [""], "empty": [], "binary": levels[name][1:], "category": levels[name]}[kind]
         groups[name] = list(range(len(names), len(names) + len(named)))
         names += [name if kind == "number" else f"{name}_{level}" for level in named]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = [name for name, n in Counter(names).items() if n > 1]
     if repeated:
         raise ValueError(f"Encoded columns would have the same names, {repeated}: rename columns of X.")
     return names, groups

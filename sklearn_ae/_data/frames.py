@@ -1,6 +1,7 @@
 """Columns of pandas frames, polars frames and arrays: their values, gaps and dtypes, and frames made of values."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
@@ -64,7 +65,7 @@ def read_frame(X: Any, owner: str) -> Frame:
             raise TypeError(f"{owner} takes frames in memory, and X is a polars LazyFrame: pass X.collect().")
         X, read = _checked_array(X, owner), _read_array
         container, labels, parts = "array", [f"x{i}" for i in range(X.shape[1])], list(X.T)
-    repeated = sorted({str(label) for label in labels if labels.count(label) > 1})
+    repeated = [str(label) for label, n in Counter(labels).items() if n > 1]
     if repeated:
         raise ValueError(f"X has more than one column named {repeated}: rename them.")
     for what, n in zip(("sample", "feature"), (len(X), len(labels)), strict=True):

@@ -388,3 +388,18 @@ def test_searches_and_validation_frames():
         pipeline = Pipeline(steps, transform_input=["X_val"]).fit(frame[:60], X_val=frame[60:])
     direct = clone(model).fit(encoder.transform(frame[:60]), X_val=encoder.transform(frame[60:]))
     np.testing.assert_array_equal(pipeline.transform(frame), direct.transform(encoder.transform(frame)))
+
+
+def test_reconstructions_become_the_most_probable_levels():
+    frame = pd.DataFrame({"smoker": [1, 2, 2], "colour": ["red", "green", "blue"]})
+    decoded = (
+        FrameEncoder().fit(frame).inverse_transform([[0.4, 0.2, 0.3, 0.5], [0.6, 0.1, 0.1, -0.2], [1.3, 0.4, 0.3, 0.3]])
+    )
+    assert_same(decoded, pd.DataFrame({"smoker": [1, 2, 2], "colour": ["red", "blue", "blue"]}))
+
+
+def test_a_second_fit_forgets_the_first():
+    encoder = FrameEncoder().fit(pandas_frame(with_gaps=True)).fit([["a", 1.5], ["b", 2.5]])
+    assert encoder.kinds_ == {"x0": "binary", "x1": "number"}
+    assert not hasattr(encoder, "feature_names_in_")
+    assert isinstance(encoder.inverse_transform([[0.0, 0.0]]), np.ndarray)

@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help env demo test test-all test-versions test-dist lint lines dist bench bench-floor bench-peers bench-quality \
-  bench-data soak docs docs-fast clean
+  bench-data bench-practice soak docs docs-fast clean
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -72,6 +72,11 @@ bench-data: $(STAMP) ## measure missing, sparse, streamed and distributed data, 
 	  kills; do \
 	  echo "$$table"; \
 	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \
+	done
+
+bench-practice: $(STAMP) ## compare with what practitioners use on their kinds of data; tables go to benchmarks/results/
+	@for table in frames; do \
+	  echo "$$table"; $(PY) -m benchmarks.bench_practice $$table > "benchmarks/results/practice_$$table.md" || exit 1; \
 	done
 
 soak: $(STAMP) ## fit 2,000 times in one process: memory, files and threads must not pile up

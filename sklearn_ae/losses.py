@@ -430,6 +430,13 @@ def _indices(columns: Any, n_features: int, names: np.ndarray | None) -> list[in
     return indices
 
 
+def loss_by_kind(numbers: Sequence[int], binaries: Sequence[int], categories: Sequence[Sequence[int]]) -> Loss:
+    """Return the loss of a table by the indices of its columns: numbers, binaries, and a group for each category."""
+    parts: list[tuple[str, list[int]]] = [("squared_error", list(numbers)), ("log_loss", list(binaries))]
+    parts += [("cross_entropy", list(group)) for group in categories]
+    return Mixed([(loss, columns) for loss, columns in parts if columns])
+
+
 LOSSES: dict[str, type[Loss]] = {
     "absolute_error": AbsoluteError,
     "cross_entropy": CrossEntropy,

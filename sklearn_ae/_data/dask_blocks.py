@@ -78,7 +78,7 @@ def _n_rows(block: Any) -> int:
 
 
 def _framed(result: np.ndarray, columns: list[Any] | None, index: Any) -> Any:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     return pd.Series(result, index=index) if columns is None else pd.DataFrame(result, index, columns)
 

@@ -8,6 +8,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import metaestimators
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
+from sklearn.utils.validation import _check_feature_names_in
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -43,11 +44,15 @@ __all__ = [
     "Interval",
     "StrOptions",
     "available_if",
+    "feature_names_in",
     "fit_context",
 ]
 
 #: The attribute in which ``set_output`` stores its setting, and from which ``clone`` copies it.
 OUTPUT_CONFIG = "_sklearn_output_config"
+
+#: Return the names of the features of a fitted estimator, checked against given ones.
+feature_names_in = _check_feature_names_in
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -73,7 +73,7 @@ class DecompositionComparison:
             ``n_parameters``, ``localisation``, ``redundancy``, ``dead``, ``stability``; if `y` was given, ``probe``,
             ``probe_se``, ``neighbours`` and ``neighbours_se``; and ``error``, which is empty if nothing failed.
         """
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
 
         return pd.DataFrame(self.rows)
 

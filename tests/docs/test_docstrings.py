@@ -17,7 +17,7 @@ from sklearn_ae import AutoencoderTransformer
 
 README = Path(__file__).parents[2] / "README.md"
 MODULES = [info.name.removeprefix("sklearn_ae.") for info in pkgutil.walk_packages(sklearn_ae.__path__, "sklearn_ae.")]
-USER_MODULES = [name for name in ["datasets", "model_selection", "onnx", "plotting"] if name in MODULES]
+USER_MODULES = sorted({"datasets", "model_selection", "onnx", "plotting", "preprocessing"} & {*MODULES})
 MEMBER_MODULES = ["codes", "corruptions", "losses", "networks", "penalties"]
 #: Base classes for subclassing, of which docs/extending.md has examples.
 BASE_CLASSES = {"AffineNetwork", "Code", "Corruption", "Loss", "Penalty"}

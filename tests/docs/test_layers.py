@@ -40,16 +40,24 @@ HOUSE: list[dict[str, list[str]]] = [
         "corruptions": [],
         "losses": [],
         "penalties": [],
-        "_data": ["arrays columns", "numeric", "dask_blocks scaling tables", "out_of_core", "training_rows", "split"],
+        "_data": [
+            "arrays columns frames",
+            "numeric",
+            "dask_blocks scaling tables",
+            "out_of_core",
+            "training_rows",
+            "split",
+        ],
         "model_selection": ["_table", "_comparison", "_size_rule"],
     },
     {
+        "preprocessing": [],
         "_model": [
             "code_maps principal_axes weights",
             "module",
             "initializers statistics",
             "canonical fitted_model",
-        ]
+        ],
     },
     {"_training": ["callbacks optimizers processes resume sklearn_callbacks", "net"]},
     {
@@ -75,7 +83,7 @@ WITHOUT_TORCH = {"_metrics", "plotting", "model_selection"}
 #: What other files may import from a file of building blocks: the base class, the registry, functions; no block itself.
 BUILDING_BLOCKS = {
     "codes": {"Code", "CODES"},
-    "losses": {"Loss", "LOSSES"},
+    "losses": {"Loss", "LOSSES", "loss_by_kind"},
     "penalties": {"Penalty", "PENALTIES", "penalties_of"},
     "corruptions": {"Corruption", "CORRUPTIONS", "corruption_of"},
 }

@@ -60,7 +60,7 @@ bench-peers: $(PEERS_STAMP) ## compare the seconds to a given quality with other
 	@.venv-peers/bin/python -m benchmarks.peers > benchmarks/results/peers.md
 
 bench-quality: $(STAMP) ## measure the variants on MNIST and on tables (hours); tables go to benchmarks/results/
-	@for table in "quality small" "quality mnist" "quality grid" "optimizers small" "optimizers large" "deep error" \
+	@for table in "quality small" "quality mnist" "quality grid" "rules search" "rules compare" "rules ablate" "deep error" \
 	  "deep neighbours" probe dead_units variational features tabular \
 	  "ordered curve" "ordered search" "ordered linear" "ordered stability" "compare digits" "compare halving"; do \
 	  echo "$$table"; \

@@ -15,7 +15,7 @@ from sklearn_ae.model_selection import component_quality
 def main(data: Bunch) -> None:
     """Print a line for each combination."""
     print_head("k", "lr", "aux", "dead units, %", "R², held-out images")
-    for k, lr, aux in [(25, lr, aux) for lr in (1e-3, 3e-3, 1e-2) for aux in (0.0, 1 / 32)] + [(10, 1e-2, 0.0)]:
+    for k, lr, aux in [(25, lr, aux) for lr in (0.01, 0.03, 0.1) for aux in (0.0, 1 / 32)] + [(10, 0.1, 0.0)]:
         model = AutoencoderTransformer(
             1000,
             code=TopK(k, aux=aux),

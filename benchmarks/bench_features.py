@@ -24,7 +24,6 @@ from sklearn_ae.plotting import ComponentsDisplay
 COMMON = MNIST_TRAINING | {
     "hidden_layer_sizes": (),
     "output_activation": "identity",
-    "lr": 1e-3,
     "max_epochs": 20,
     "random_state": 0,
 }

@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_probe [--choose] [rows ...]
 
-One protocol for all rows: codes divided by their overall standard deviation, then LogisticRegression(C=0.03). C,
-learning rate and epochs were chosen with --choose, which fits on 50,000 of the training images, one seed, and judges on
+One protocol for all rows: codes divided by their overall standard deviation, then LogisticRegression(C=0.03). C
+and epochs were chosen with --choose, which fits on 50,000 of the training images, one seed, and judges on
 the other 10,000; the table's fits are on all 60,000, judged on the test images.
 """
 
@@ -26,7 +26,6 @@ COMMON = MNIST_TRAINING | {
     "hidden_layer_sizes": (),
     "tied_weights": True,
     "output_activation": "identity",
-    "lr": 3e-3,
     "max_epochs": 20,
 }
 #: Settings of each row, and what Makhzani and Frey (2013; winner-take-all 2015, an SVM on 2,000 units) published.

@@ -1,11 +1,13 @@
 """Which learning rule should be the default? Held-out R² of the candidates on data of many kinds.
 
-    python -m benchmarks.bench_rules search|compare|ablate [--data REGEX] [--only REGEX]
+    python -m benchmarks.bench_rules search|compare|ablate|draw [--data REGEX] [--only REGEX]
 
-search: all candidates; compare: the default and the rule before it; ablate: the default, and without each of its
-elements. Each rule is the estimator with its defaults except for what it names. small: nine cases, the gain over PCA's
-R². tables: what is left of PCA's unexplained variance, and the least gain in R² of a split. large: R². Each split holds
-out a fifth of the samples. One thread per fit, two fits at a time; "seconds" are the mean of a fit.
+search: candidates, by which the default was chosen; compare: the default and the rule before it, on other splits and
+with a deep network; ablate: the default, and without each of its elements. Each rule is the estimator with its
+defaults except for what it names. small: nine cases, the gain over PCA's R². tables: what is left of PCA's unexplained
+variance, and the least gain in R² of a split. large: R². Each split holds out a fifth of the samples. One thread per
+fit, two fits at a time; seconds are the mean CPU time of a fit. draw: docs/rules.png, the R² on the validation samples
+against CPU seconds, under the rules of ``compare``.
 """
 
 import argparse
@@ -15,16 +17,19 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from math import inf
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from matplotlib import pyplot as plt
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
 from benchmarks.data import SHARED, mnist, small_data_sets
 from benchmarks.peers.data import table
@@ -67,7 +72,7 @@ RULES: dict[str, dict[str, Any]] = {
     "at most 2 lr": {"greatest_ratio": 2},
     "at most 16 lr": {"greatest_ratio": 16},
     "warm-up 0.02": {"warm_up": 0.02},
-    "warm-up 0.3": {"warm_up": 0.3},
+    "warm-up 0.2": {"warm_up": 0.2},
     "gradient norm at most 3": {"gradient_norm": 3.0},
     "gradient norm at most 0.3": {"gradient_norm": 0.3},
     "eps 1e-4": {"eps": 1e-4},
@@ -78,7 +83,6 @@ RULES: dict[str, dict[str, Any]] = {
     "1,500 steps": {"n_steps": 1500},
     "1,500 steps, lr 0.006, norm 0.3": {"n_steps": 1500, "lr": 0.006, "gradient_norm": 0.3},
     "256 hidden units": {"hidden_layer_sizes": (256,)},
-    "128 hidden units": {"hidden_layer_sizes": (128,)},
     "weight decay 0.1": {"weight_decay": 0.1},
     "average over 100 steps": {"average_window": 100},
 }
@@ -94,11 +98,17 @@ ABLATION: dict[str, dict[str, Any]] = {
     "batches of a twentieth": {"batch": 1 / 20},
     "800 steps and 128 hidden units for any size": {"growth": 0.0, "hidden_layer_sizes": (128,)},
 }
+#: The splits of each command: those of ``compare`` took no part in any choice.
+SPLITS = {"search": range(3), "compare": range(300, 310), "ablate": range(3)}
 WHAT = {"search": RULES, "compare": dict(list(RULES.items())[:2]), "ablate": ABLATION}
+#: The cases of the picture.
+DRAWN = ["digits 10", "wine 2", "S curve 2", "shuttle 2", "spambase 2", "letter 2", "fermentation_spectra 4"]
+DRAWN += ["raman_spectra 5", "japanese_vowels 8", "MNIST, 20,000 rows, 32", "20 hidden directions, 32,000 rows"]
 
 
-def cases(group: str, seeds: range) -> Iterator[Case]:
+def cases(group: str, what: str) -> Iterator[Case]:
     """Yield the cases of a group."""
+    seeds = SPLITS[what]
     if group == "small":
         data = small_data_sets()
         for name, k in SMALL:
@@ -116,8 +126,9 @@ def cases(group: str, seeds: range) -> Iterator[Case]:
     else:
         images = mnist()[0]
         yield Case("MNIST, 20,000 rows, 32", images[:20_000], images[50_000:], 32, 0, {})
-        yield Case("deep MNIST, 20,000 rows, 30", images[:20_000], images[50_000:], 30, 0, DEEP)
         yield Case("20 hidden directions, 32,000 rows", table(32_000, 1), table(4_000, 2), 20, 0, {})
+        if what == "compare":
+            yield Case("deep MNIST, 20,000 rows, 30", images[:20_000], images[50_000:], 30, 0, DEEP)
 
 
 def fitted(rule: dict[str, Any], case: Case) -> AutoencoderTransformer:
@@ -135,14 +146,45 @@ def fitted(rule: dict[str, Any], case: Case) -> AutoencoderTransformer:
 
 
 def measure(rule: dict[str, Any], case: Case) -> tuple[float, float, float]:
-    """Return the R² of PCA and of the rule on held-out samples, and the seconds of the fit."""
+    """Return the R² of PCA and of the rule on held-out samples, and the CPU seconds of the fit."""
     torch.set_num_threads(1)
     AutoencoderTransformer(2).partial_fit(np.random.default_rng(0).normal(size=(99, 9)))  # torch loads its parts
     pca = PCA(case.k, random_state=0).fit(case.train)
-    start = time.perf_counter()
+    start = time.process_time()
     autoencoder = fitted(rule, case)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return reconstruction_score(pca, case.test), reconstruction_score(autoencoder, case.test), seconds
+
+
+class Clock(Callback):
+    """The CPU time after the start and after each epoch."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.times = [time.process_time()]
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        self.times.append(time.process_time())
+
+
+def draw(only: str) -> None:
+    """Draw the best R² so far on the validation samples against CPU seconds, PCA's as the first."""
+    torch.set_num_threads(1)
+    chosen = {case.name: case for group in SUMMARY for case in cases(group, "search") if case.seed == 0}
+    names = [name for name in DRAWN if re.search(only, name)]
+    figure, axes = plt.subplots(-(-len(names) // 4), min(4, len(names)), figsize=(15, 9), layout="constrained")
+    for ax, name in zip(np.ravel(axes), names, strict=False):
+        for label, rule in WHAT["compare"].items():
+            clock, begun = Clock(), time.process_time()
+            model = fitted(rule | {"callbacks": [clock]}, chosen[name])
+            best = np.maximum.accumulate(model.validation_scores_)
+            ax.plot(np.array(clock.times) - begun, best, label=label.split(":")[0], linewidth=2)
+        ax.set(title=name, xscale="log")
+    for ax in np.ravel(axes)[len(names) :]:
+        ax.set_axis_off()
+    figure.supxlabel("CPU seconds since the call of fit")
+    figure.supylabel("best R² so far, validation samples")
+    np.ravel(axes)[0].legend(frameon=False)
+    figure.savefig(Path(__file__).parents[1] / "docs" / "rules.png", dpi=80)
 
 
 def cells(group: str, results: dict[str, list[tuple[float, float, float]]]) -> Iterator[str]:
@@ -165,13 +207,12 @@ def cells(group: str, results: dict[str, list[tuple[float, float, float]]]) -> I
 SUMMARY = {"small": ("mean gain", "worst split"), "tables": ("mean left", "worst split"), "large": ()}
 
 
-def main(what: str, data: str, only: str, first: int, splits: int) -> None:
-    seeds = range(first, first + splits)
-    print_header(f"Learning rules: {what}", seeds, "means over splits; one thread a fit")
+def main(what: str, data: str, only: str) -> None:
+    print_header(f"Learning rules: {what}", SPLITS[what], "means over splits; one thread a fit")
     for group, summary in SUMMARY.items():
         if not re.search(data, group):
             continue
-        chosen = list(cases(group, seeds))
+        chosen = list(cases(group, what))
         print(f"{group}\n")
         print_head("rule", "seconds", *summary, *dict.fromkeys(case.name for case in chosen))
         for name, rule in WHAT[what].items():
@@ -186,9 +227,8 @@ def main(what: str, data: str, only: str, first: int, splits: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=list(WHAT))
+    parser.add_argument("what", choices=[*WHAT, "draw"])
     parser.add_argument("--data", default="", help="only groups of data whose name this regular expression finds")
     parser.add_argument("--only", default="", help="only rules whose name this regular expression finds")
-    parser.add_argument("--first", type=int, default=0, help="seed of the first split")
-    parser.add_argument("--splits", type=int, default=3, help="number of splits")
-    main(**vars(parser.parse_args()))
+    args = parser.parse_args()
+    draw(args.only) if args.what == "draw" else main(**vars(args))

@@ -22,7 +22,6 @@ SETTINGS = MNIST_TRAINING | {
     "code": "gaussian",
     "loss": "log_loss",
     "hidden_layer_sizes": (500,),
-    "lr": 1e-3,
     "max_epochs": 20,
     "random_state": 0,
 }

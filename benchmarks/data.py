@@ -15,8 +15,8 @@ N_CHOICE = 10_000
 #: Real data that is not committed: `tables` with `X` in one file each, and `frames`.
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
-#: How the measurements train on MNIST, except for learning rate, epochs and network.
-MNIST_TRAINING = {"batch_size": 256, "lr_schedule": "linear", "early_stopping": False}
+#: How the measurements train on MNIST, except for epochs and network.
+MNIST_TRAINING = {"early_stopping": False}
 
 
 def small_data_sets() -> dict[str, np.ndarray]:

@@ -20,14 +20,12 @@ Where MNIST is neither on the machine nor to be had from the network, scikit-lea
 about MNIST.
 """
 
-import warnings
 from time import perf_counter
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import NMF, PCA
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import train_test_split
 
@@ -35,8 +33,6 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import fetch_mnist
 from sklearn_ae.model_selection import component_quality, reconstruction_score
 from sklearn_ae.plotting import ComponentsDisplay
-
-warnings.filterwarnings("ignore", category=ConvergenceWarning)  # of at most 20 epochs
 
 try:
     mnist = fetch_mnist()

@@ -201,7 +201,7 @@ def _raise_unusable(nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray,
     if nan.any():
         raise ValueError(
             f"Input X contains NaN in {column_list(np.flatnonzero(nan), names)}. AutoencoderTransformer does not "
-            f"accept missing values with missing='error': set missing='mask' to leave them out, or {imputation}."
+            f"accept missing values with missing='error': fit with missing='mask' to leave them out, or {imputation}."
         )
     if infinite.any():
         raise ValueError(

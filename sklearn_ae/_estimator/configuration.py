@@ -215,14 +215,14 @@ def find_device_or_cpu(device: str | torch.device) -> torch.device:
 def batch_size_of(params: Any, n_samples: int) -> int:
     """Return the batch size: if automatic, the largest power of two up to a tenth of the samples, from 32 to 256."""
     if params.batch_size != "auto":
-        return params.batch_size
+        return int(params.batch_size)
     return min(256, max(32, 2 ** floor(log2(max(BATCH_FRACTION * n_samples, 1)))))
 
 
 def max_epochs_of(params: Any, n_samples: int) -> int:
     """Return the greatest number of epochs."""
     if params.max_epochs != "auto":
-        return params.max_epochs
+        return int(params.max_epochs)
     if params.lr_schedule == "constant":
         return rule().max_epochs
     return rule().n_epochs(n_samples, batch_size_of(params, n_samples))
@@ -231,14 +231,14 @@ def max_epochs_of(params: Any, n_samples: int) -> int:
 def patience_of(params: Any) -> float:
     """Return the number of epochs without improvement that end training, infinite if none does."""
     if params.n_iter_no_change != "auto":
-        return params.n_iter_no_change
+        return float(params.n_iter_no_change)
     return rule().patience if params.lr_schedule == "constant" else inf
 
 
 def lr_of(params: Any, continues: bool) -> float:
     """Return the learning rate of a fit, or of training that continues from earlier weights."""
     if params.lr != "auto":
-        return params.lr
+        return float(params.lr)
     return rule().constant_lr if continues or params.lr_schedule == "constant" else rule().lr
 
 
@@ -266,7 +266,7 @@ def make_net(
         seed=seed,
         precision=params.precision,
         corruption=choose_corruption(params),
-        **optimizer_settings(params.optimizer, params.weight_decay),
+        **optimizer_settings(params.optimizer, float(params.weight_decay)),
         **{"callbacks": list(params.callbacks or [])} | settings,
     )
     return net.initialize()

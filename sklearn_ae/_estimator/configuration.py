@@ -16,7 +16,7 @@ from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._training.net import AutoencoderNet, Objective
 from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES, optimizer_settings, rule
-from sklearn_ae._utils.compat import Interval, StrOptions
+from sklearn_ae._utils.compat import Interval, RealNotInt, StrOptions
 from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
@@ -44,7 +44,7 @@ __all__ = [
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [
         Interval(Integral, 1, None, closed="left"),
-        Interval(Real, 0, 1, closed="neither"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
         StrOptions({"auto"}),
     ],
     "ordered": ["boolean"],

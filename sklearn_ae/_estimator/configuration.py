@@ -30,6 +30,7 @@ __all__ = [
     "batch_size_of",
     "building_blocks",
     "check_building_blocks",
+    "check_monitors",
     "choose_architecture",
     "choose_corruption",
     "find_device",
@@ -128,10 +129,27 @@ def choose_architecture(
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:
     """Raise a TypeError if an item is neither a skorch callback nor a pair of a name and one."""
-    for given in callbacks or ():
-        callback = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+    for given, callback in zip(callbacks or (), _without_names(callbacks), strict=True):
         if not hasattr(callback, "on_train_begin"):
             raise TypeError(f"callbacks must contain skorch callbacks or (name, callback) pairs, got {given!r}.")
+
+
+def check_monitors(callbacks: Sequence[Any] | None, remedy: str) -> None:
+    """Raise a ValueError if a callback monitors a score of validation samples, for training without these."""
+    scores = [callback for callback in _without_names(callbacks) if not getattr(callback, "on_train", True)]
+    names = [getattr(score, "name", None) or getattr(score, "scoring", None) for score in scores]
+    of_validation = {"valid_loss"} | {getattr(name, "__name__", name) for name in names}
+    for callback in _without_names(callbacks):
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.removesuffix("_best") in of_validation:
+            raise ValueError(
+                f"callbacks contains {type(callback).__name__}(monitor={monitor!r}), which needs a validation set: "
+                f"{remedy}, or let it monitor 'train_loss'."
+            )
+
+
+def _without_names(callbacks: Sequence[Any] | None) -> list[Any]:
+    return [given[1] if isinstance(given, tuple) and len(given) == 2 else given for given in callbacks or ()]
 
 
 def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats) -> str:

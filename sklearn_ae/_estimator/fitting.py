@@ -29,6 +29,7 @@ from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
 from sklearn_ae._estimator.configuration import (
     building_blocks,
     check_building_blocks,
+    check_monitors,
     choose_architecture,
     choose_corruption,
     find_device,
@@ -114,6 +115,8 @@ class Training(NamedTuple):
 
 def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     """Validate data and parameters, and return all that training needs."""
+    if not params.early_stopping:
+        check_monitors(params.callbacks, "set early_stopping=True")
     device = find_device(params.device)
     processes = processes_for(params.distributed, device)
     table, features = new_table(params, X, min_samples=2)
@@ -221,6 +224,7 @@ class PassPlan(NamedTuple):
 
 def plan_pass(params: Any, X: Any) -> PassPlan:
     """Validate data and parameters, and return all that a pass over X needs."""
+    check_monitors(params.callbacks, "partial_fit has none; leave the callback out")
     plan = _plan_next_pass(params, X) if hasattr(params, "module_") else _plan_first_pass(params, X)
     plan.net.data_bounds = plan.scaling.data_bounds(plan.column_range, plan.rows.device)
     plan.net.scaling = plan.rows.scaling

@@ -9,6 +9,7 @@ import torch
 from helpers import quick, same_bits
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
@@ -314,6 +315,38 @@ def test_invalid_parameters_are_named_and_leave_the_estimator_unfitted(small, pa
     with pytest.raises(ValueError, match=message):
         autoencoder.fit(small)
     assert set(vars(autoencoder)) == set(autoencoder.get_params(deep=False))
+
+
+OF_VALIDATION = {
+    "stopping": lambda folder: [EarlyStopping()],
+    "checkpoint": lambda folder: [("keep", Checkpoint(dirname=folder))],
+    "plateau": lambda folder: [LRScheduler("ReduceLROnPlateau", monitor="valid_loss")],
+    "score": lambda folder: [EpochScoring(one, name="one"), EarlyStopping(monitor="one")],
+    "function": lambda folder: [EpochScoring(one), Checkpoint(monitor="one_best", dirname=folder)],
+}
+
+
+def one(net, X, y=None) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize("make", OF_VALIDATION.values(), ids=OF_VALIDATION)
+def test_callbacks_that_monitor_a_validation_set_need_one(make, small, tmp_path):
+    model = quick(callbacks=make(str(tmp_path)))
+    assert model.fit(small).n_iter_ == 3
+    before = vars(model).copy()
+    for method, remedy in (("fit", "set early_stopping=True"), ("partial_fit", "partial_fit has none")):
+        model.set_params(early_stopping=method != "fit")
+        with pytest.raises(ValueError, match=rf"callbacks contains .*monitor=.* needs a validation set: {remedy}"):
+            getattr(model, method)(small)
+    assert vars(model) == before
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_callbacks_that_monitor_the_training_loss_need_no_validation_set(early_stopping, small, tmp_path):
+    for callback in (EarlyStopping(monitor="train_loss"), Checkpoint("train_loss_best", dirname=str(tmp_path))):
+        model = quick(callbacks=[callback], early_stopping=early_stopping)
+        assert model.fit(small).partial_fit(small).n_iter_ == 4
 
 
 def test_log_loss_rejects_other_output_activations(small):

@@ -280,7 +280,7 @@ def make_net(
         batch_size=batch_size_of(params, n_samples),
         predict_nonlinearity=None,
         verbose=params.verbose,
-        device=module.device,
+        device=str(module.device),  # skorch passes it to safetensors
         seed=seed,
         precision=params.precision,
         corruption=choose_corruption(params),

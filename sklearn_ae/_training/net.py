@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from math import ceil, inf
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from skorch.utils import to_tensor
 from torch import Generator, Tensor, nn
 
 from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
-from sklearn_ae._data.training_rows import TrainingRows
+from sklearn_ae._data.training_rows import TrainingRows, n_batches
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
@@ -281,7 +281,7 @@ class AutoencoderNet(NeuralNet):
         self.start_average()
         if self.keep_best is not None:  # otherwise each call is one of many passes, and nothing is annealed
             n_rows = len(self.get_split_datasets(X, y)[0])
-            self.progress_, self.n_steps_ = 0.0, max(1, self.max_epochs * ceil(n_rows / self.batch_size))
+            self.progress_, self.n_steps_ = 0.0, max(1, self.max_epochs * n_batches(n_rows, self.batch_size))
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Count the step, and update the average of the weights."""

@@ -158,8 +158,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seed of the validation split, the initialization, the order of samples, dropout and noise. An int gives the
         same bits each time on the same machine with the same number of threads. The global generator of torch is never
-        used, except by custom modules: it is seeded while a class is built, and then restored. Layers that draw in
-        training, such as ``torch.nn.Dropout``, use its present state.
+        used, except by custom modules and layers that draw from it, such as ``torch.nn.Dropout``: it is seeded
+        meanwhile, and then restored.
     verbose : int, default=0
         1 shows a progress bar with epoch, loss, validation R² and time left; 0 prints nothing.
 

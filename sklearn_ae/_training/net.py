@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 
 from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.training_rows import TrainingRows, n_batches
-from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._model.module import Autoencoder, global_generator_seeded
 from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
 from sklearn_ae._training.optimizers import SCHEDULES, WeightAverage, mixed_precision, parameter_groups
@@ -249,9 +249,14 @@ class AutoencoderNet(NeuralNet):
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Run an epoch; each pass over the validation set draws the same noise."""
+        context: AbstractContextManager[None] = nullcontext()
         if not training:
             self._begin_validation()
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        elif self.module_.uses_global_generator:
+            seed = torch.randint(2**62, (1,), generator=self.own_noise_, device=self.own_noise_.device)
+            context = global_generator_seeded(int(seed), self.own_noise_.device)
+        with context:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if training and self.average_ is not None:
             self.average_.take()
 

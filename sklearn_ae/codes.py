@@ -31,6 +31,8 @@ class Code(Member):
     linear = False
     #: Whether each component depends only on its own pre-activation, except for a locally constant selection.
     elementwise = False
+    #: Whether a component may be divided by any positive number, which ``whiten=True`` does and the decoder undoes.
+    has_free_scale = False
     #: The closed interval that holds all values of the code.
     value_range = (-torch.inf, torch.inf)
     #: The initialization that suits the code, one of the estimator's ``init``.
@@ -91,6 +93,7 @@ class Identity(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     linear = True
     init = "pca"
 
@@ -118,6 +121,7 @@ class ReLU(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     value_range = (0.0, torch.inf)
 
     def __call__(self, a: Tensor) -> Tensor:
@@ -228,6 +232,7 @@ class TopK(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     value_range = (0.0, torch.inf)
     allows_auto_clip = False
     deterministic = False
@@ -326,6 +331,7 @@ class WinnerTakeAll(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     value_range = (0.0, torch.inf)
     allows_auto_clip = False
     deterministic = False

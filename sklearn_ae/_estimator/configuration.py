@@ -1,6 +1,7 @@
 """Resolve the estimator's parameters for given data, and check that they are compatible."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from math import floor, inf, log2
 from numbers import Integral, Real
@@ -16,7 +17,7 @@ from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._training.net import AutoencoderNet, Objective
 from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES, optimizer_settings, rule
-from sklearn_ae._utils.compat import Interval, RealNotInt, StrOptions
+from sklearn_ae._utils.compat import FloatInterval, Interval, StrOptions
 from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
@@ -31,6 +32,7 @@ __all__ = [
     "building_blocks",
     "check_building_blocks",
     "check_monitors",
+    "check_unchanged",
     "choose_architecture",
     "choose_corruption",
     "find_device",
@@ -39,16 +41,20 @@ __all__ = [
     "max_epochs_of",
     "patience_of",
     "sizes_of",
+    "training_parameters",
+    "warn_about_width",
 ]
 
 #: What the estimator's parameters may be, in the form of scikit-learn's validation.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [
         Interval(Integral, 1, None, closed="left"),
-        Interval(RealNotInt, 0, 1, closed="neither"),
+        FloatInterval(0, 1, closed="neither"),
         StrOptions({"auto"}),
+        None,
     ],
     "ordered": ["boolean"],
+    "whiten": ["boolean"],
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "code": [StrOptions(set(CODES)), Code],
@@ -108,6 +114,11 @@ def choose_architecture(
             raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
     check_callbacks(params.callbacks)
     code = clone(member(params.code, CODES))
+    if params.whiten and not code.has_free_scale:
+        raise ValueError(
+            f"whiten=True gives the components of the code variance 1, but code={params.code!r} fixes their scale. Set "
+            "whiten=False, or put a sklearn.preprocessing.StandardScaler after the autoencoder."
+        )
     loss = clone(member(params.loss, LOSSES)).for_columns(shape[1], names)
     ordered = bool(params.ordered) or is_selected_by_fit(params.n_components)
     plain = code.linear and not (ordered or params.dropout)
@@ -123,8 +134,50 @@ def choose_architecture(
         tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
         ordered=ordered,
+        whiten=bool(params.whiten),
         module=params.module,
     )
+
+
+def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray | None, *, masks_missing: bool) -> None:
+    """Raise a ValueError if parameters describe another model than the fitted one, which ``partial_fit`` continues."""
+    a = architecture
+    selects = is_selected_by_fit(params.n_components)
+    sizes = [sizes_of(params.hidden_layer_sizes, n_samples) for n_samples in (1, MANY_SAMPLES)]
+    n_components = a.n_components if a.n_kept is None else a.n_kept
+    unchanged = {
+        "n_components": a.n_kept is not None if selects else params.n_components in (None, n_components),
+        "ordered": selects or bool(params.ordered) == a.ordered,
+        "whiten": bool(params.whiten) == a.whiten,
+        "hidden_layer_sizes": a.module is not None or a.hidden_layer_sizes in sizes,
+        "activation": params.activation == a.activation,
+        "code": member(params.code, CODES) == a.code,
+        "loss": clone(member(params.loss, LOSSES)).for_columns(a.n_features, names) == a.loss,
+        "output_activation": params.output_activation in ("auto", a.output_activation),
+        "dropout": float(params.dropout) == a.dropout,
+        "tied_weights": bool(params.tied_weights) == a.tied_weights,
+        "module": params.module == a.module,
+        "missing": (params.missing == "mask") == masks_missing,
+    }
+    changed = [f"{name}={getattr(params, name)!r}" for name, same in unchanged.items() if not same]
+    if changed:
+        raise ValueError(
+            f"partial_fit continues a model that was fitted without {', '.join(changed)}. Set the parameter back, or "
+            "call fit, which starts afresh."
+        )
+
+
+def warn_about_width(params: Any, architecture: Architecture) -> None:
+    """Warn if a linear code is wider than the data, and no noise or penalty keeps it from a copy of the data."""
+    k, d = architecture.n_components, architecture.n_features
+    is_regularized = architecture.dropout or penalties_of(params.penalty) or choose_corruption(params) is not None
+    if architecture.code.linear and k > d and not is_regularized:
+        warnings.warn(
+            f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already be a "
+            f"copy of X. Use fewer, or a sparse code, a penalty or a corruption.",
+            UserWarning,
+            stacklevel=6,
+        )
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:
@@ -287,4 +340,11 @@ def make_net(
         **optimizer_settings(params.optimizer, float(params.weight_decay)),
         **{"callbacks": list(params.callbacks or [])} | settings,
     )
+    net.made_with = training_parameters(params)
     return net.initialize()
+
+
+def training_parameters(params: Any) -> dict[str, Any]:
+    """Return the parameters that a net is made with, by name."""
+    names = ("optimizer", "lr", "weight_decay", "batch_size", "penalty", "precision", "callbacks", "verbose")
+    return {name: getattr(params, name) for name in names}

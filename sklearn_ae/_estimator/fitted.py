@@ -327,7 +327,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If `n_components` is out of range.
         """
         check_is_fitted(self)
-        if is_selected_by_fit(n_components) or not 1 <= n_components <= self.n_components_:
+        if not isinstance(n_components, (int, np.integer)) or not 1 <= n_components <= self.n_components_:
             raise ValueError(
                 f"n_components={n_components!r} must be an integer from 1 to {self.n_components_}, the number of "
                 "components."

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, ScaleMap
+from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, ScaleMap, WhitenedMap
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
@@ -218,6 +218,7 @@ class Architecture(NamedTuple):
     rotation_invariant: bool
     ordered: bool = False
     n_kept: int | None = None  # components of an ordered code that are kept, if not all
+    whiten: bool = False  # whether components of the canonical code have variance 1
     module: Any = None  # a custom network: an instance, or a callable that returns one
 
     def make_output(self) -> Output:
@@ -246,10 +247,16 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
 
 
 def code_map_of(a: Architecture) -> CodeMap:
-    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing."""
+    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing.
+
+    With `whiten` it also settles the variance of the components.
+    """
+    inner: CodeMap
     if a.ordered:
-        return ScaleMap(a.n_components) if a.code.linear else CodeMap()
-    return RotationMap(a.n_components) if a.rotation_invariant else PermutationMap(a.n_components)
+        inner = ScaleMap(a.n_components) if a.code.linear else CodeMap()
+    else:
+        inner = RotationMap(a.n_components) if a.rotation_invariant else PermutationMap(a.n_components)
+    return WhitenedMap(inner, a.n_components) if a.whiten else inner
 
 
 def dense_network(a: Architecture) -> AffineNetwork:
@@ -324,8 +331,8 @@ def uses_global_generator(network: Any, a: Architecture) -> bool:
     with global_generator_seeded(0), torch.no_grad():
         before = torch.get_rng_state()
         try:
-            trial.encode(torch.zeros(2, a.n_features))
-            trial.decode(torch.zeros(2, a.n_components))
+            trial.encode(torch.zeros(2, a.n_features, dtype=torch.float32))
+            trial.decode(torch.zeros(2, a.n_components, dtype=torch.float32))
         except Exception:
             return True
         return not torch.equal(torch.get_rng_state(), before)

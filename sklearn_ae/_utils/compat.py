@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 import sklearn
 from sklearn.base import _fit_context
 from sklearn.utils import metaestimators
@@ -39,9 +40,9 @@ __all__ = [
     "ADAPTERS_MANAGER",
     "OUTPUT_CONFIG",
     "CallbackSupportMixin",
+    "FloatInterval",
     "HasMethods",
     "Interval",
-    "RealNotInt",
     "StrOptions",
     "available_if",
     "fit_context",
@@ -49,6 +50,29 @@ __all__ = [
 
 #: The attribute in which ``set_output`` stores its setting, and from which ``clone`` copies it.
 OUTPUT_CONFIG = "_sklearn_output_config"
+
+
+class FloatInterval(Interval):
+    """An interval of floats, those of NumPy included, which holds no integers."""
+
+    def __init__(self, left: float, right: float, *, closed: str):
+        super().__init__(RealNotInt, left, right, closed=closed)
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Return whether a value is in the interval.
+
+        Parameters
+        ----------
+        val : object
+            The value.
+
+        Returns
+        -------
+        is_inside : bool
+            Whether it is.
+        """
+        return bool(super().is_satisfied_by(float(val) if isinstance(val, np.floating) else val))
+
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

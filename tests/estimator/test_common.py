@@ -26,6 +26,7 @@ CHANGE_THE_API = [
     {"code": "gaussian"},
     {"module": CustomNetwork},
     {"ordered": True},
+    {"n_components": None, "whiten": True},
     {"n_components": 0.3},
     {"n_components": "auto"},
     {"missing": "mask"},

@@ -37,6 +37,7 @@ ESTIMATORS = {
     "sigmoid": {"code": "sigmoid", "penalty": KLSparsity(0.1), "output_activation": "sigmoid"},
     "winner": {"code": WinnerTakeAll(0.2)},
     "ordered": {"ordered": True},
+    "whitened": {"whiten": True},
     "chosen": {"n_components": 0.5},
     "names": {"code": "tanh", "loss": "absolute_error", "corruption": 0.1, "penalty": "contractive"},
     "top k": {"code": "top_k", "loss": "cross_entropy"},

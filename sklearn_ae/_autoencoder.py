@@ -12,6 +12,7 @@ from sklearn_ae._data.out_of_core import is_one_shot
 from sklearn_ae._estimator.configuration import PARAMETER_CONSTRAINTS
 from sklearn_ae._estimator.fitted import FittedAutoencoder
 from sklearn_ae._estimator.fitting import finish, finish_pass, plan_fit, plan_pass, train, train_pass
+from sklearn_ae._estimator.validation import warn_about_target
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.sklearn_callbacks import CallbackContext
 from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
@@ -37,16 +38,21 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
 
     Parameters
     ----------
-    n_components : int, float or "auto", default=2
-        Number of components of the latent code, at least 1. A float in (0, 1) is the R² on the validation set to reach
-        with as few components as possible, in the spirit of PCA's; ``"auto"`` keeps the fewest whose R² there is within
-        one standard error of the best [9]_. Both train one ordered code of ``min(n_samples, n_features, 128)``
-        components and keep the first ``n_components_`` of them. Without `early_stopping` the training set decides.
+    n_components : int, float, "auto" or None, default=2
+        Number of components of the latent code, at least 1; None is ``min(n_samples, n_features)``, as for PCA. A float
+        in (0, 1) is the R² on the validation set to reach with as few components as possible, in the spirit of PCA's;
+        ``"auto"`` keeps the fewest whose R² there is within one standard error of the best [9]_. Both train one ordered
+        code of ``min(n_samples, n_features, 128)`` components and keep the first ``n_components_`` of them. Without
+        `early_stopping` the training set decides.
     ordered : bool, default=False
         Whether each prefix of the code is trained as a code of its own: in training, all components after a randomly
         chosen index are zeroed before decoding (nested dropout [8]_). One fit then serves all smaller sizes, see
         :meth:`truncate` and :meth:`reconstruction_curve`, at some cost in R² for each. A linear ordered autoencoder
         has PCA's axes, not only their span.
+    whiten : bool, default=False
+        Whether :meth:`transform` divides the components of the code by their standard deviations on the training data,
+        as ``PCA(whiten=True)``; :meth:`inverse_transform` undoes it, and no other result changes. Not for codes that
+        fix the scale of their components: ``"sigmoid"``, ``"tanh"`` and ``"gaussian"``.
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
         Widths of the hidden layers of f, from the data to the code; those of g are reversed. ``"auto"`` is ``(128,)``,
         and ``(256,)`` from 10,000 samples on. Empty for an autoencoder without hidden layers.
@@ -159,8 +165,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seed of the validation split, the initialization, the order of samples, dropout and noise. An int gives the
         same bits each time on the same machine with the same number of threads. The global generator of torch is never
-        used, except by custom modules: it is seeded while a class is built, and then restored. Layers that draw in
-        training, such as ``torch.nn.Dropout``, use its present state.
+        used, except by custom modules and layers that draw from it, such as ``torch.nn.Dropout``: it is seeded
+        meanwhile, and then restored.
     verbose : int, default=0
         1 shows a progress bar with epoch, loss, validation R² and time left; 0 prints nothing.
 
@@ -174,8 +180,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     mean_ : ndarray of shape (n_features,)
         Mean of each column of the training data.
     explained_variance_ : ndarray of shape (n_components,)
-        Variance of each component of the code times the squared length of its row of `components_`, in squared units
-        of the data, in decreasing order unless `ordered`.
+        Variance of each component of the code, before `whiten`, times the squared length of its row of `components_`,
+        in squared units of the data, in decreasing order unless `ordered`.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Training R² apportioned among components in proportion to `explained_variance_`; PCA's for a linear
         autoencoder. With `ordered` the gain in R² from each component given those before it, negative if it makes the
@@ -286,9 +292,10 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
 
     def __init__(
         self,
-        n_components: int | float | str = 2,
+        n_components: int | float | str | None = 2,
         *,
         ordered: bool = False,
+        whiten: bool = False,
         hidden_layer_sizes: Sequence[int] | int | str = "auto",
         activation: str | type[nn.Module] = "silu",
         code: str | Code = "identity",
@@ -323,6 +330,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     ):
         self.n_components = n_components
         self.ordered = ordered
+        self.whiten = whiten
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.code = code
@@ -395,11 +403,13 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         UserWarning
             If Ctrl-C ended training; the best weights so far are kept. If no number of components reaches the R² that
             `n_components` asks for; all are kept. If the ranges of two columns of dense data differ by a factor of
-            1,000 or more, and both are centred and scaled.
+            1,000 or more, and both are centred and scaled. If an identity code has more components than X has features,
+            and nothing but training keeps it from a copy of X. If y has the shape of X, as if it were a target.
         """
         context = CallbackContext.of(self, X, y)
         with one_thread_after_fork():
             plan = plan_fit(self, X, X_val)
+            warn_about_target(X, y, plan.rows.shape)
             self._set_fitted_attributes(finish(plan, train(plan, context)))
         if plan.checkpoint is not None and plan.checkpoint.failure is not None:
             raise plan.checkpoint.failure
@@ -414,7 +424,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         The first call, unless ``fit`` came before it, starts as PCA of its samples and fixes ``mean_``, the scale and
         the order and axes of the code, so that codes do not jump from call to call; if `n_components` is not an
         integer, they also select the number of components. The weights are those after the last step: there is no
-        validation set and no averaging.
+        validation set and no averaging. Between calls, parameters of training such as `lr` may change, which restarts
+        the optimizer; those of the model, such as `n_components` or `loss`, may not.
 
         Parameters
         ----------
@@ -432,8 +443,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Raises
         ------
         ValueError
-            If X or a combination of parameters cannot be used, or if training diverges. The estimator then stays
-            unchanged.
+            If X or a combination of parameters cannot be used, if a parameter of the model changed after an earlier
+            call, or if training diverges. The estimator then stays unchanged.
         """
         if is_one_shot(X):
             for chunk in X:
@@ -445,5 +456,6 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             return self
         with one_thread_after_fork():
             plan = plan_pass(self, X)
+            warn_about_target(X, y, plan.rows.shape)
             self._set_fitted_attributes(finish_pass(plan, train_pass(plan)))
         return self

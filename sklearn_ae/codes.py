@@ -31,6 +31,8 @@ class Code(Member):
     linear = False
     #: Whether each component depends only on its own pre-activation, except for a locally constant selection.
     elementwise = False
+    #: Whether a component may be divided by any positive number, which ``whiten=True`` does and the decoder undoes.
+    has_free_scale = False
     #: The closed interval that holds all values of the code.
     value_range = (-torch.inf, torch.inf)
     #: The initialization that suits the code, one of the estimator's ``init``.
@@ -91,6 +93,7 @@ class Identity(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     linear = True
     init = "pca"
 
@@ -118,6 +121,7 @@ class ReLU(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     value_range = (0.0, torch.inf)
 
     def __call__(self, a: Tensor) -> Tensor:
@@ -228,6 +232,7 @@ class TopK(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     value_range = (0.0, torch.inf)
     allows_auto_clip = False
     deterministic = False
@@ -326,6 +331,7 @@ class WinnerTakeAll(Code):
     """
 
     elementwise = True
+    has_free_scale = True
     value_range = (0.0, torch.inf)
     allows_auto_clip = False
     deterministic = False
@@ -461,11 +467,13 @@ def keep_largest(a: Tensor, k: int) -> Tensor:
 
 def count(value: int | float, total: int) -> int:
     """Return a number of components or samples that is given as such or as a fraction of `total`."""
-    return max(1, ceil(round(value * total, 9))) if isinstance(value, float) else int(value)  # 0.07 of 100 is 7
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    return max(1, ceil(float(value) * total * (1 - 1e-7)))  # 0.07 of 100 is 7, in float32 too
 
 
 def _is_count(value: Any, context: CheckContext) -> bool:
-    return 0 < value < 1 if isinstance(value, float) else 1 <= value <= context.n_components
+    return 0 < value < 1 or (isinstance(value, (int, np.integer)) and 1 <= int(value) <= context.n_components)
 
 
 CODES: dict[str, type[Code]] = {

@@ -8,6 +8,7 @@ new one takes one class here and one line in ``PENALTIES``.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -202,7 +203,8 @@ class Contractive(Weighted):
     def check(self, context: CheckContext) -> None:
         super().check(context)
         n = self.n_projections
-        self._require("n_projections", n is None or (n >= 1 and not isinstance(n, float)), "an integer from 1, or None")
+        fits = n is None or (isinstance(n, (int, np.integer)) and n >= 1)
+        self._require("n_projections", bool(fits), "an integer from 1, or None")
 
     def __call__(self, step: Step) -> Tensor:
         with torch.enable_grad():

@@ -16,7 +16,7 @@ from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._utils.threads import one_thread
 
-__all__ = ["SparseRows", "StreamedRows", "TrainingRows", "prefetch", "to_training_rows"]
+__all__ = ["SparseRows", "StreamedRows", "TrainingRows", "n_batches", "prefetch", "to_training_rows"]
 
 #: Number of entries that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
@@ -77,12 +77,15 @@ class TrainingRows(Dataset[Any]):
         return self.select(np.delete(np.arange(self.data.shape[0]), index))
 
     def batches(self, size: int, generator: Generator | None = None) -> Iterator[Tensor]:
-        """Yield batches, the last of which may be shorter; shuffled if a generator is given."""
+        """Yield batches, the last of which may be shorter or have one sample more; shuffled if a generator is given."""
         index = torch.arange(len(self), device=self.device) if self.index is None else self.index
         if generator is not None:
             index = index[torch.randperm(len(index), generator=generator, device=self.device)]
-        for batch in index.split(size):
-            yield self.take(batch)
+        first = 0
+        while first < len(index):
+            last = first + batch_length(len(index) - first, size)
+            yield self.take(index[first:last])
+            first = last
 
     def chunks(self) -> Iterator[Tensor]:
         """Yield the samples in order, in small chunks."""
@@ -198,12 +201,12 @@ class StreamedRows(TrainingRows):
         return StreamedRows(self.data, self.scaling, self.device, index)
 
     def batches(self, size: int, generator: Generator | None = None) -> Iterator[Tensor]:
-        """Yield batches, the last of which may be shorter; shuffled by blocks if a generator is given."""
+        """Yield the batches of :meth:`TrainingRows.batches`; shuffled by blocks if a generator is given."""
         order = seed = None
         if generator is not None:
             order = torch.randperm(len(self.data.lengths), generator=generator, device=generator.device).tolist()
             seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-        for batch in _in_batches(prefetch(self._buffers(order, seed)), size):
+        for batch in _in_batches(prefetch(self._buffers(order, seed)), size, len(self)):
             yield batch.to(self.device)
 
     def chunks(self) -> Iterator[Tensor]:
@@ -263,14 +266,30 @@ def _has_zeros(matrix: Any) -> Tensor:
     return torch.from_numpy(np.bincount(matrix.indices, minlength=matrix.shape[1]) < matrix.shape[0])
 
 
-def _in_batches(buffers: Iterator[Tensor], size: int) -> Iterator[Tensor]:
-    """Yield the samples of buffers in batches, the last of which may be shorter."""
+def batch_length(n_left: int, size: int) -> int:
+    """Return the length of the next batch of `n_left` samples: `size`, or all if only one would be left over.
+
+    Statistics over a batch, as in a layer ``BatchNorm1d``, need two samples.
+    """
+    return size + 1 if size > 1 and n_left == size + 1 else size
+
+
+def n_batches(n_samples: int, size: int) -> int:
+    """Return the number of batches of a pass over samples."""
+    return -(-n_samples // size) - (n_samples > size > 1 and n_samples % size == 1)
+
+
+def _in_batches(buffers: Iterator[Tensor], size: int, n_left: int) -> Iterator[Tensor]:
+    """Yield the samples of buffers, of which there are `n_left`, in batches."""
     batch = torch.empty(0)
     for buffer in buffers:
-        for part in buffer.tensor_split([*range(size - len(batch), len(buffer), size)]):
+        while len(buffer):
+            length = batch_length(n_left, size)
+            part, buffer = buffer.tensor_split([length - len(batch)])
             batch = torch.cat([batch, part]) if len(batch) else part
-            if len(batch) == size:
+            if len(batch) == length:
                 yield batch
+                n_left -= length
                 batch = batch[:0]
         batch = batch.clone()  # a view would keep the buffer
     if len(batch):

@@ -1,6 +1,7 @@
 """Resolve the estimator's parameters for given data, and check that they are compatible."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from math import floor, inf, log2
 from numbers import Integral, Real
@@ -16,7 +17,7 @@ from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._training.net import AutoencoderNet, Objective
 from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES, optimizer_settings, rule
-from sklearn_ae._utils.compat import Interval, StrOptions
+from sklearn_ae._utils.compat import FloatInterval, Interval, StrOptions
 from sklearn_ae.base import CheckContext, Member, Step, member
 from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
@@ -30,6 +31,8 @@ __all__ = [
     "batch_size_of",
     "building_blocks",
     "check_building_blocks",
+    "check_monitors",
+    "check_unchanged",
     "choose_architecture",
     "choose_corruption",
     "find_device",
@@ -38,16 +41,20 @@ __all__ = [
     "max_epochs_of",
     "patience_of",
     "sizes_of",
+    "training_parameters",
+    "warn_about_width",
 ]
 
 #: What the estimator's parameters may be, in the form of scikit-learn's validation.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [
         Interval(Integral, 1, None, closed="left"),
-        Interval(Real, 0, 1, closed="neither"),
+        FloatInterval(0, 1, closed="neither"),
         StrOptions({"auto"}),
+        None,
     ],
     "ordered": ["boolean"],
+    "whiten": ["boolean"],
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "code": [StrOptions(set(CODES)), Code],
@@ -107,6 +114,11 @@ def choose_architecture(
             raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
     check_callbacks(params.callbacks)
     code = clone(member(params.code, CODES))
+    if params.whiten and not code.has_free_scale:
+        raise ValueError(
+            f"whiten=True gives the components of the code variance 1, but code={params.code!r} fixes their scale. Set "
+            "whiten=False, or put a sklearn.preprocessing.StandardScaler after the autoencoder."
+        )
     loss = clone(member(params.loss, LOSSES)).for_columns(shape[1], names)
     ordered = bool(params.ordered) or is_selected_by_fit(params.n_components)
     plain = code.linear and not (ordered or params.dropout)
@@ -122,16 +134,75 @@ def choose_architecture(
         tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
         ordered=ordered,
+        whiten=bool(params.whiten),
         module=params.module,
     )
 
 
+def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray | None, *, masks_missing: bool) -> None:
+    """Raise a ValueError if parameters describe another model than the fitted one, which ``partial_fit`` continues."""
+    a = architecture
+    selects = is_selected_by_fit(params.n_components)
+    sizes = [sizes_of(params.hidden_layer_sizes, n_samples) for n_samples in (1, MANY_SAMPLES)]
+    n_components = a.n_components if a.n_kept is None else a.n_kept
+    unchanged = {
+        "n_components": a.n_kept is not None if selects else params.n_components in (None, n_components),
+        "ordered": selects or bool(params.ordered) == a.ordered,
+        "whiten": bool(params.whiten) == a.whiten,
+        "hidden_layer_sizes": a.module is not None or a.hidden_layer_sizes in sizes,
+        "activation": params.activation == a.activation,
+        "code": member(params.code, CODES) == a.code,
+        "loss": clone(member(params.loss, LOSSES)).for_columns(a.n_features, names) == a.loss,
+        "output_activation": params.output_activation in ("auto", a.output_activation),
+        "dropout": float(params.dropout) == a.dropout,
+        "tied_weights": bool(params.tied_weights) == a.tied_weights,
+        "module": params.module == a.module,
+        "missing": (params.missing == "mask") == masks_missing,
+    }
+    changed = [f"{name}={getattr(params, name)!r}" for name, same in unchanged.items() if not same]
+    if changed:
+        raise ValueError(
+            f"partial_fit continues a model that was fitted without {', '.join(changed)}. Set the parameter back, or "
+            "call fit, which starts afresh."
+        )
+
+
+def warn_about_width(params: Any, architecture: Architecture) -> None:
+    """Warn if a linear code is wider than the data, and no noise or penalty keeps it from a copy of the data."""
+    k, d = architecture.n_components, architecture.n_features
+    is_regularized = architecture.dropout or penalties_of(params.penalty) or choose_corruption(params) is not None
+    if architecture.code.linear and k > d and not is_regularized:
+        warnings.warn(
+            f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already be a "
+            f"copy of X. Use fewer, or a sparse code, a penalty or a corruption.",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:
     """Raise a TypeError if an item is neither a skorch callback nor a pair of a name and one."""
-    for given in callbacks or ():
-        callback = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+    for given, callback in zip(callbacks or (), _without_names(callbacks), strict=True):
         if not hasattr(callback, "on_train_begin"):
             raise TypeError(f"callbacks must contain skorch callbacks or (name, callback) pairs, got {given!r}.")
+
+
+def check_monitors(callbacks: Sequence[Any] | None, remedy: str) -> None:
+    """Raise a ValueError if a callback monitors a score of validation samples, for training without these."""
+    scores = [callback for callback in _without_names(callbacks) if not getattr(callback, "on_train", True)]
+    names = [getattr(score, "name", None) or getattr(score, "scoring", None) for score in scores]
+    of_validation = {"valid_loss"} | {getattr(name, "__name__", name) for name in names}
+    for callback in _without_names(callbacks):
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.removesuffix("_best") in of_validation:
+            raise ValueError(
+                f"callbacks contains {type(callback).__name__}(monitor={monitor!r}), which needs a validation set: "
+                f"{remedy}, or let it monitor 'train_loss'."
+            )
+
+
+def _without_names(callbacks: Sequence[Any] | None) -> list[Any]:
+    return [given[1] if isinstance(given, tuple) and len(given) == 2 else given for given in callbacks or ()]
 
 
 def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats) -> str:
@@ -215,14 +286,14 @@ def find_device_or_cpu(device: str | torch.device) -> torch.device:
 def batch_size_of(params: Any, n_samples: int) -> int:
     """Return the batch size: if automatic, the largest power of two up to a tenth of the samples, from 32 to 256."""
     if params.batch_size != "auto":
-        return params.batch_size
+        return int(params.batch_size)
     return min(256, max(32, 2 ** floor(log2(max(BATCH_FRACTION * n_samples, 1)))))
 
 
 def max_epochs_of(params: Any, n_samples: int) -> int:
     """Return the greatest number of epochs."""
     if params.max_epochs != "auto":
-        return params.max_epochs
+        return int(params.max_epochs)
     if params.lr_schedule == "constant":
         return rule().max_epochs
     return rule().n_epochs(n_samples, batch_size_of(params, n_samples))
@@ -231,14 +302,14 @@ def max_epochs_of(params: Any, n_samples: int) -> int:
 def patience_of(params: Any) -> float:
     """Return the number of epochs without improvement that end training, infinite if none does."""
     if params.n_iter_no_change != "auto":
-        return params.n_iter_no_change
+        return float(params.n_iter_no_change)
     return rule().patience if params.lr_schedule == "constant" else inf
 
 
 def lr_of(params: Any, continues: bool) -> float:
     """Return the learning rate of a fit, or of training that continues from earlier weights."""
     if params.lr != "auto":
-        return params.lr
+        return float(params.lr)
     return rule().constant_lr if continues or params.lr_schedule == "constant" else rule().lr
 
 
@@ -262,11 +333,18 @@ def make_net(
         batch_size=batch_size_of(params, n_samples),
         predict_nonlinearity=None,
         verbose=params.verbose,
-        device=module.device,
+        device=str(module.device),  # skorch passes it to safetensors
         seed=seed,
         precision=params.precision,
         corruption=choose_corruption(params),
-        **optimizer_settings(params.optimizer, params.weight_decay),
+        **optimizer_settings(params.optimizer, float(params.weight_decay)),
         **{"callbacks": list(params.callbacks or [])} | settings,
     )
+    net.made_with = training_parameters(params)
     return net.initialize()
+
+
+def training_parameters(params: Any) -> dict[str, Any]:
+    """Return the parameters that a net is made with, by name."""
+    names = ("optimizer", "lr", "weight_decay", "batch_size", "penalty", "precision", "callbacks", "verbose")
+    return {name: getattr(params, name) for name in names}

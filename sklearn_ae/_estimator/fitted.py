@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -31,14 +31,31 @@ from sklearn_ae.losses import LOSSES
 
 __all__ = ["FittedAutoencoder"]
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-def _code_has(method: str) -> Callable[[Any], bool]:
-    """Return a check whether the code has a method, for :func:`~sklearn.utils.metaestimators.available_if`."""
+
+def _depends_on(
+    name: str, of_params: Callable[[Any], bool], of_fit: Callable[[Any], bool]
+) -> Callable[[Method], Method]:
+    """Make a method available by a parameter before a fit, and afterwards by what was fitted."""
 
     def check(estimator: "FittedAutoencoder") -> bool:
-        return hasattr(member(estimator.code, CODES), method)
+        if not hasattr(estimator, "_architecture"):
+            return of_params(estimator)
+        if of_params(estimator) and not of_fit(estimator):
+            raise AttributeError(f"{name} changed after the fit, which this method follows: fit again.")
+        return of_fit(estimator)
 
-    return check
+    return available_if(check)
+
+
+def _code_has(method: str) -> Callable[[Method], Method]:
+    """Make a method available if the code has one."""
+    return _depends_on(
+        "code",
+        lambda estimator: hasattr(member(estimator.code, CODES), method),
+        lambda estimator: hasattr(estimator._architecture.code, method),
+    )
 
 
 def _to_device(device: torch.device | None, values: np.ndarray) -> Any:
@@ -46,12 +63,16 @@ def _to_device(device: torch.device | None, values: np.ndarray) -> Any:
     return values if device is None else torch.from_numpy(values).to(device)
 
 
-def _masks_missing(estimator: "FittedAutoencoder") -> bool:
-    return estimator.missing == "mask"
-
-
-def _is_ordered(estimator: "FittedAutoencoder") -> bool:
-    return estimator.ordered or is_selected_by_fit(estimator.n_components)
+_masks_missing = _depends_on(
+    "missing",
+    lambda estimator: estimator.missing == "mask",
+    lambda estimator: estimator._scaling.fills_missing,
+)
+_is_ordered = _depends_on(
+    "ordered or n_components",
+    lambda estimator: estimator.ordered or is_selected_by_fit(estimator.n_components),
+    lambda estimator: estimator._architecture.ordered,
+)
 
 
 @on_dask_collections
@@ -99,7 +120,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If X is not finite, does not have the features seen in ``fit``, or exceeds the range that the loss of the
             fit models, as negative data with ``loss="poisson"``. Scores raise it too.
         """
-        return self._fitted_model.encode(self._check_X(X))
+        table = self._check_X(X)
+        return self._fitted_model.encode(table)
 
     def set_output(self, *, transform: str | None = None, inverse_transform: str | None = None) -> Self:
         """Choose the containers that ``transform`` and ``inverse_transform`` return.
@@ -244,7 +266,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             errors[rows] = squared if per_feature else np.nansum(squared, axis=1)
         return _to_device(table.device, errors)
 
-    @available_if(_masks_missing)
+    @_masks_missing
     @one_thread_after_fork()
     def impute(self, X: Any) -> Any:
         """Return X with missing entries filled by their reconstruction. For ``missing="mask"``.
@@ -265,7 +287,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         given = validate_data(self, numeric(given), dtype="numeric", ensure_all_finite=False, reset=False)
         return self._wrap_output(_to_device(device, self._fitted_model.impute(given)), X)
 
-    @available_if(_is_ordered)
+    @_is_ordered
     @one_thread_after_fork()
     def reconstruction_curve(self, X: Any) -> np.ndarray:
         """Return the R² of X for each number of components of an ordered code. For ``ordered=True``.
@@ -280,10 +302,11 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         scores : ndarray of shape (n_components,), float64
             ``scores[k - 1]`` is ``truncate(k).score(X)``, from one pass over X.
         """
-        errors, variance = self._fitted_model.errors(self._check_X(X), of_prefixes=True)
+        table = self._check_X(X)
+        errors, variance = self._fitted_model.errors(table, of_prefixes=True)
         return np.array([r_squared(error, variance) for error in errors])
 
-    @available_if(_is_ordered)
+    @_is_ordered
     @one_thread_after_fork()
     def truncate(self, n_components: int) -> Self:
         """Return a fitted estimator with the first components of an ordered code, not refitted. For ``ordered=True``.
@@ -306,7 +329,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If `n_components` is out of range.
         """
         check_is_fitted(self)
-        if is_selected_by_fit(n_components) or not 1 <= n_components <= self.n_components_:
+        if not isinstance(n_components, (int, np.integer)) or not 1 <= n_components <= self.n_components_:
             raise ValueError(
                 f"n_components={n_components!r} must be an integer from 1 to {self.n_components_}, the number of "
                 "components."
@@ -315,7 +338,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         smaller._set_fitted_attributes(FittedState.of(smaller).truncated_(smaller.n_components).attributes())
         return smaller
 
-    @available_if(_code_has("draw"))
+    @_code_has("draw")
     @one_thread_after_fork()
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Return new samples: the decoded means of codes drawn from the prior. For ``code="gaussian"``.
@@ -337,7 +360,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         codes = code.draw(n_samples, self.n_components_, check_random_state(random_state))
         return self._fitted_model.decode(DenseTable(codes))
 
-    @available_if(_code_has("divergence"))
+    @_code_has("divergence")
     @one_thread_after_fork()
     def elbo(self, X: Any, random_state: Any = None) -> float:
         """Return the variational lower bound on the mean log-likelihood per sample of X. For ``code="gaussian"``.
@@ -358,8 +381,9 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             In nats per sample, higher is better; of a density in the data's units, or of probabilities for the losses
             of discrete data.
         """
+        table = self._check_X(X)
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-        return self._fitted_model.elbo(self._check_X(X), self._architecture.loss, seed)
+        return self._fitted_model.elbo(table, self._architecture.loss, seed)
 
     def _wrap_output(self, values: Any, like: Any) -> Any:
         """Return samples in the chosen container, with the index of the data that they come from."""
@@ -371,7 +395,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _error_and_variance(self, X: Any) -> tuple[float, float]:
         """Return the squared error of X and its variance about the training mean, summed, in units of the scale."""
-        (error,), variance = self._fitted_model.errors(self._check_X(X))
+        table = self._check_X(X)
+        (error,), variance = self._fitted_model.errors(table)
         return float(error), variance
 
     def _check_X(self, X: Any) -> Table:

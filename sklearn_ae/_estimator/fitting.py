@@ -29,12 +29,16 @@ from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
 from sklearn_ae._estimator.configuration import (
     building_blocks,
     check_building_blocks,
+    check_monitors,
+    check_unchanged,
     choose_architecture,
     choose_corruption,
     find_device,
     make_net,
     max_epochs_of,
     patience_of,
+    training_parameters,
+    warn_about_width,
 )
 from sklearn_ae._estimator.fitted_state import FittedState
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
@@ -114,6 +118,8 @@ class Training(NamedTuple):
 
 def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     """Validate data and parameters, and return all that training needs."""
+    if not params.early_stopping:
+        check_monitors(params.callbacks, "set early_stopping=True")
     device = find_device(params.device)
     processes = processes_for(params.distributed, device)
     table, features = new_table(params, X, min_samples=2)
@@ -221,10 +227,11 @@ class PassPlan(NamedTuple):
 
 def plan_pass(params: Any, X: Any) -> PassPlan:
     """Validate data and parameters, and return all that a pass over X needs."""
+    check_monitors(params.callbacks, "partial_fit has none; leave the callback out")
     plan = _plan_next_pass(params, X) if hasattr(params, "module_") else _plan_first_pass(params, X)
     plan.net.data_bounds = plan.scaling.data_bounds(plan.column_range, plan.rows.device)
     plan.net.scaling = plan.rows.scaling
-    plan.net.corruption = choose_corruption(params)  # `missing` may have changed
+    plan.net.corruption = choose_corruption(params)
     return plan
 
 
@@ -279,16 +286,16 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
 
 def _plan_next_pass(params: Any, X: Any) -> PassPlan:
     state = FittedState.of(params)
-    table = validated_table(params, X)
-    masks_missing = params.missing == "mask"
     names = state.features.get("feature_names_in_")
-    columns = table.columns(names, allow_nan=masks_missing)
+    check_unchanged(params, state.architecture, names, masks_missing=state.scaling.fills_missing)
+    table = validated_table(params, X)
+    columns = table.columns(names, allow_nan=state.scaling.fills_missing)
     check_building_blocks(state.architecture, state.module, building_blocks(params))
     _check_range(params, state.architecture, columns, names)
-    scaling = state.scaling.filling(masks_missing)
-    rows = to_training_rows(table, scaling.filling(columns.gaps), state.module.device)
+    rows = to_training_rows(table, state.scaling.filling(columns.gaps), state.module.device)
     net = params.net_
-    if net.keep_best is not None:  # a net that ``fit`` made keeps weights by other rules
+    # a net that ``fit`` made keeps weights by other rules
+    if net.keep_best is not None or net.made_with != training_parameters(params):
         seed = _draw_seed(check_random_state(params.random_state))
         module = deepcopy(state.module)
         net = make_net(params, state.architecture, module, len(rows), seed, max_epochs=1, train_split=None)
@@ -296,7 +303,7 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
         params,
         state.features,
         state.architecture,
-        scaling,
+        state.scaling,
         columns,
         state.column_range.union(columns.range),
         rows,
@@ -311,7 +318,9 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
 def _inspect_data(params: Any, table: Table, names: np.ndarray | None) -> tuple[ColumnStats, Architecture]:
     """Return the statistics of the columns and the architecture that suits them."""
     columns = table.columns(names, allow_nan=params.missing == "mask")
-    return columns, choose_architecture(params, table.shape, columns, names)
+    architecture = choose_architecture(params, table.shape, columns, names)
+    warn_about_width(params, architecture)
+    return columns, architecture
 
 
 def _draw_validation_rows(params: Any, table: Table, random_state: np.random.RandomState) -> np.ndarray | None:

@@ -34,6 +34,8 @@ VERSIONS = {
 }
 #: Attributes that are rebuilt on loading instead of being stored.
 REBUILT = ("module_", "net_", "_fitted_model")
+#: What the history of an epoch has and the state has not: batches, and the seconds, which differ from fit to fit.
+NOT_STORED = ("batches", "dur")
 #: Key of the class name of a building block, next to its parameters.
 MEMBER = "member of sklearn_ae"
 
@@ -54,7 +56,8 @@ def pack(attributes: dict[str, Any]) -> dict[str, Any]:
         "_weights": arrays_of(network),
         "_code_map": arrays_of(attributes["_fitted_model"].module64.code_map),
         "_history": [
-            {name: value for name, value in epoch.items() if name != "batches"} for epoch in attributes["net_"].history
+            {name: value for name, value in epoch.items() if name not in NOT_STORED}
+            for epoch in attributes["net_"].history
         ],
     }
 

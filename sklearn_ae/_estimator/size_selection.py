@@ -19,11 +19,13 @@ MAX_UNITS = 128
 
 def is_selected_by_fit(n_components: Any) -> bool:
     """Return whether ``fit`` selects the number of components, which is given as a fraction or "auto"."""
-    return not isinstance(n_components, Integral)
+    return n_components is not None and not isinstance(n_components, Integral)
 
 
 def max_units(n_components: Any, n_samples: int, n_features: int) -> int:
     """Return the number of components to train, of which ``fit`` may keep fewer."""
+    if n_components is None:
+        return min(n_samples, n_features)
     return min(n_samples, n_features, MAX_UNITS) if is_selected_by_fit(n_components) else int(n_components)
 
 

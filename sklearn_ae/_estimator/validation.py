@@ -1,10 +1,12 @@
 """Validation of the data that a user passes: containers, shapes and feature names."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
+import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 from torch import Tensor
@@ -13,7 +15,7 @@ from sklearn_ae._data.numeric import numeric
 from sklearn_ae._data.out_of_core import in_memory_where_small, out_of_core_table
 from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
 
-__all__ = ["FEATURE_ATTRIBUTES", "errors_about", "new_table", "validated_table", "with_features"]
+__all__ = ["FEATURE_ATTRIBUTES", "errors_about", "new_table", "validated_table", "warn_about_target", "with_features"]
 
 #: Fitted attributes that describe the features.
 FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
@@ -45,6 +47,26 @@ def errors_about(name: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name} cannot be used: {error}") from error
+
+
+def warn_about_target(X: Any, y: Any, shape: tuple[int, int]) -> None:
+    """Warn if y looks like clean samples that X, of this shape, should be mapped to."""
+    if y is None or y is X or _shape_of(y) != shape:
+        return
+    warnings.warn(
+        "y has the shape of X, but it is ignored: an autoencoder learns to reconstruct X. To learn to remove noise, "
+        "pass clean samples as X and let corruption= add the noise, such as corruption='gaussian_noise'.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _shape_of(y: Any) -> Any:
+    """Return the shape of an array or of a list of rows of equal length."""
+    if isinstance(y, (list, tuple)):
+        widths = {len(row) if isinstance(row, (list, tuple, np.ndarray)) else None for row in y}
+        return (len(y), *widths)
+    return getattr(y, "shape", None)
 
 
 def validated_table(estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1) -> Table:

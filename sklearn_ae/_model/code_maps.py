@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from sklearn_ae._utils.onnx_graph import Graph
 
-__all__ = ["CodeMap", "PermutationMap", "RotationMap", "ScaleMap"]
+__all__ = ["CodeMap", "PermutationMap", "RotationMap", "ScaleMap", "WhitenedMap"]
 
 #: Directions in which the decoder is less sensitive than this, relative to the most sensitive one, count as null.
 RELATIVE_RANK = 1e-4
+#: Components whose standard deviation is below this, relative to the largest one, are noise, and not whitened.
+RELATIVE_NOISE = 1e-6
 
 
 class CodeMap(nn.Module):
@@ -45,6 +47,10 @@ class CodeMap(nn.Module):
         Components are in the data's units, variances in the network's.
         """
         return (jacobian * scale).T, _explained(covariance, jacobian)
+
+    def deviations(self, covariance: Tensor, scale: float) -> Tensor:
+        """Return the standard deviation (k,) of each component of the canonical code, in the units of the code."""
+        return covariance.clamp_min(0).sqrt()
 
     def to_onnx(self, graph: Graph, h: str) -> str:
         """Add the map to a graph and return the name of the canonical code."""
@@ -88,6 +94,10 @@ class RotationMap(CodeMap):
         matrix, columns = self.matrix / scale, jacobian @ (self.inverse * scale)
         return columns.T, _explained((matrix @ covariance @ matrix.T).diagonal(), columns)
 
+    def deviations(self, covariance: Tensor, scale: float) -> Tensor:
+        matrix = self.matrix / scale
+        return (matrix @ covariance @ matrix.T).diagonal().clamp_min(0).sqrt() * scale
+
     def to_onnx(self, graph: Graph, h: str) -> str:
         return graph.add("Gemm", graph.add("Sub", h, self.centre), self.matrix, transB=1)
 
@@ -119,6 +129,9 @@ class PermutationMap(CodeMap):
 
     def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         return super().explain(jacobian[:, self.order], covariance[self.order], scale)
+
+    def deviations(self, covariance: Tensor, scale: float) -> Tensor:
+        return super().deviations(covariance[self.order], scale)
 
     def to_onnx(self, graph: Graph, h: str) -> str:
         return graph.add("Gather", h, self.order, axis=1)
@@ -157,11 +170,55 @@ class ScaleMap(CodeMap):
     def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         return (jacobian / self.scale * scale).T, _explained(covariance, jacobian)
 
+    def deviations(self, covariance: Tensor, scale: float) -> Tensor:
+        return super().deviations(covariance, scale) * self.scale.abs()
+
     def to_onnx(self, graph: Graph, h: str) -> str:
         return graph.add("Mul", h, self.scale)
 
     def undo_to_onnx(self, graph: Graph, h: str) -> str:
         return graph.add("Div", h, self.scale)
+
+
+class WhitenedMap(CodeMap):
+    """Another map whose components are then divided by their standard deviations; it explains what that one does.
+
+    Components of noise alone are divided by the largest standard deviation.
+    """
+
+    deviation: Tensor  # (k,)
+
+    def __init__(self, inner: CodeMap, n_components: int):
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("deviation", torch.ones(n_components))
+
+    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
+        self.inner.fit_(jacobian, mean, covariance, scale)
+        deviations = self.inner.deviations(covariance, scale)
+        greatest = deviations.max()
+        if greatest > 0:
+            self.deviation.copy_(torch.where(deviations > RELATIVE_NOISE * greatest, deviations, greatest))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.inner(h) / self.deviation
+
+    def undo(self, h: Tensor) -> Tensor:
+        return self.inner.undo(h * self.deviation)
+
+    def truncated(self, n_components: int) -> "WhitenedMap":
+        first = WhitenedMap(self.inner.truncated(n_components), n_components).to(self.deviation)
+        first.deviation.copy_(self.deviation[:n_components])
+        return first
+
+    def explain(self, jacobian: Tensor, covariance: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        return self.inner.explain(jacobian, covariance, scale)
+
+    def to_onnx(self, graph: Graph, h: str) -> str:
+        return graph.add("Div", self.inner.to_onnx(graph, h), self.deviation)
+
+    def undo_to_onnx(self, graph: Graph, h: str) -> str:
+        return self.inner.undo_to_onnx(graph, graph.add("Mul", h, self.deviation))
 
 
 def _explained(variance: Tensor, columns: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The torch module for training and inference: a network with code, output activation and code map."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from threading import RLock
 from typing import Any, NamedTuple
@@ -10,17 +11,28 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, ScaleMap
+from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, ScaleMap, WhitenedMap
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
 from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import Output
 
-__all__ = ["Architecture", "Autoencoder", "build", "prefixes"]
+__all__ = ["Architecture", "Autoencoder", "build", "global_generator_seeded", "prefixes"]
 
 #: Held while torch's global generator, which all threads share, is not in the user's state.
 GLOBAL_GENERATOR = RLock()
+
+
+@contextmanager
+def global_generator_seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch's global generators, of the CPU and of a GPU, and restore them afterwards."""
+    gpus = [] if device is None or device.type != "cuda" else [device.index or 0]
+    with GLOBAL_GENERATOR, torch.random.fork_rng(devices=gpus):
+        # torch.manual_seed would seed all GPUs, and queue each call for ever if none is initialized yet
+        for generator in (torch.default_generator, *(torch.cuda.default_generators[gpu] for gpu in gpus)):
+            generator.manual_seed(seed)
+        yield
 
 
 def dropped(h: Tensor, rate: float, generator: Generator) -> Tensor:
@@ -85,6 +97,8 @@ class Autoencoder(nn.Module):
         self.code_map = code_map
         self.dropout = dropout
         self.ordered = ordered
+        #: Whether training draws from torch's global generator.
+        self.uses_global_generator = False
         self.noisy = bool(dropout) or ordered or not code.deterministic
         self.has_affine_path = isinstance(network, AffineNetwork)
         #: Whether the decoder is W h + b, before the output activation.
@@ -204,6 +218,7 @@ class Architecture(NamedTuple):
     rotation_invariant: bool
     ordered: bool = False
     n_kept: int | None = None  # components of an ordered code that are kept, if not all
+    whiten: bool = False  # whether components of the canonical code have variance 1
     module: Any = None  # a custom network: an instance, or a callable that returns one
 
     def make_output(self) -> Output:
@@ -224,16 +239,24 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
         dropout=a.dropout,
         ordered=a.ordered,
     ).float()
+    if a.module is not None or isinstance(a.activation, type):
+        module.uses_global_generator = uses_global_generator(module.network, a)
     if a.n_kept is not None:
         module.keep_(a.n_kept)
     return module
 
 
 def code_map_of(a: Architecture) -> CodeMap:
-    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing."""
+    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing.
+
+    With `whiten` it also settles the variance of the components.
+    """
+    inner: CodeMap
     if a.ordered:
-        return ScaleMap(a.n_components) if a.code.linear else CodeMap()
-    return RotationMap(a.n_components) if a.rotation_invariant else PermutationMap(a.n_components)
+        inner = ScaleMap(a.n_components) if a.code.linear else CodeMap()
+    else:
+        inner = RotationMap(a.n_components) if a.rotation_invariant else PermutationMap(a.n_components)
+    return WhitenedMap(inner, a.n_components) if a.whiten else inner
 
 
 def dense_network(a: Architecture) -> AffineNetwork:
@@ -298,7 +321,18 @@ def _call_factory(a: Architecture, seed: int) -> nn.Module:
         signature.bind(**arguments)
     except TypeError as error:
         raise TypeError(f"module={a.module!r} requires arguments other than {sorted(known)}: {error}.") from error
-    with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed GPUs too, and queue each call for ever if none is initialized yet
-        torch.default_generator.manual_seed(seed)
+    with global_generator_seeded(seed):
         return a.module(**arguments)
+
+
+def uses_global_generator(network: Any, a: Architecture) -> bool:
+    """Return whether a network in training draws from torch's global generator, as ``torch.nn.Dropout`` does."""
+    trial = deepcopy(network).train()
+    with global_generator_seeded(0), torch.no_grad():
+        before = torch.get_rng_state()
+        try:
+            trial.encode(torch.zeros(2, a.n_features, dtype=torch.float32))
+            trial.decode(torch.zeros(2, a.n_components, dtype=torch.float32))
+        except Exception:
+            return True
+        return not torch.equal(torch.get_rng_state(), before)

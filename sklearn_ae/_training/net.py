@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from math import ceil, inf
+from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from skorch.utils import to_tensor
 from torch import Generator, Tensor, nn
 
 from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
-from sklearn_ae._data.training_rows import TrainingRows
-from sklearn_ae._model.module import Autoencoder
+from sklearn_ae._data.training_rows import TrainingRows, n_batches
+from sklearn_ae._model.module import Autoencoder, global_generator_seeded
 from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
 from sklearn_ae._training.optimizers import SCHEDULES, WeightAverage, mixed_precision, parameter_groups
@@ -249,9 +249,14 @@ class AutoencoderNet(NeuralNet):
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Run an epoch; each pass over the validation set draws the same noise."""
+        context: AbstractContextManager[None] = nullcontext()
         if not training:
             self._begin_validation()
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        elif self.module_.uses_global_generator:
+            seed = torch.randint(2**62, (1,), generator=self.own_noise_, device=self.own_noise_.device)
+            context = global_generator_seeded(int(seed), self.own_noise_.device)
+        with context:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if training and self.average_ is not None:
             self.average_.take()
 
@@ -281,7 +286,7 @@ class AutoencoderNet(NeuralNet):
         self.start_average()
         if self.keep_best is not None:  # otherwise each call is one of many passes, and nothing is annealed
             n_rows = len(self.get_split_datasets(X, y)[0])
-            self.progress_, self.n_steps_ = 0.0, max(1, self.max_epochs * ceil(n_rows / self.batch_size))
+            self.progress_, self.n_steps_ = 0.0, max(1, self.max_epochs * n_batches(n_rows, self.batch_size))
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Count the step, and update the average of the weights."""

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 import sklearn
 from sklearn.base import _fit_context
 from sklearn.utils import metaestimators
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in
 
@@ -40,6 +41,7 @@ __all__ = [
     "ADAPTERS_MANAGER",
     "OUTPUT_CONFIG",
     "CallbackSupportMixin",
+    "FloatInterval",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -53,6 +55,29 @@ OUTPUT_CONFIG = "_sklearn_output_config"
 
 #: Return the names of the features of a fitted estimator, checked against given ones.
 feature_names_in = _check_feature_names_in
+
+
+class FloatInterval(Interval):
+    """An interval of floats, those of NumPy included, which holds no integers."""
+
+    def __init__(self, left: float, right: float, *, closed: str):
+        super().__init__(RealNotInt, left, right, closed=closed)
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Return whether a value is in the interval.
+
+        Parameters
+        ----------
+        val : object
+            The value.
+
+        Returns
+        -------
+        is_inside : bool
+            Whether it is.
+        """
+        return bool(super().is_satisfied_by(float(val) if isinstance(val, np.floating) else val))
+
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -331,7 +331,7 @@ class TestInvalidInput:
         model = quick()
         if "fit" not in method:
             model.fit(small)
-        with pytest.raises(ValueError, match=r"contains NaN in column 5\. .* set missing='mask'"):
+        with pytest.raises(ValueError, match=r"contains NaN in column 5\. .* fit with missing='mask'"):
             getattr(model, method)(given)
         assert hasattr(model, "module_") == ("fit" not in method)
 

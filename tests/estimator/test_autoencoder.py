@@ -1,6 +1,7 @@
 """AutoencoderTransformer starts as PCA, improves on it, has canonical codes and is reproducible."""
 
 import contextlib
+import copy
 import io
 import threading
 import warnings
@@ -11,7 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from helpers import quick
+from helpers import quick, same_bits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -154,7 +155,8 @@ class TestCodes:
 
     def test_components_beyond_the_rank_are_zero(self):
         X = np.random.default_rng(0).normal(size=(40, 3))
-        autoencoder = quick(5, output_activation="identity", max_epochs=2).fit(X)
+        with pytest.warns(UserWarning, match="n_components=5 is more than the 3 features"):
+            autoencoder = quick(5, output_activation="identity", max_epochs=2).fit(X)
         assert autoencoder.components_.shape == (5, 3)
         np.testing.assert_allclose(autoencoder.components_[3:], 0, atol=1e-6)
         assert autoencoder.score(X) > 0.999
@@ -216,7 +218,9 @@ class TestInput:
     )
     @pytest.mark.parametrize("n_components", [1, 7])
     def test_odd_shapes_work(self, X, n_components):
-        autoencoder = quick(n_components).fit(X)
+        too_many = n_components > X.shape[1]
+        with pytest.warns(UserWarning, match="n_components=7 is more than") if too_many else contextlib.nullcontext():
+            autoencoder = quick(n_components).fit(X)
         codes = autoencoder.transform(X)
         assert codes.shape == (len(X), n_components)
         assert np.isfinite(codes).all()
@@ -340,6 +344,20 @@ class TestEcosystem:
         assert count.epochs == autoencoder.n_iter_ == len(autoencoder.net_.history) == 3
         z = autoencoder._scaling.transform(small, torch.float64)
         assert autoencoder.net_.predict(z.numpy()).shape == small.shape
+
+    @pytest.mark.parametrize("use_safetensors", [False, True])
+    @pytest.mark.parametrize("through", [lambda model: model, copy.deepcopy], ids=["fit", "copy"])
+    @pytest.mark.parametrize(
+        "params",
+        [{}, {"code": "gaussian"}, {"tied_weights": True, "hidden_layer_sizes": ()}, {"device": torch.device("cpu")}],
+    )
+    def test_the_net_saves_and_loads_its_weights(self, params, through, use_safetensors, small, tmp_path):
+        if use_safetensors:
+            pytest.importorskip("safetensors")
+        model, other = (through(quick(**params | {"random_state": seed}).fit(small)) for seed in (0, 1))
+        model.net_.save_params(f_params=tmp_path / "weights", use_safetensors=use_safetensors)
+        other.net_.load_params(f_params=tmp_path / "weights", use_safetensors=use_safetensors)
+        assert same_bits(*(each.module_.state_dict() for each in (model, other)))
 
     @pytest.mark.parametrize(
         ("optimizer", "lr"), [("adam", 1e-3), ("sgd", 1e-2), (torch.optim.RMSprop, 1e-3), (torch.optim.LBFGS, 1.0)]

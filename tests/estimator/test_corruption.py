@@ -121,9 +121,9 @@ class TestAuto:
         model = quick(missing="mask").partial_fit(small)
         model = pickle.loads(pickle.dumps(model)) if is_loaded else model
         assert model.partial_fit(small).net_.corruption == Masking(0.3)
-        assert model.set_params(missing="error").partial_fit(small).net_.corruption is None
-        assert model.set_params(missing="mask").partial_fit(small).net_.corruption == Masking(0.3)
         assert model.set_params(corruption=None).partial_fit(small).net_.corruption is None
+        assert model.set_params(corruption=0.1).partial_fit(small).net_.corruption == Masking(0.1)
+        assert model.set_params(corruption="auto").partial_fit(small).net_.corruption == Masking(0.3)
 
     def test_partial_fit_after_fit_masks_entries(self, small):
         assert quick(missing="mask").fit(small).partial_fit(small).net_.corruption == Masking(0.3)

@@ -93,6 +93,7 @@ DIRT: dict[str, Callable] = {
 PARAMETERS: dict[str, list] = {
     "n_components": [1, 2, 3, 50, 0.5, 0.999, "auto", 0, -1, 1.0, 1.5, "many", None, np.int64(2), np.nan, True],
     "ordered": [True, False, "yes", 2],
+    "whiten": [True, False, "yes", None],
     "hidden_layer_sizes": [(), (3,), 4, (3, 2), [5], (0,), (2.5,), "wide", None, np.array([3]), (-1,), ((2,),)],
     "activation": ["relu", "tanh", "none", torch.nn.ELU, int, torch.nn.Linear, None],
     "code": [*CODES, TopK(2), TopK(0), TopK(99), WinnerTakeAll(0.5), WinnerTakeAll(3), Gaussian(-1), "none", None, 3],
@@ -325,6 +326,7 @@ FITTED = [
     {"n_components": 4, "hidden_layer_sizes": ()},
     {"n_components": 4, "code": "relu"},
     {"n_components": 4, "ordered": True},
+    {"n_components": None, "whiten": True},
     {"n_components": 4, "code": "gaussian", "loss": "log_loss"},
     {"n_components": 4, "loss": "poisson", "code": "tanh"},
     {"n_components": 4, "loss": Mixed([("cross_entropy", [0, 1]), ("huber", [3])])},

@@ -117,6 +117,16 @@ def test_ordered_and_truncated_codes_agree(code, small):
     assert_same_as_estimator(estimator.truncate(2), small)
 
 
+@pytest.mark.parametrize(
+    "params", [{}, {"dropout": 0.1}, {"ordered": True}, {"code": "relu"}, {"code": "top_k", "ordered": True}], ids=str
+)
+def test_whitened_codes_agree(params, small):
+    estimator = quick(4, whiten=True, **params).fit(small)
+    assert_same_as_estimator(estimator, small)
+    if "ordered" in params:
+        assert_same_as_estimator(estimator.truncate(2), small)
+
+
 def test_a_number_of_components_chosen_by_fit_agrees(small):
     estimator = quick(0.5).fit(small)
     assert_same_as_estimator(estimator, small)

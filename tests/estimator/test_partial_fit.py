@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from helpers import quick
+from helpers import quick, same_bits
 from sklearn.decomposition import PCA
 
 from sklearn_ae import AutoencoderTransformer
@@ -124,6 +124,77 @@ def test_warm_start_continues_only_if_building_blocks_are_equal(params, same, ot
     fresh = AutoencoderTransformer(**anew.get_params(deep=False)).set_params(warm_start=False).fit(X)
     np.testing.assert_array_equal(anew.transform(X), fresh.transform(X))
     assert not kept(before, anew)
+
+
+#: Parameters of a fit, and for each parameter of the model a value that describes another one.
+OTHER_MODELS = {
+    "n_components": ({"n_components": 4}, [2, np.int64(5), "auto", 0.5]),
+    "ordered": ({}, [True]),
+    "whiten": ({}, [True]),
+    "hidden_layer_sizes": ({}, [(4,), 8, (), (128, 128)]),
+    "activation": ({}, ["tanh", torch.nn.SiLU]),
+    "code": ({"code": TopK(2)}, ["relu", "identity", TopK(1)]),
+    "loss": ({"loss": Huber(0.5)}, ["squared_error", Huber(0.25), Mixed([("huber", 0)])]),
+    "output_activation": ({}, ["clip"]),
+    "dropout": ({}, [0.5]),
+    "tied_weights": ({"hidden_layer_sizes": ()}, [True]),
+    "module": ({}, [ConvAutoencoder]),
+    "missing": ({}, ["mask"]),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("name", "params", "values"), [(n, *each) for n, each in OTHER_MODELS.items()], ids=OTHER_MODELS
+)
+def test_partial_fit_refuses_parameters_of_another_model_by_name(name, params, values, method, small):
+    X = np.c_[small, small[:, :1]]
+    default = AutoencoderTransformer(**params).get_params(deep=False)[name]
+    back = [] if name == "output_activation" else [({**params, name: values[0]}, default)]  # "auto" means any
+    for before, after in [*((params, value) for value in values), *back]:
+        model = quick(**before)
+        getattr(model, method)(X)
+        codes, attributes = model.transform(X), vars(model.set_params(**{name: after})).copy()
+        with pytest.raises(ValueError, match=rf"partial_fit continues a model that was fitted without .*{name}="):
+            model.partial_fit(X)
+        assert vars(model) == attributes
+        np.testing.assert_array_equal(model.transform(X), codes)
+        model.fit(X).partial_fit(X)
+
+
+@pytest.mark.parametrize(
+    ("params", "same"),
+    [
+        ({"n_components": 3}, {"n_components": np.int64(3)}),
+        ({"n_components": 0.5}, {"n_components": 0.5}),
+        ({"n_components": None}, {"n_components": 9}),
+        ({"hidden_layer_sizes": 8}, {"hidden_layer_sizes": [8]}),
+        ({}, {"hidden_layer_sizes": (128,)}),
+        ({"code": "top_k"}, {"code": TopK()}),
+        ({"loss": Mixed([("huber", 0)])}, {"loss": Mixed([("huber", [0])])}),
+        ({"module": ConvAutoencoder}, {"activation": "silu"}),
+        ({"output_activation": "clip"}, {"output_activation": "auto"}),
+    ],
+    ids=str,
+)
+def test_partial_fit_accepts_parameters_that_mean_the_same(params, same, small):
+    X = np.c_[small, small[:, :1]]
+    model = quick(**params).partial_fit(X).set_params(**same).partial_fit(X)
+    assert pickle.loads(pickle.dumps(model)).partial_fit(X).n_iter_ == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lr": 2**-9}, {"batch_size": 16}, {"penalty": L1(0.1)}, {"weight_decay": 0.5}, {"optimizer": "sgd"}],
+    ids=str,
+)
+def test_partial_fit_follows_a_change_of_training(change, small):
+    unchanged = quick(batch_size=80).partial_fit(small).partial_fit(small)
+    model = quick(batch_size=80).partial_fit(small)
+    loaded = pickle.loads(pickle.dumps(model)).set_params(**change).partial_fit(small)  # with a new net
+    model.set_params(**change).partial_fit(small)
+    assert not same_bits(weights_of(model), weights_of(unchanged))
+    assert same_bits(weights_of(model), weights_of(loaded)) or model.net_.batch_size == loaded.net_.batch_size == 16
 
 
 def test_without_warm_start_each_fit_starts_from_scratch(small):

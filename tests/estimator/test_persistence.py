@@ -37,6 +37,7 @@ ESTIMATORS = {
     "sigmoid": {"code": "sigmoid", "penalty": KLSparsity(0.1), "output_activation": "sigmoid"},
     "winner": {"code": WinnerTakeAll(0.2)},
     "ordered": {"ordered": True},
+    "whitened": {"whiten": True},
     "chosen": {"n_components": 0.5},
     "names": {"code": "tanh", "loss": "absolute_error", "corruption": 0.1, "penalty": "contractive"},
     "top k": {"code": "top_k", "loss": "cross_entropy"},
@@ -153,7 +154,7 @@ def test_a_state_keeps_all_that_it_does_not_rebuild(fitted):
     assert all(value is before[name] for name, value in vars(fitted).items())
     assert {"n_components", "components_"} <= set(state)
     assert not {"module_", "net_", "_fitted_model"} & set(state)
-    assert [epoch.keys() | {"batches"} for epoch in state["_history"]] == [set(e) for e in fitted.net_.history]
+    assert [epoch.keys() | {"batches", "dur"} for epoch in state["_history"]] == [set(e) for e in fitted.net_.history]
     assert [epoch["train_loss"] for epoch in state["_history"]] == fitted.net_.history[:, "train_loss"]
 
 
@@ -252,6 +253,21 @@ def test_a_refitted_clone_gives_the_same_bits(fitted):
     assert not hasattr(clone(fitted), "module_")
     for one, other in zip(outputs(clone(fitted).fit(X)), outputs(fitted), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+#: torch pickles a module that is given as an instance with addresses in memory.
+@pytest.mark.parametrize(
+    "fitted",
+    [pytest.param(params, id=name) for name, params in ESTIMATORS.items() if name != "instance"],
+    indirect=True,
+)
+def test_two_fits_with_one_seed_have_equal_pickles_and_hashes(fitted):
+    X = training_data(fitted.get_params())
+    again = clone(fitted).fit(X)
+    for change in (lambda model: model, lambda model: model.partial_fit(X), deepcopy):
+        one, other = change(fitted), change(again)
+        assert pickle.dumps(one) == pickle.dumps(other)
+        assert joblib.hash(one) == joblib.hash(other)
 
 
 @pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in OF_TORCH])

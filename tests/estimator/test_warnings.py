@@ -5,12 +5,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.losses import Mixed
+from sklearn_ae.networks import ConvAutoencoder
 
 
 def quiet_fit(X, **params):
@@ -59,3 +61,59 @@ def test_ranges_that_do_not_matter_do_not_warn(kind):
         X = np.column_stack([X[:, 3], X[:, 0] > 5])
     loss = Mixed([("log_loss", [1])]) if kind == "unscaled" else "squared_error"
     quiet_fit(csr_array(X) if kind == "sparse" else X, loss=loss, max_epochs=0)
+
+
+WIDE = [{}, {"ordered": True}, {"hidden_layer_sizes": ()}, {"module": ConvAutoencoder, "n_components": 6}]
+
+
+@pytest.mark.parametrize("params", WIDE, ids=str)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_an_identity_code_wider_than_the_data_warns(method, params):
+    params = {"n_components": 5, "random_state": 0, "max_epochs": 0} | params
+    X = load_iris().data
+    with pytest.warns(UserWarning, match=rf"n_components={params['n_components']} .* the 4 features") as caught:
+        getattr(AutoencoderTransformer(**params), method)(X)
+    assert method == "partial_fit" or caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_components": 4},
+        {"code": "relu"},
+        {"code": "top_k"},
+        {"code": "gaussian"},
+        {"dropout": 0.2},
+        {"penalty": "contractive"},
+        {"corruption": 0.2},
+        {"missing": "mask"},
+    ],
+    ids=str,
+)
+def test_a_code_that_cannot_copy_the_data_is_quiet(params):
+    quiet_fit(load_iris().data, **{"n_components": 5, "max_epochs": 0} | params)
+
+
+@pytest.mark.parametrize(
+    "as_target", [np.array, pd.DataFrame, csr_array, torch.tensor, list], ids=lambda kind: kind.__name__
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_a_target_of_the_shape_of_the_data_warns(method, as_target):
+    X = load_iris().data
+    with pytest.warns(UserWarning, match="y has the shape of X, but it is ignored: .* corruption=") as caught:
+        getattr(AutoencoderTransformer(random_state=0, max_epochs=0), method)(X + 1, as_target(X))
+    assert len(caught) == 1
+    assert method == "fit_transform" or caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("target", [None, "X", "classes", "columns", "list", "ragged", "object"])
+def test_other_targets_are_quiet(target):
+    X, classes = load_iris(return_X_y=True)
+    y = {None: None, "X": X, "classes": classes, "columns": X[:, :2], "list": list(classes)} | {
+        "ragged": [[0.0] * (1 + i % 2) for i in range(len(X))],
+        "object": object(),
+    }
+    y = y[target]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AutoencoderTransformer(random_state=0, max_epochs=0).fit(X, y).partial_fit(X, y)

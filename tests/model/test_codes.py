@@ -169,7 +169,15 @@ def test_top_k_keeps_k_components_or_a_fraction_rounded_up(k, n_kept, positive):
 
 
 @pytest.mark.parametrize(
-    ("fraction", "n_components", "n_kept"), [(0.07, 100, 7), (0.55, 100, 55), (0.29, 100, 29), (1e-12, 100, 1)]
+    ("fraction", "n_components", "n_kept"),
+    [
+        (0.07, 100, 7),
+        (np.float32(0.07), 100, 7),
+        (0.55, 100, 55),
+        (0.29, 100, 29),
+        (np.float32(0.1), 1000, 100),
+        (1e-12, 100, 1),
+    ],
 )
 def test_a_fraction_of_whole_components_is_not_rounded_up(fraction, n_components, n_kept):
     a = torch.rand(3, n_components, generator=generator(), dtype=torch.float64)

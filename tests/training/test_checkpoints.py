@@ -93,6 +93,13 @@ class Decoupled(nn.Module):
         return self.up(h)
 
 
+class Dropping(Decoupled):
+    """A network that draws from torch's global generator in training."""
+
+    def decode(self, h):
+        return nn.functional.dropout(super().decode(h), 0.2, self.training)
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -101,6 +108,8 @@ class Decoupled(nn.Module):
         {"optimizer": torch.optim.Rprop},
         {"optimizer": torch.optim.LBFGS, "lr": 0.1},
         {"module": Decoupled},
+        {"module": Dropping},
+        {"activation": nn.RReLU, "init": "random"},
         {"lr": 1e8, "optimizer": "sgd"},  # the rate is lowered
         {"code": "gaussian", "early_stopping": False},
         {"code": "winner_take_all", "penalty": "l1"},

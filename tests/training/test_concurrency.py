@@ -5,6 +5,7 @@ Test processes have one thread, so that a fork from them would prove little: tes
 
 import ast
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,25 @@ class Drawing(nn.Module):
     def __init__(self, n_features, n_components):
         super().__init__()
         self.encode = nn.Sequential(nn.Linear(n_features, 8), nn.Tanh(), nn.Linear(8, n_components))
-        self.decode = nn.Linear(n_components, n_features)
+        self.linear = nn.Linear(n_components, n_features)
+
+    def decode(self, h):
+        return self.linear(h)
+
+
+class Dropping(Drawing):
+    """A custom network that draws from torch's global generator in training."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__(n_features, n_components)
+        self.encode.insert(0, nn.Dropout(0.2))
+
+
+class Noisy(Drawing):
+    """A custom network without a layer for its noise."""
+
+    def decode(self, h):
+        return super().decode(h + 0.1 * torch.randn_like(h) if self.training else h)
 
 
 def in_threads(function, arguments) -> list:
@@ -62,8 +81,27 @@ SETTINGS = [
     {"dropout": 0.3, "corruption": 0.2},
     {"ordered": True},
     {"module": Drawing},
+    {"module": Dropping},
+    {"module": Noisy},
+    {"activation": nn.RReLU},
     {"penalty": "contractive", "code": "sigmoid"},
 ]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"module": Dropping}, {"module": Noisy}, {"activation": nn.RReLU, "init": "random"}]
+)
+def test_layers_that_draw_in_training_draw_by_the_seed(settings, small):
+    results = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        model = quick(**settings).fit(small)
+        copies = model, pickle.loads(pickle.dumps(model))
+        results.append([each.partial_fit(small).transform(small) for each in copies])
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(*results)
+    assert not np.array_equal(results[0][0], quick(**settings | {"random_state": 1}).fit_transform(small))
 
 
 def test_fits_in_threads_equal_serial_ones(digits):

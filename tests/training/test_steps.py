@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from helpers import net_of, random_network, same_bits
+from scipy.sparse import csr_array
+from sklearn import config_context
+from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._data.scaling import Scaling
-from sklearn_ae._data.training_rows import TrainingRows
+from sklearn_ae._data.training_rows import TrainingRows, n_batches
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.net import Objective, train_one_pass
@@ -89,6 +92,18 @@ def test_an_epoch_contains_every_sample_once(batch_size, index):
         assert all(len(x) == batch_size for x in epoch[:-1])
         assert len(epoch) == -(-len(expected) // batch_size)
     assert torch.cat(epochs[0]).tolist() != torch.cat(epochs[1]).tolist()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 16, 32])
+@pytest.mark.parametrize("n", [1, 2, 3, 16, 17, 33, 49, 65])
+def test_no_batch_has_a_single_sample_unless_all_have(n, size):
+    rows = TrainingRows(torch.arange(float(n))[:, None])
+    batches = list(rows.batches(size, torch.Generator().manual_seed(0)))
+    assert torch.cat(batches)[:, 0].sort().values.tolist() == list(range(n))
+    assert all(len(batch) > 1 for batch in batches) or n == 1 or size == 1
+    assert all(len(batch) == size for batch in batches[:-1])
+    assert len(batches[-1]) <= size + (size > 1)
+    assert len(batches) == n_batches(n, size)
 
 
 def test_the_seed_determines_the_order_and_without_one_samples_are_not_shuffled(X):
@@ -209,13 +224,13 @@ def test_the_linear_schedule_rises_over_a_tenth_and_falls_to_zero(X):
     watch = Watch()
     settings = {"max_epochs": 40, "batch_size": 4, "lr_schedule": "linear", "lr": 0.02, "callbacks": [watch]}
     net = net_of(random_network(), keep_best=KeepBest(99, 0.0), **settings)
-    steps, n = np.arange(40 * 14), 40 * 14
+    steps, n = np.arange(40 * 13), 40 * 13  # of 53 samples the last batch has five
     for _ in range(2):
         net.partial_fit(TrainingRows(X))
         expected = 0.02 * np.minimum(1, (steps + 1) / (0.1 * n)) * (1 - steps / n)
         np.testing.assert_allclose(watch.rates, expected, rtol=1e-9)
-    assert (np.diff(watch.rates)[:55] > 0).all()
-    assert (np.diff(watch.rates)[56:] < 0).all()
+    assert (np.diff(watch.rates)[:51] > 0).all()
+    assert (np.diff(watch.rates)[52:] < 0).all()
     assert watch.rates[-1] < 0.02 / 500
     assert 0.89 * 0.02 < max(watch.rates) <= 0.9 * 0.02 + 1e-4
 
@@ -313,6 +328,30 @@ class Normalized(nn.Module):
         super().__init__()
         self.encode = nn.Sequential(nn.BatchNorm1d(D), nn.Linear(D, 2))
         self.decode = nn.Linear(2, D)
+
+
+class NormalizedLayers(nn.Module):
+    """A network that normalizes its hidden layers over a batch."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encode = nn.Sequential(nn.Linear(n_features, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, n_components))
+        self.decode = nn.Sequential(nn.Linear(n_components, 8), nn.BatchNorm1d(8), nn.Linear(8, n_features))
+
+
+@pytest.mark.parametrize(
+    "as_input", [np.asarray, csr_array, lambda X: np.array_split(X, 3)], ids=["dense", "sparse", "chunks"]
+)
+@pytest.mark.parametrize(
+    ("n", "params"), [(37, {}), (55, {"batch_size": 16}), (73, {}), (9, {"batch_size": 8, "early_stopping": False})]
+)
+def test_a_batch_that_is_left_with_one_sample_joins_the_one_before(n, params, as_input, X):
+    rows = np.resize(X.numpy(), (n, D))
+    with config_context(working_memory=0):
+        model = AutoencoderTransformer(2, module=NormalizedLayers, max_epochs=2, random_state=0, **params)
+        assert np.isfinite(model.fit(as_input(rows)).loss_curve_).all()
+        assert model.net_.progress_ == pytest.approx(1)
+        clone(model).partial_fit(as_input(rows[:33]))
 
 
 def test_the_average_has_the_current_buffers():

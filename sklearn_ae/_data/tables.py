@@ -202,8 +202,8 @@ def _raise_unusable(
     if nan.any():
         raise ValueError(
             f"Input X contains NaN in {column_list(np.flatnonzero(nan), names)}. AutoencoderTransformer does not "
-            "accept missing values with missing='error': fit with missing='mask' to leave them out, or drop or fill them "
-            "first, for example with sklearn.impute.SimpleImputer."
+            "accept missing values with missing='error': fit with missing='mask' to leave them out, or drop or fill "
+            "them first, for example with sklearn.impute.SimpleImputer."
         )
     if infinite.any():
         raise ValueError(

@@ -81,7 +81,7 @@ encoded = encoder.transform(frame)
 others = {
     "mean or commonest": SimpleImputer(),
     "KNNImputer": KNNImputer(),
-    "IterativeImputer": IterativeImputer(random_state=0),
+    "IterativeImputer": IterativeImputer(max_iter=50, random_state=0),
 }
 for name, imputer in others.items():
     filled[name] = encoder.inverse_transform(imputer.fit_transform(encoded))

@@ -198,7 +198,7 @@ class TestFit:
         np.testing.assert_array_equal(one.components_, other.components_)
 
     def test_warm_start_and_partial_fit_continue_training(self, X):
-        model = masked(warm_start=True).fit(X)
+        model = masked(warm_start=True, corruption=None).fit(X)
         before = model.score(X)
         assert model.fit(X).score(X) > before - 0.01
         assert model.partial_fit(X[:40]).n_iter_ == 4

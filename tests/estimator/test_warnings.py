@@ -42,7 +42,7 @@ def test_training_that_ended_as_planned_is_quiet(digits, params):
 
 def test_training_that_stopped_improving_long_before_its_end_is_quiet():
     X = np.random.default_rng(0).normal(size=(60, 5))
-    model = quiet_fit(X, hidden_layer_sizes=(256,), max_epochs=15, lr_schedule="constant", lr=6e-3)
+    model = quiet_fit(X, hidden_layer_sizes=(256,), max_epochs=15, lr_schedule="constant", lr=1e-3)
     assert model.best_epoch_ < 0.9 * model.n_iter_ == 13.5
 
 

@@ -18,7 +18,7 @@ from sklearn_ae._data.training_rows import TrainingRows, n_batches
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.net import Objective, train_one_pass
-from sklearn_ae._training.optimizers import WeightAverage
+from sklearn_ae._training.optimizers import LearningRule, WeightAverage
 from sklearn_ae.base import DataBounds
 from sklearn_ae.codes import Gaussian, Identity, TopK
 from sklearn_ae.corruptions import Corruption, GaussianNoise, Masking
@@ -142,7 +142,7 @@ def test_training_is_the_plain_loop_with_terms_and_corruption(corruption, code, 
             optimizer.zero_grad()
             x = X[batch] if corruption is None else corruption(X[batch], data_bounds, generator)
             objective(by_hand.step(x, X[batch], generator=generator)).backward()
-            torch.nn.utils.clip_grad_norm_(by_hand.parameters(), 0.3)
+            torch.nn.utils.clip_grad_norm_(by_hand.parameters(), LearningRule().gradient_norm)
             optimizer.step()
     assert same_bits(weights_of(by_net), weights_of(by_hand))
 

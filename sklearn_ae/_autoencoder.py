@@ -69,8 +69,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         loss: for squared, absolute and Huber's error ``"clip"`` if at least three tenths of the entries repeat the
         least or greatest value of their column, as in images, unless the code is ``TopK`` or ``WinnerTakeAll``, whose
         features would suffer; otherwise ``"identity"``.
-    dropout : float, default=0.0
-        Dropout rate on the latent code in [0, 1), in training only.
+    code_dropout : float, default=0.0
+        Dropout rate on the latent code in [0, 1), in training only. It drops components of the code alone, never hidden
+        units. Against overfitting use `weight_decay`, `corruption` or smaller `hidden_layer_sizes` instead.
     penalty : {"l1", "kl_sparsity", "contractive", "orthogonal"}, Penalty or list of these, default=None
         Penalty added to the loss; a class of :mod:`sklearn_ae.penalties`. The penalties of a list are summed.
     corruption : {"auto", "masking", "gaussian_noise", "salt_and_pepper"}, float, Corruption or None, default="auto"
@@ -293,7 +294,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         code: str | Code = "identity",
         loss: str | Loss = "squared_error",
         output_activation: str = "auto",
-        dropout: float = 0.0,
+        code_dropout: float = 0.0,
         penalty: Any = None,
         corruption: Any = "auto",
         tied_weights: bool = False,
@@ -327,7 +328,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.code = code
         self.loss = loss
         self.output_activation = output_activation
-        self.dropout = dropout
+        self.code_dropout = code_dropout
         self.penalty = penalty
         self.corruption = corruption
         self.tied_weights = tied_weights

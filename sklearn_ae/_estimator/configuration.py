@@ -53,7 +53,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "code": [StrOptions(set(CODES)), Code],
     "loss": [StrOptions(set(LOSSES)), Loss],
     "output_activation": [StrOptions({"auto", *OUTPUTS})],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "code_dropout": [Interval(Real, 0, 1, closed="left")],
     "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
     "tied_weights": ["boolean"],
@@ -109,7 +109,7 @@ def choose_architecture(
     code = clone(member(params.code, CODES))
     loss = clone(member(params.loss, LOSSES)).for_columns(shape[1], names)
     ordered = bool(params.ordered) or is_selected_by_fit(params.n_components)
-    plain = code.linear and not (ordered or params.dropout)
+    plain = code.linear and not (ordered or params.code_dropout)
     return Architecture(
         n_features=shape[1],
         n_components=max_units(params.n_components, *shape),
@@ -118,7 +118,7 @@ def choose_architecture(
         code=code,
         loss=loss,
         output_activation=choose_output(params, code, loss, columns),
-        dropout=float(params.dropout),
+        code_dropout=float(params.code_dropout),
         tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
         ordered=ordered,

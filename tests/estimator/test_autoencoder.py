@@ -127,7 +127,7 @@ class TestCodes:
     @pytest.mark.parametrize("hidden_layer_sizes", [(), (16,)])
     @pytest.mark.parametrize("dropout", [0.0, 0.3])
     def test_the_code_map_changes_no_reconstruction(self, small, code, hidden_layer_sizes, dropout):
-        autoencoder = quick(5, code=code, hidden_layer_sizes=hidden_layer_sizes, dropout=dropout).fit(small)
+        autoencoder = quick(5, code=code, hidden_layer_sizes=hidden_layer_sizes, code_dropout=dropout).fit(small)
         z = autoencoder._scaling.transform(small, torch.float32)
         with torch.no_grad():
             plain = autoencoder.module_(z).numpy()
@@ -165,7 +165,7 @@ class TestCodes:
         assert reconstruction.max() <= 16
 
     def test_dropout_is_off_when_transforming(self, small):
-        autoencoder = quick(3, dropout=0.5).fit(small)
+        autoencoder = quick(3, code_dropout=0.5).fit(small)
         np.testing.assert_array_equal(autoencoder.transform(small), autoencoder.transform(small))
 
 
@@ -280,7 +280,7 @@ class TestFaults:
 class TestReproducible:
     def test_results_depend_on_the_seed_and_on_no_other_generator(self, small):
         """Global generators, including NumPy's legacy one, have no effect and do not change."""
-        quick = partial(AutoencoderTransformer, dropout=0.2, max_epochs=20, lr=3e-3)
+        quick = partial(AutoencoderTransformer, code_dropout=0.2, max_epochs=20, lr=3e-3)
         first = quick(random_state=0).fit(small).transform(small)
         torch.manual_seed(7)
         np.random.seed(7)  # noqa: NPY002
@@ -299,11 +299,11 @@ class TestReproducible:
             torch.set_default_dtype(torch.float32)
 
     def test_fits_in_threads_equal_serial_ones(self, small):
-        expected = [quick(dropout=0.2, random_state=seed).fit(small).transform(small) for seed in range(4)]
+        expected = [quick(code_dropout=0.2, random_state=seed).fit(small).transform(small) for seed in range(4)]
         results = [None] * 4
 
         def fit(seed):
-            results[seed] = quick(dropout=0.2, random_state=seed).fit(small).transform(small)
+            results[seed] = quick(code_dropout=0.2, random_state=seed).fit(small).transform(small)
 
         threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
         for thread in threads:

@@ -123,7 +123,7 @@ def test_a_number_of_components_chosen_by_fit_agrees(small):
 
 
 def test_there_is_no_dropout_in_a_model(small):
-    estimator = quick(3, dropout=0.5, code="relu").fit(small)
+    estimator = quick(3, code_dropout=0.5, code="relu").fit(small)
     assert_same_as_estimator(estimator, small)
     operators = {node.op_type for node in encoder_to_onnx(estimator).graph.node}
     assert not {o for o in operators if "Dropout" in o or "Random" in o}

@@ -190,10 +190,10 @@ class TestVariational:
         assert np.mean(bounds) > np.mean([start.elbo(small, random_state=seed) for seed in range(100)])
 
     def test_the_elbo_applies_no_dropout(self, small):
-        autoencoder = quick(3, code="gaussian", dropout=0.5).fit(small)
+        autoencoder = quick(3, code="gaussian", code_dropout=0.5).fit(small)
         bound = autoencoder.elbo(small, random_state=0)
         for module in (autoencoder.module_, autoencoder._fitted_model.module64):
-            module.dropout = 0.0
+            module.code_dropout = 0.0
         assert autoencoder.elbo(small, random_state=0) == bound
 
     def test_the_elbo_is_that_of_a_density_in_the_datas_units(self, small):

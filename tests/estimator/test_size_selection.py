@@ -40,7 +40,7 @@ VARIANTS = {
     **{name: {"code": name} for name in CODES},
     "top k of all": {"code": TopK(3, k_transform=6, aux=0.1)},
     "tied": {"hidden_layer_sizes": (), "tied_weights": True},
-    "dropout": {"dropout": 0.3},
+    "dropout": {"code_dropout": 0.3},
     "denoising": {"corruption": 0.3},
     "contractive": {"penalty": "contractive", "hidden_layer_sizes": ()},
     "orthogonal": {"penalty": ["orthogonal", "l1"]},

@@ -37,7 +37,7 @@ from sklearn_ae._estimator.configuration import (
     patience_of,
 )
 from sklearn_ae._estimator.fitted_state import FittedState
-from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
+from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient, units_of_an_exact_start
 from sklearn_ae._estimator.validation import errors_about, new_table, validated_table, with_features
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.code_maps import CodeMap
@@ -80,6 +80,7 @@ class FitPlan(NamedTuple):
     seed: int
     processes: Processes
     checkpoint: Checkpoint | None
+    most_units: int | None = None  # that a fit which selects their number may keep
 
     @property
     def train_rows(self) -> TrainingRows:
@@ -147,7 +148,8 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     _set_output_range_(module, scaling, column_range)
     if params.distributed:
         processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
-    return plan
+    selecting = plan.rows if plan.validation_rows is None else plan.validation_rows
+    return plan._replace(most_units=_most_units(params, module, selecting))
 
 
 def train(plan: FitPlan, context: CallbackContext | None) -> Training:
@@ -194,7 +196,7 @@ def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
     """
     module, valid = training.module, plan.validation_rows
     rows, what = (plan.rows, "training") if valid is None else (valid, "validation")
-    size = _select_size(plan.params.n_components, module, rows, what)
+    size = _select_size(plan, module, rows, what)
     keeps_pca = plan.start is Start.PCA and training.keep_best.chosen[0] == 0
     if keeps_pca:
         pca_(module, plan.rows, Generator().manual_seed(plan.seed), torch.float64)
@@ -217,6 +219,7 @@ class PassPlan(NamedTuple):
     code_map: CodeMap | None  # of earlier calls, in float64
     n_iter: int  # epochs and calls before this one
     loss_curve: np.ndarray
+    most_units: int | None = None  # that a call which selects their number may keep
 
 
 def plan_pass(params: Any, X: Any) -> PassPlan:
@@ -240,7 +243,7 @@ def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
     module = plan.net.module_
     size = None
     if plan.code_map is None:
-        size = _select_size(plan.params.n_components, module, plan.rows, "training")
+        size = _select_size(plan, module, plan.rows, "training")
     state = _measure(plan, module, plan.moments, plan.code_map, size)
     n_iter = plan.n_iter + 1
     return state.attributes() | {
@@ -274,6 +277,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
         code_map=None,
         n_iter=0,
         loss_curve=np.empty(0),
+        most_units=_most_units(params, module, rows),
     )
 
 
@@ -456,6 +460,13 @@ def _measure(
     return state if size is None else state.truncated_(size)
 
 
-def _select_size(n_components: Any, module: Autoencoder, rows: TrainingRows, what: str) -> int | None:
+def _most_units(params: Any, module: Autoencoder, rows: TrainingRows) -> int | None:
+    """Return how many components a fit that selects their number may keep, given the initialized module."""
+    return units_of_an_exact_start(module, rows) if is_selected_by_fit(params.n_components) else None
+
+
+def _select_size(plan: FitPlan | PassPlan, module: Autoencoder, rows: TrainingRows, what: str) -> int | None:
     """Return the smallest sufficient size of a code on some samples, or None if `n_components` is the size."""
-    return smallest_sufficient(n_components, module, rows, what) if is_selected_by_fit(n_components) else None
+    if plan.most_units is None:
+        return None
+    return smallest_sufficient(plan.params.n_components, module, rows, what, plan.most_units)

@@ -178,8 +178,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         of the data, in decreasing order unless `ordered`.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Training R² apportioned among components in proportion to `explained_variance_`; PCA's for a linear
-        autoencoder. With `ordered` the gain in R² from each component given those before it, negative if it makes the
-        reconstruction worse.
+        autoencoder. Otherwise its cumulative sums are not, as PCA's are, the R² of fits with fewer components, which
+        reach more: to choose a size use `ordered`, or `n_components` as a float or ``"auto"``. With `ordered` the gain
+        in R² from each component given those before it, negative if it makes the reconstruction worse.
     n_components_ : int
         Number of components; the selected one if `n_components` is not an integer.
     n_features_in_ : int

@@ -170,7 +170,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         The decoder's Jacobian at the mean code of the training set, before the output activation; one row per
         component. For an affine decoder that is its columns: the decoded unit vector minus the decoded zero [6]_. For
         the identity code without dropout the rows are orthonormal, as PCA's; components that the decoder ignores are
-        rows of zeros.
+        rows of zeros. This, `mean_` and the explained variances are computed in float64, and float32 if X is.
     mean_ : ndarray of shape (n_features,)
         Mean of each column of the training data.
     explained_variance_ : ndarray of shape (n_components,)

@@ -69,6 +69,7 @@ class FitPlan(NamedTuple):
 
     params: Any  # the estimator
     features: dict[str, Any]  # the attributes that describe the features
+    dtype: np.dtype  # of the fitted attributes
     architecture: Architecture
     scaling: Scaling
     columns: ColumnStats
@@ -139,7 +140,7 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     column_range = params._column_range.union(columns.range) if is_warm else columns.range
     start = Start.PCA if starts_as_pca(module, params.init) else Start.INITIALIZATION
     start = Start.PREVIOUS_FIT if is_warm else start
-    fixed = (params, features, architecture, scaling, columns, column_range, module, start)
+    fixed = (params, features, table.dtype, architecture, scaling, columns, column_range, module, start)
     plan = FitPlan(*fixed, rows, split, seed, processes, checkpoint)
     if is_warm:
         module.load_state_dict(params.module_.state_dict())
@@ -209,6 +210,7 @@ class PassPlan(NamedTuple):
 
     params: Any  # the estimator
     features: dict[str, Any]  # the attributes that describe the features
+    dtype: np.dtype  # of the fitted attributes
     architecture: Architecture
     scaling: Scaling
     columns: ColumnStats
@@ -267,6 +269,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
     return PassPlan(
         params,
         features,
+        table.dtype,
         architecture,
         scaling,
         columns,
@@ -299,6 +302,7 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
     return PassPlan(
         params,
         state.features,
+        state.dtype,
         state.architecture,
         scaling,
         columns,
@@ -456,7 +460,8 @@ def _measure(
         module.code_map.load_state_dict(module64.code_map.state_dict())
     else:
         module64.code_map.load_state_dict(code_map.state_dict())
-    state = FittedState(plan.features, plan.architecture, plan.scaling, plan.column_range, moments, module, module64)
+    fixed = (plan.features, plan.dtype, plan.architecture, plan.scaling, plan.column_range)
+    state = FittedState(*fixed, moments, module, module64)
     return state if size is None else state.truncated_(size)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import pickle
 import threading
 import warnings
 from functools import partial
@@ -12,6 +13,8 @@ import polars as pl
 import pytest
 import torch
 from helpers import quick
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -169,7 +172,56 @@ class TestCodes:
         np.testing.assert_array_equal(autoencoder.transform(small), autoencoder.transform(small))
 
 
+PRINCIPAL = ("components_", "mean_", "explained_variance_", "explained_variance_ratio_")
+CONTAINERS = {
+    "array": np.asarray,
+    "frame": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "csr": csr_array,
+    "tensor": torch.from_numpy,
+    "arrays": lambda X: [X[:50], X[50:]],
+}
+
+
 class TestInput:
+    @pytest.mark.parametrize(
+        ("container", "dtype"),
+        [
+            *((name, dtype) for name in CONTAINERS for dtype in (np.float32, np.float64, np.uint8)),
+            *(("array", dtype) for dtype in (np.float16, np.int64)),
+        ],
+    )
+    def test_fitted_attributes_have_the_dtype_of_pcas(self, container, dtype):
+        convert, X = CONTAINERS[container], np.random.default_rng(0).integers(0, 9, size=(80, 6)).astype(dtype)
+        pca = PCA(2).fit(X)
+        fitted = quick().fit(convert(X))
+        for estimator in (fitted, quick().partial_fit(convert(X))):
+            assert [getattr(estimator, name).dtype for name in PRINCIPAL] == [pca.mean_.dtype] * 4
+        for estimator in (pickle.loads(pickle.dumps(fitted)), fitted.partial_fit(convert(X.astype(np.float64)))):
+            assert [getattr(estimator, name).dtype for name in PRINCIPAL] == [pca.mean_.dtype] * 4
+
+    @pytest.mark.parametrize("container", ["array", "csr", "tensor"])
+    @pytest.mark.parametrize("params", [{}, {"code": "relu"}, {"ordered": True}])
+    def test_fitted_attributes_of_float32_are_those_of_float64(self, small, container, params):
+        convert, given = CONTAINERS[container], small.astype(np.float32)
+        single, double = (quick(**params).fit(convert(X)) for X in (given, given.astype(np.float64)))
+        pairs = [(single, double)]
+        if params.get("ordered"):
+            pairs.append((single.truncate(1), double.truncate(1)))
+        for one, other in pairs:
+            for name in PRINCIPAL:
+                assert getattr(one, name).dtype == np.float32
+                assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize("scale", [1e-30, 1e30])
+    def test_variances_outside_the_range_of_float32_are_float64(self, small, scale):
+        given = (small * scale).astype(np.float32)
+        single, double = (quick().fit(X) for X in (given, given.astype(np.float64)))
+        assert single.components_.dtype == single.mean_.dtype == np.float32
+        assert_allclose(single.explained_variance_, double.explained_variance_, rtol=1e-5)
+        assert np.isfinite(single.explained_variance_).all()
+        assert (single.explained_variance_ > 0).all()
+
     @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.float16])
     def test_output_dtypes_are_those_of_pca(self, dtype):
         X = np.random.default_rng(0).integers(0, 9, size=(40, 5)).astype(dtype)

@@ -29,7 +29,7 @@ COMMON = MNIST_TRAINING | {
 }
 AUTOENCODERS: dict[str, dict[str, Any]] = {
     "plain (rectifier)": {"code": "relu"},
-    "dropout 0.5": {"code": "relu", "dropout": 0.5},
+    "dropout 0.5": {"code": "relu", "code_dropout": 0.5},
     "denoising, masking 0.5": {"code": "relu", "corruption": 0.5},
     "L1, 1": {"code": "relu", "penalty": L1(1.0)},
     "TopK, k = 5": {"code": TopK(5)},

@@ -17,7 +17,7 @@ from sklearn_ae._checkpoints.format import decode_state
 
 FITS = {
     "defaults": {},
-    "noise, ordered": {"dropout": 0.2, "corruption": 0.2, "ordered": True},
+    "noise, ordered": {"code_dropout": 0.2, "corruption": 0.2, "ordered": True},
     "linear schedule, no split": {"lr_schedule": "linear", "early_stopping": False},
     "Gaussian code, SGD": {"code": "gaussian", "optimizer": "sgd", "lr": 1e-3},
 }

@@ -31,9 +31,9 @@ COMMON = MNIST_TRAINING | {
 #: Settings of each row, and what Makhzani and Frey (2013; winner-take-all 2015, an SVM on 2,000 units) published.
 ROWS: dict[str, tuple[dict[str, Any] | None, float]] = {
     "raw pixels": (None, 7.20),
-    "dropout 0.5": ({"code": "relu", "dropout": 0.5}, 1.80),
+    "dropout 0.5": ({"code": "relu", "code_dropout": 0.5}, 1.80),
     "denoising": ({"code": "relu", "corruption": 0.3}, 1.95),
-    "dropout and denoising": ({"code": "relu", "dropout": 0.5, "corruption": 0.3}, 1.60),
+    "dropout and denoising": ({"code": "relu", "code_dropout": 0.5, "corruption": 0.3}, 1.60),
     "k-sparse, k = 40": ({"code": TopK(40, k_transform=1000)}, 1.54),
     "k-sparse, k = 25": ({"code": TopK(25, k_transform=1000)}, 1.35),
     "k-sparse, k = 10": ({"code": TopK(10, k_transform=1000)}, 2.10),

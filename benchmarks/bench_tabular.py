@@ -42,7 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "corruption masking": {"corruption": "masking"},
     "corruption gaussian_noise": {"corruption": "gaussian_noise"},
     "corruption salt_and_pepper": {"corruption": "salt_and_pepper"},
-    "dropout 0.2": {"dropout": 0.2},
+    "dropout 0.2": {"code_dropout": 0.2},
     "tied weights": {"tied_weights": True, "hidden_layer_sizes": ()},
     "lr_schedule constant": {"lr_schedule": "constant"},
 }

@@ -39,7 +39,7 @@ CONFIGURATIONS = [
     {"hidden_layer_sizes": ()},
     {"hidden_layer_sizes": (), "tied_weights": True, "penalty": "orthogonal"},
     {"hidden_layer_sizes": (32, 8), "activation": "relu", "output_activation": "clip"},
-    {"code": "relu", "dropout": 0.2, "optimizer": "sgd"},
+    {"code": "relu", "code_dropout": 0.2, "optimizer": "sgd"},
     {"code": "sigmoid", "penalty": KLSparsity(0.1)},
     {"code": TopK(2, anneal=0.5), "lr_schedule": "linear"},
     {"code": WinnerTakeAll(0.2), "early_stopping": False},

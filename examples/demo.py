@@ -25,7 +25,7 @@ DECOMPOSITIONS = {
     "NMF": NMF(K, max_iter=1000, random_state=0),
     "autoencoder": AutoencoderTransformer(K, random_state=0),
     "one layer, dropout": AutoencoderTransformer(  # as in the notebook of Ferretti (2015)
-        K, hidden_layer_sizes=(), code="relu", dropout=0.2, random_state=0
+        K, hidden_layer_sizes=(), code="relu", code_dropout=0.2, random_state=0
     ),
     "deep autoencoder": AutoencoderTransformer(K, hidden_layer_sizes=(128, 64), random_state=0),
 }

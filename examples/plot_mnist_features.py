@@ -79,7 +79,7 @@ compare({"PCA": PCA(n_components=64), "NMF": NMF(n_components=64, max_iter=50, t
 # separate the units, and yet these features are not very good either: almost all are a blue spot or two, which erase
 # ink, and a few broad red ones provide the ink.
 
-notebook = one_layer(code="relu", dropout=0.5)
+notebook = one_layer(code="relu", code_dropout=0.5)
 compare({"relu, dropout 0.5": notebook})
 
 # %%
@@ -103,7 +103,7 @@ print(f"{below.mean():.0%} of the pixels are below black, by {-unclipped[below].
 # those of the network above, and for 90 % with those of these strokes, though less can be reconstructed from them.
 
 dropouts = {
-    f"relu, dropout {dropout:g}, unclipped": one_layer(code="relu", dropout=dropout, output_activation="identity")
+    f"relu, dropout {dropout:g}, unclipped": one_layer(code="relu", code_dropout=dropout, output_activation="identity")
     for dropout in (0.0, 0.2, 0.5)
 }
 compare(dropouts)
@@ -124,8 +124,8 @@ for name, autoencoder in dropouts.items():
 
 compare(
     {
-        "sigmoid, dropout 0.5, unclipped": one_layer(code="sigmoid", dropout=0.5, output_activation="identity"),
-        "linear, dropout 0.5, unclipped": one_layer(code="identity", dropout=0.5, output_activation="identity"),
+        "sigmoid, dropout 0.5, unclipped": one_layer(code="sigmoid", code_dropout=0.5, output_activation="identity"),
+        "linear, dropout 0.5, unclipped": one_layer(code="identity", code_dropout=0.5, output_activation="identity"),
     }
 )
 
@@ -134,7 +134,7 @@ compare(
 # ----------------------
 # Features that one can name and a small error are different goals. The more dropout, the lower the R²; and a decoder
 # that is linear, without clipping or hidden layers, cannot do better than PCA on the images it is fitted to (Eckart and
-# Young, 1936). Where reconstruction counts, leave ``hidden_layer_sizes``, ``code`` and ``dropout`` as they come.
+# Young, 1936). Where reconstruction counts, leave ``hidden_layer_sizes``, ``code`` and ``code_dropout`` as they come.
 #
 # .. rubric:: References
 #

@@ -75,8 +75,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         loss: for squared, absolute and Huber's error ``"clip"`` if at least three tenths of the entries repeat the
         least or greatest value of their column, as in images, unless the code is ``TopK`` or ``WinnerTakeAll``, whose
         features would suffer; otherwise ``"identity"``.
-    dropout : float, default=0.0
-        Dropout rate on the latent code in [0, 1), in training only.
+    code_dropout : float, default=0.0
+        Dropout rate on the latent code in [0, 1), in training only. It drops components of the code alone, never hidden
+        units. Against overfitting use `weight_decay`, `corruption` or smaller `hidden_layer_sizes` instead.
     penalty : {"l1", "kl_sparsity", "contractive", "orthogonal"}, Penalty or list of these, default=None
         Penalty added to the loss; a class of :mod:`sklearn_ae.penalties`. The penalties of a list are summed.
     corruption : {"auto", "masking", "gaussian_noise", "salt_and_pepper"}, float, Corruption or None, default="auto"
@@ -176,7 +177,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         The decoder's Jacobian at the mean code of the training set, before the output activation; one row per
         component. For an affine decoder that is its columns: the decoded unit vector minus the decoded zero [6]_. For
         the identity code without dropout the rows are orthonormal, as PCA's; components that the decoder ignores are
-        rows of zeros.
+        rows of zeros. This, `mean_` and the explained variances are computed in float64, and float32 if X is.
     mean_ : ndarray of shape (n_features,)
         Mean of each column of the training data.
     explained_variance_ : ndarray of shape (n_components,)
@@ -184,8 +185,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         in squared units of the data, in decreasing order unless `ordered`.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Training R² apportioned among components in proportion to `explained_variance_`; PCA's for a linear
-        autoencoder. With `ordered` the gain in R² from each component given those before it, negative if it makes the
-        reconstruction worse.
+        autoencoder. Otherwise its cumulative sums are not, as PCA's are, the R² of fits with fewer components, which
+        reach more: to choose a size use `ordered`, or `n_components` as a float or ``"auto"``. With `ordered` the gain
+        in R² from each component given those before it, negative if it makes the reconstruction worse.
     n_components_ : int
         Number of components; the selected one if `n_components` is not an integer.
     n_features_in_ : int
@@ -301,7 +303,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         code: str | Code = "identity",
         loss: str | Loss = "squared_error",
         output_activation: str = "auto",
-        dropout: float = 0.0,
+        code_dropout: float = 0.0,
         penalty: Any = None,
         corruption: Any = "auto",
         tied_weights: bool = False,
@@ -336,7 +338,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.code = code
         self.loss = loss
         self.output_activation = output_activation
-        self.dropout = dropout
+        self.code_dropout = code_dropout
         self.penalty = penalty
         self.corruption = corruption
         self.tied_weights = tied_weights

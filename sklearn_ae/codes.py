@@ -17,6 +17,9 @@ from sklearn_ae.base import CheckContext, Member, Step
 
 __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 
+#: Greatest log-variance of a Gaussian code; that of training samples stays near or below 0, the prior's.
+MAX_LOG_VARIANCE = 4.0
+
 
 class Code(Member):
     """Base class of the codes.
@@ -374,7 +377,8 @@ class Gaussian(Code):
     package have one.
 
     With ``init="auto"`` the initialization is PCA, whitened unless weights are tied: the means have variance 1.
-    Components are ordered after training, not rotated.
+    Components are ordered after training, not rotated. The log-variance is limited to 4 from above, so that ``elbo`` is
+    finite for samples far from the training data.
 
     References
     ----------
@@ -438,13 +442,21 @@ class Gaussian(Code):
         return graph.columns(a, 0, n_components)
 
     def in_training(self, a: Tensor, progress: float, generator: Generator) -> Tensor:
-        mean, log_variance = a.chunk(2, dim=-1)
+        mean, log_variance = self._moments(a)
         noise = torch.empty_like(mean).normal_(generator=generator)
         return mean + torch.exp(log_variance / 2) * noise
 
+    def _moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance (n_samples, n_components), the latter at most ``MAX_LOG_VARIANCE``.
+
+        The encoder extrapolates: without the limit the variance of samples far from the training data overflows.
+        """
+        mean, log_variance = a.chunk(2, dim=-1)
+        return mean, log_variance.clamp(max=MAX_LOG_VARIANCE)
+
     def divergence(self, a: Tensor, n_units: int | None = None) -> Tensor:
         """Return the divergence (n_samples,), in nats, of codes, or of their first units, from the prior."""
-        mean, log_variance = (half[..., :n_units] for half in a.chunk(2, dim=-1))
+        mean, log_variance = (moment[..., :n_units] for moment in self._moments(a))
         return (mean.square() + torch.expm1(log_variance) - log_variance).sum(-1) / 2
 
     def weighted_divergence(self, step: Step) -> Tensor:

@@ -225,7 +225,7 @@ def _graph_for(estimator: Any, dtype: Any) -> Graph:
     check_is_fitted(estimator)
     if dtype not in ("float32", "float64", np.float32, np.float64):
         raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float64'.")
-    scale, greatest, limits = estimator._scaling.scale, np.abs(estimator.mean_).max(), np.finfo(dtype)
+    scale, greatest, limits = estimator._scaling.scale, np.abs(estimator._scaling.mean).max(), np.finfo(dtype)
     if not (greatest < limits.max and limits.tiny < scale < limits.max):
         raise ValueError(
             f"The training data has a scale of {scale:g} and means up to {greatest:g}, outside the range of "

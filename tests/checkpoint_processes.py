@@ -20,7 +20,7 @@ from sklearn_ae import AutoencoderTransformer
 
 VARIANTS = {
     "defaults": {},
-    "noise": {"dropout": 0.2, "corruption": 0.2, "ordered": True},
+    "noise": {"code_dropout": 0.2, "corruption": 0.2, "ordered": True},
     "linear": {"lr_schedule": "linear"},
     "sgd": {"optimizer": "sgd", "early_stopping": False},
     "gaussian": {"code": "gaussian"},

@@ -57,7 +57,7 @@ EXACT: dict[str, dict[str, Any]] = {
 }
 #: Fits in which each process draws its own noise, seed or statistics, and which end the same in all processes.
 PER_PROCESS: dict[str, dict[str, Any]] = {
-    "dropout": {"dropout": 0.3},
+    "dropout": {"code_dropout": 0.3},
     "corruption": {"corruption": 0.3},
     "ordered": {"ordered": True},
     "chosen_size": {"n_components": 0.9},

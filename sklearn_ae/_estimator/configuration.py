@@ -60,7 +60,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "code": [StrOptions(set(CODES)), Code],
     "loss": [StrOptions(set(LOSSES)), Loss],
     "output_activation": [StrOptions({"auto", *OUTPUTS})],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "code_dropout": [Interval(Real, 0, 1, closed="left")],
     "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
     "tied_weights": ["boolean"],
@@ -121,7 +121,7 @@ def choose_architecture(
         )
     loss = clone(member(params.loss, LOSSES)).for_columns(shape[1], names)
     ordered = bool(params.ordered) or is_selected_by_fit(params.n_components)
-    plain = code.linear and not (ordered or params.dropout)
+    plain = code.linear and not (ordered or params.code_dropout)
     return Architecture(
         n_features=shape[1],
         n_components=max_units(params.n_components, *shape),
@@ -130,7 +130,7 @@ def choose_architecture(
         code=code,
         loss=loss,
         output_activation=choose_output(params, code, loss, columns),
-        dropout=float(params.dropout),
+        code_dropout=float(params.code_dropout),
         tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
         ordered=ordered,
@@ -154,7 +154,7 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
         "code": member(params.code, CODES) == a.code,
         "loss": clone(member(params.loss, LOSSES)).for_columns(a.n_features, names) == a.loss,
         "output_activation": params.output_activation in ("auto", a.output_activation),
-        "dropout": float(params.dropout) == a.dropout,
+        "code_dropout": float(params.code_dropout) == a.code_dropout,
         "tied_weights": bool(params.tied_weights) == a.tied_weights,
         "module": params.module == a.module,
         "missing": (params.missing == "mask") == masks_missing,

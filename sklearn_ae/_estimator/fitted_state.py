@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+
 from sklearn_ae._data.columns import ColumnRange
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._estimator.validation import FEATURE_ATTRIBUTES
@@ -17,6 +19,7 @@ class FittedState(NamedTuple):
     """What a fitted estimator consists of, besides its parameters and the history of its training."""
 
     features: dict[str, Any]  # the attributes that describe the features
+    dtype: np.dtype  # of the training data
     architecture: Architecture
     scaling: Scaling
     column_range: ColumnRange
@@ -29,6 +32,7 @@ class FittedState(NamedTuple):
         """Return the state of a fitted estimator, whose fitted model may have to be rebuilt from a module."""
         return cls(
             {name: vars(estimator)[name] for name in FEATURE_ATTRIBUTES if name in vars(estimator)},
+            estimator.mean_.dtype,
             estimator._architecture,
             estimator._scaling,
             estimator._column_range,
@@ -55,10 +59,10 @@ class FittedState(NamedTuple):
         explained = explained_variance(self.module64, self.moments, self.scaling)
         return {
             **self.features,
-            "mean_": self.scaling.mean,
-            "components_": explained.components,
-            "explained_variance_": explained.variance,
-            "explained_variance_ratio_": explained.ratio,
+            "mean_": self._in_dtype(self.scaling.mean),
+            "components_": self._in_dtype(explained.components),
+            "explained_variance_": self._in_dtype(explained.variance),
+            "explained_variance_ratio_": self._in_dtype(explained.ratio),
             "n_components_": self.module.n_components,
             "module_": self.module,
             "_architecture": self.architecture,
@@ -67,3 +71,9 @@ class FittedState(NamedTuple):
             "_moments": self.moments,
             "_fitted_model": self.fitted_model(),
         }
+
+    def _in_dtype(self, values: np.ndarray) -> np.ndarray:
+        """Return values in float32 if the training data is, unless they are out of its range."""
+        greatest, limits = np.abs(values).max(initial=0.0), np.finfo(np.float32)
+        fits = greatest == 0 or limits.tiny <= greatest <= limits.max
+        return values.astype(np.float32) if self.dtype == np.float32 and fits else values

@@ -41,7 +41,7 @@ from sklearn_ae._estimator.configuration import (
     warn_about_width,
 )
 from sklearn_ae._estimator.fitted_state import FittedState
-from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient
+from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient, units_of_an_exact_start
 from sklearn_ae._estimator.validation import errors_about, new_table, validated_table, with_features
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.code_maps import CodeMap
@@ -73,6 +73,7 @@ class FitPlan(NamedTuple):
 
     params: Any  # the estimator
     features: dict[str, Any]  # the attributes that describe the features
+    dtype: np.dtype  # of the fitted attributes
     architecture: Architecture
     scaling: Scaling
     columns: ColumnStats
@@ -84,6 +85,7 @@ class FitPlan(NamedTuple):
     seed: int
     processes: Processes
     checkpoint: Checkpoint | None
+    most_units: int | None = None  # that a fit which selects their number may keep
 
     @property
     def train_rows(self) -> TrainingRows:
@@ -144,7 +146,7 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     column_range = params._column_range.union(columns.range) if is_warm else columns.range
     start = Start.PCA if starts_as_pca(module, params.init) else Start.INITIALIZATION
     start = Start.PREVIOUS_FIT if is_warm else start
-    fixed = (params, features, architecture, scaling, columns, column_range, module, start)
+    fixed = (params, features, table.dtype, architecture, scaling, columns, column_range, module, start)
     plan = FitPlan(*fixed, rows, split, seed, processes, checkpoint)
     if is_warm:
         module.load_state_dict(params.module_.state_dict())
@@ -153,7 +155,8 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     _set_output_range_(module, scaling, column_range)
     if params.distributed:
         processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
-    return plan
+    selecting = plan.rows if plan.validation_rows is None else plan.validation_rows
+    return plan._replace(most_units=_most_units(params, module, selecting))
 
 
 def train(plan: FitPlan, context: CallbackContext | None) -> Training:
@@ -200,7 +203,7 @@ def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
     """
     module, valid = training.module, plan.validation_rows
     rows, what = (plan.rows, "training") if valid is None else (valid, "validation")
-    size = _select_size(plan.params.n_components, module, rows, what)
+    size = _select_size(plan, module, rows, what)
     keeps_pca = plan.start is Start.PCA and training.keep_best.chosen[0] == 0
     if keeps_pca:
         pca_(module, plan.rows, Generator().manual_seed(plan.seed), torch.float64)
@@ -213,6 +216,7 @@ class PassPlan(NamedTuple):
 
     params: Any  # the estimator
     features: dict[str, Any]  # the attributes that describe the features
+    dtype: np.dtype  # of the fitted attributes
     architecture: Architecture
     scaling: Scaling
     columns: ColumnStats
@@ -223,6 +227,7 @@ class PassPlan(NamedTuple):
     code_map: CodeMap | None  # of earlier calls, in float64
     n_iter: int  # epochs and calls before this one
     loss_curve: np.ndarray
+    most_units: int | None = None  # that a call which selects their number may keep
 
 
 def plan_pass(params: Any, X: Any) -> PassPlan:
@@ -247,7 +252,7 @@ def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
     module = plan.net.module_
     size = None
     if plan.code_map is None:
-        size = _select_size(plan.params.n_components, module, plan.rows, "training")
+        size = _select_size(plan, module, plan.rows, "training")
     state = _measure(plan, module, plan.moments, plan.code_map, size)
     n_iter = plan.n_iter + 1
     return state.attributes() | {
@@ -271,6 +276,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
     return PassPlan(
         params,
         features,
+        table.dtype,
         architecture,
         scaling,
         columns,
@@ -281,6 +287,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
         code_map=None,
         n_iter=0,
         loss_curve=np.empty(0),
+        most_units=_most_units(params, module, rows),
     )
 
 
@@ -302,6 +309,7 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
     return PassPlan(
         params,
         state.features,
+        state.dtype,
         state.architecture,
         state.scaling,
         columns,
@@ -461,10 +469,18 @@ def _measure(
         module.code_map.load_state_dict(module64.code_map.state_dict())
     else:
         module64.code_map.load_state_dict(code_map.state_dict())
-    state = FittedState(plan.features, plan.architecture, plan.scaling, plan.column_range, moments, module, module64)
+    fixed = (plan.features, plan.dtype, plan.architecture, plan.scaling, plan.column_range)
+    state = FittedState(*fixed, moments, module, module64)
     return state if size is None else state.truncated_(size)
 
 
-def _select_size(n_components: Any, module: Autoencoder, rows: TrainingRows, what: str) -> int | None:
+def _most_units(params: Any, module: Autoencoder, rows: TrainingRows) -> int | None:
+    """Return how many components a fit that selects their number may keep, given the initialized module."""
+    return units_of_an_exact_start(module, rows) if is_selected_by_fit(params.n_components) else None
+
+
+def _select_size(plan: FitPlan | PassPlan, module: Autoencoder, rows: TrainingRows, what: str) -> int | None:
     """Return the smallest sufficient size of a code on some samples, or None if `n_components` is the size."""
-    return smallest_sufficient(n_components, module, rows, what) if is_selected_by_fit(n_components) else None
+    if plan.most_units is None:
+        return None
+    return smallest_sufficient(plan.params.n_components, module, rows, what, plan.most_units)

@@ -152,7 +152,7 @@ class FittedModel:
             nats = torch.where(loss.observed_mask(known), nats, 0.0).sum(dtype=torch.float64) + (known * stretch).sum()
             divergence = module.code.divergence(step.preactivation, module.n_components)
             total -= float(nats + divergence.sum(dtype=torch.float64))
-            self._check_overflow(torch.tensor(total), X)
+            self._check_overflow(torch.tensor(total, dtype=torch.float64), X)
         return total / len(X)
 
     def _network_for(self, dtype: np.dtype) -> tuple[Autoencoder, torch.device]:
@@ -185,7 +185,7 @@ class FittedModel:
         if not isfinite(computed.sum()) and not torch.isfinite(computed).all():  # a sum of finite may overflow
             raise ValueError(
                 f"X has entries too large for {X.dtype} arithmetic, compared with the scale of the training data, "
-                f"{self.scaling.scale:g}. Pass float64, or leave them out."
+                f"{self.scaling.scale:g}. {'Pass float64, or leave' if X.dtype == np.float32 else 'Leave'} them out."
             )
 
 

@@ -71,7 +71,7 @@ class Autoencoder(nn.Module):
         The output activation.
     code_map : CodeMap
         Maps the network's code to the canonical one.
-    dropout : float
+    code_dropout : float
         Dropout rate on the code in training.
     ordered : bool
         Whether training reconstructs from random prefixes of the code (nested dropout).
@@ -85,7 +85,7 @@ class Autoencoder(nn.Module):
         code: Code,
         output: Output,
         code_map: CodeMap,
-        dropout: float = 0.0,
+        code_dropout: float = 0.0,
         ordered: bool = False,
     ):
         super().__init__()
@@ -95,11 +95,11 @@ class Autoencoder(nn.Module):
         self.code = code
         self.output = output
         self.code_map = code_map
-        self.dropout = dropout
+        self.code_dropout = code_dropout
         self.ordered = ordered
         #: Whether training draws from torch's global generator.
         self.uses_global_generator = False
-        self.noisy = bool(dropout) or ordered or not code.deterministic
+        self.noisy = bool(code_dropout) or ordered or not code.deterministic
         self.has_affine_path = isinstance(network, AffineNetwork)
         #: Whether the decoder is W h + b, before the output activation.
         self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
@@ -169,7 +169,7 @@ class Autoencoder(nn.Module):
             h = decoded = self.code_of(a)
         else:
             h = self.code.in_training(a, progress, generator)[:, : self.n_components]
-            h = dropped(h, self.dropout, generator) if self.dropout and drop else h
+            h = dropped(h, self.code_dropout, generator) if self.code_dropout and drop else h
             decoded = prefixes(h, generator) if self.ordered and drop else h
         u = self.linear_output(decoded)
         output, target = self.output(u), x if target is None else target
@@ -213,7 +213,7 @@ class Architecture(NamedTuple):
     code: Code
     loss: Loss
     output_activation: str
-    dropout: float
+    code_dropout: float
     tied_weights: bool
     rotation_invariant: bool
     ordered: bool = False
@@ -236,7 +236,7 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
         code=a.code,
         output=a.make_output(),
         code_map=code_map_of(a),
-        dropout=a.dropout,
+        code_dropout=a.code_dropout,
         ordered=a.ordered,
     ).float()
     if a.module is not None or isinstance(a.activation, type):

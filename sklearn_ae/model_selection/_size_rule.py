@@ -11,6 +11,9 @@ from sklearn_ae.model_selection._comparison import standard_error_of_mean
 
 __all__ = ["one_standard_error"]
 
+#: Smaller differences of scores, relative to the best, count as none: exact reconstructions differ by rounding.
+ROUNDING = float(np.finfo(np.float32).eps)
+
 
 def one_standard_error(param: str) -> Callable[[Mapping[str, Any]], int]:
     """Choose the smallest number of components within one standard error of the best.
@@ -90,5 +93,6 @@ def _smallest_within_one_error(param: str, cv_results: Mapping[str, Any]) -> int
     names = [name for name in cv_results if name.startswith("split") and name.endswith("_test_score")]
     if len(names) < 2:
         raise ValueError("A standard error needs at least two splits.")
-    limit = means[best] - standard_error_of_mean([cv_results[name][best] for name in names])
+    error = standard_error_of_mean([cv_results[name][best] for name in names])
+    limit = means[best] - max(error, abs(means[best]) * ROUNDING)
     return min((i for i in scored if means[i] >= limit), key=lambda i: (sizes[i], -means[i]))

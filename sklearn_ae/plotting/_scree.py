@@ -20,7 +20,7 @@ __all__ = ["ScreeDisplay"]
 
 @dataclass(eq=False, repr=False)
 class ScreeDisplay(NamedDisplay):
-    """The fraction of variance that each component explains, and the cumulative fraction.
+    """The fraction of variance that each component explains, and the cumulative fraction if it is that of a prefix.
 
     It is recommended to use :meth:`from_estimator`.
 
@@ -30,13 +30,16 @@ class ScreeDisplay(NamedDisplay):
         Fraction of each component, finite. It is negative for a component that makes the reconstruction worse.
     estimator_name : str, default=None
         Title of the picture.
+    cumulative : bool, default=True
+        Whether to draw the line of cumulative sums. They mean something only if the first components are the best code
+        of their number, as for PCA and for an ordered or linear autoencoder.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         The figure.
     axes_ : ndarray of shape (1,) of matplotlib Axes
-        The one Axes with bars and line.
+        The one Axes with bars and, if it is drawn, the line.
     ax_ : matplotlib Axes
         The first of ``axes_``.
 
@@ -50,10 +53,14 @@ class ScreeDisplay(NamedDisplay):
     explained_variance_ratio: ArrayLike
     _: KW_ONLY
     estimator_name: str | None = None
+    cumulative: bool = True
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None) -> ScreeDisplay:
         """Draw the ``explained_variance_ratio_`` of a fitted estimator.
+
+        For a nonlinear AutoencoderTransformer that is not ordered there is no line of cumulative sums, which would be
+        below the R² of fits with fewer components.
 
         Parameters
         ----------
@@ -87,10 +94,12 @@ class ScreeDisplay(NamedDisplay):
         check_is_fitted(estimator)
         step, _ = find_step(estimator, "explained_variance_ratio_")
         label = type(step).__name__ if name is None else name
-        return cls(step.explained_variance_ratio_, estimator_name=label).plot(ax=ax)
+        module = getattr(step, "module_", None)
+        cumulative = bool(getattr(module, "ordered", True) or getattr(module, "is_linear", True))
+        return cls(step.explained_variance_ratio_, estimator_name=label, cumulative=cumulative).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> ScreeDisplay:
-        """Draw one bar per component, and a line of the cumulative sums.
+        """Draw one bar per component and, with `cumulative`, a line of their sums.
 
         Parameters
         ----------
@@ -115,10 +124,12 @@ class ScreeDisplay(NamedDisplay):
         ax = self._set_axes(ax, (6.4, 4.0))
         components = np.arange(len(fractions))
         bars = ax.bar(components, fractions, color="C0", label="per component")
-        markevery = max(1, len(fractions) // 20)
-        sums = ax.plot(components, fractions.cumsum(), "C1s-", markersize=4, markevery=markevery, label="cumulative")
+        handles: list[Any] = [bars]
+        if self.cumulative:
+            style: dict[str, Any] = {"markersize": 4, "markevery": max(1, len(fractions) // 20), "label": "cumulative"}
+            handles += ax.plot(components, fractions.cumsum(), "C1s-", **style)
         ax.axhline(0, color="0.2", linewidth=0.8)
         ax.set(xlabel="component", ylabel="fraction of variance explained", xlim=(-0.7, len(fractions) - 0.3))
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
-        self._draw_legend_and_title(ax, [bars, *sums])
+        self._draw_legend_and_title(ax, handles)
         return self

@@ -372,7 +372,7 @@ VARIANTS = [
     {"corruption": 0.3},
     {"corruption": "gaussian_noise"},
     {"corruption": "salt_and_pepper"},
-    {"dropout": 0.5},
+    {"code_dropout": 0.5},
     {"ordered": True},
     {"n_components": "auto"},
     {"n_components": 0.5},

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import io
+import pickle
 import threading
 import warnings
 from functools import partial
@@ -13,6 +14,8 @@ import polars as pl
 import pytest
 import torch
 from helpers import quick, same_bits
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -129,7 +132,7 @@ class TestCodes:
     @pytest.mark.parametrize("hidden_layer_sizes", [(), (16,)])
     @pytest.mark.parametrize("dropout", [0.0, 0.3])
     def test_the_code_map_changes_no_reconstruction(self, small, code, hidden_layer_sizes, dropout):
-        autoencoder = quick(5, code=code, hidden_layer_sizes=hidden_layer_sizes, dropout=dropout).fit(small)
+        autoencoder = quick(5, code=code, hidden_layer_sizes=hidden_layer_sizes, code_dropout=dropout).fit(small)
         z = autoencoder._scaling.transform(small, torch.float32)
         with torch.no_grad():
             plain = autoencoder.module_(z).numpy()
@@ -168,11 +171,60 @@ class TestCodes:
         assert reconstruction.max() <= 16
 
     def test_dropout_is_off_when_transforming(self, small):
-        autoencoder = quick(3, dropout=0.5).fit(small)
+        autoencoder = quick(3, code_dropout=0.5).fit(small)
         np.testing.assert_array_equal(autoencoder.transform(small), autoencoder.transform(small))
 
 
+PRINCIPAL = ("components_", "mean_", "explained_variance_", "explained_variance_ratio_")
+CONTAINERS = {
+    "array": np.asarray,
+    "frame": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "csr": csr_array,
+    "tensor": torch.from_numpy,
+    "arrays": lambda X: [X[:50], X[50:]],
+}
+
+
 class TestInput:
+    @pytest.mark.parametrize(
+        ("container", "dtype"),
+        [
+            *((name, dtype) for name in CONTAINERS for dtype in (np.float32, np.float64, np.uint8)),
+            *(("array", dtype) for dtype in (np.float16, np.int64)),
+        ],
+    )
+    def test_fitted_attributes_have_the_dtype_of_pcas(self, container, dtype):
+        convert, X = CONTAINERS[container], np.random.default_rng(0).integers(0, 9, size=(80, 6)).astype(dtype)
+        pca = PCA(2).fit(X)
+        fitted = quick().fit(convert(X))
+        for estimator in (fitted, quick().partial_fit(convert(X))):
+            assert [getattr(estimator, name).dtype for name in PRINCIPAL] == [pca.mean_.dtype] * 4
+        for estimator in (pickle.loads(pickle.dumps(fitted)), fitted.partial_fit(convert(X.astype(np.float64)))):
+            assert [getattr(estimator, name).dtype for name in PRINCIPAL] == [pca.mean_.dtype] * 4
+
+    @pytest.mark.parametrize("container", ["array", "csr", "tensor"])
+    @pytest.mark.parametrize("params", [{}, {"code": "relu"}, {"ordered": True}])
+    def test_fitted_attributes_of_float32_are_those_of_float64(self, small, container, params):
+        convert, given = CONTAINERS[container], small.astype(np.float32)
+        single, double = (quick(**params).fit(convert(X)) for X in (given, given.astype(np.float64)))
+        pairs = [(single, double)]
+        if params.get("ordered"):
+            pairs.append((single.truncate(1), double.truncate(1)))
+        for one, other in pairs:
+            for name in PRINCIPAL:
+                assert getattr(one, name).dtype == np.float32
+                assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize("scale", [1e-30, 1e30])
+    def test_variances_outside_the_range_of_float32_are_float64(self, small, scale):
+        given = (small * scale).astype(np.float32)
+        single, double = (quick().fit(X) for X in (given, given.astype(np.float64)))
+        assert single.components_.dtype == single.mean_.dtype == np.float32
+        assert_allclose(single.explained_variance_, double.explained_variance_, rtol=1e-5)
+        assert np.isfinite(single.explained_variance_).all()
+        assert (single.explained_variance_ > 0).all()
+
     @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.float16])
     def test_output_dtypes_are_those_of_pca(self, dtype):
         X = np.random.default_rng(0).integers(0, 9, size=(40, 5)).astype(dtype)
@@ -287,7 +339,7 @@ class TestFaults:
 class TestReproducible:
     def test_results_depend_on_the_seed_and_on_no_other_generator(self, small):
         """Global generators, including NumPy's legacy one, have no effect and do not change."""
-        quick = partial(AutoencoderTransformer, dropout=0.2, max_epochs=20, lr=3e-3)
+        quick = partial(AutoencoderTransformer, code_dropout=0.2, max_epochs=20, lr=3e-3)
         first = quick(random_state=0).fit(small).transform(small)
         torch.manual_seed(7)
         np.random.seed(7)  # noqa: NPY002
@@ -306,11 +358,11 @@ class TestReproducible:
             torch.set_default_dtype(torch.float32)
 
     def test_fits_in_threads_equal_serial_ones(self, small):
-        expected = [quick(dropout=0.2, random_state=seed).fit(small).transform(small) for seed in range(4)]
+        expected = [quick(code_dropout=0.2, random_state=seed).fit(small).transform(small) for seed in range(4)]
         results = [None] * 4
 
         def fit(seed):
-            results[seed] = quick(dropout=0.2, random_state=seed).fit(small).transform(small)
+            results[seed] = quick(code_dropout=0.2, random_state=seed).fit(small).transform(small)
 
         threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
         for thread in threads:

@@ -40,7 +40,7 @@ OTHERS = [
     {"code": "relu"},
     {"code": "sigmoid"},
     {"code": "tanh"},
-    {"dropout": 0.5},
+    {"code_dropout": 0.5},
     {"early_stopping": False},
     {"n_components": 1},
     {"output_activation": "clip"},

@@ -108,7 +108,7 @@ PARAMETERS: dict[str, list] = {
         *[Mixed([("cross_entropy", slice(0, 2))], "poisson"), Mixed(3), Mixed([3])],
     ],
     "output_activation": ["auto", *OUTPUTS, "none", None],
-    "dropout": [0.5, 0.99, 0, 1, -0.1, "a", None, np.nan],
+    "code_dropout": [0.5, 0.99, 0, 1, -0.1, "a", None, np.nan],
     "penalty": [
         *[
             *PENALTIES,

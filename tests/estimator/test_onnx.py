@@ -118,7 +118,9 @@ def test_ordered_and_truncated_codes_agree(code, small):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"dropout": 0.1}, {"ordered": True}, {"code": "relu"}, {"code": "top_k", "ordered": True}], ids=str
+    "params",
+    [{}, {"code_dropout": 0.1}, {"ordered": True}, {"code": "relu"}, {"code": "top_k", "ordered": True}],
+    ids=str,
 )
 def test_whitened_codes_agree(params, small):
     estimator = quick(4, whiten=True, **params).fit(small)
@@ -133,7 +135,7 @@ def test_a_number_of_components_chosen_by_fit_agrees(small):
 
 
 def test_there_is_no_dropout_in_a_model(small):
-    estimator = quick(3, dropout=0.5, code="relu").fit(small)
+    estimator = quick(3, code_dropout=0.5, code="relu").fit(small)
     assert_same_as_estimator(estimator, small)
     operators = {node.op_type for node in encoder_to_onnx(estimator).graph.node}
     assert not {o for o in operators if "Dropout" in o or "Random" in o}

@@ -104,8 +104,8 @@ CHANGES = {
     "loss": ({"loss": Huber(0.5)}, {"loss": Huber(0.5)}, {"loss": Huber(0.25)}),
     "columns": ({"loss": Mixed([("huber", 0)])}, {"loss": Mixed([("huber", [0])])}, {"loss": Mixed([("huber", 1)])}),
     "module": ({"module": ConvAutoencoder, "n_components": 1}, {"module": ConvAutoencoder}, {"module": None}),
-    "lr": ({"lr": 1e-3}, {"lr": 1e-2}, {"dropout": 0.5}),
-    "penalty": ({"dropout": 0.1}, {"penalty": L1(0.1), "corruption": Masking(0.2)}, {"dropout": 0.2}),
+    "lr": ({"lr": 1e-3}, {"lr": 1e-2}, {"code_dropout": 0.5}),
+    "penalty": ({"code_dropout": 0.1}, {"penalty": L1(0.1), "corruption": Masking(0.2)}, {"code_dropout": 0.2}),
 }
 
 
@@ -136,7 +136,7 @@ OTHER_MODELS = {
     "code": ({"code": TopK(2)}, ["relu", "identity", TopK(1)]),
     "loss": ({"loss": Huber(0.5)}, ["squared_error", Huber(0.25), Mixed([("huber", 0)])]),
     "output_activation": ({}, ["clip"]),
-    "dropout": ({}, [0.5]),
+    "code_dropout": ({}, [0.5]),
     "tied_weights": ({"hidden_layer_sizes": ()}, [True]),
     "module": ({}, [ConvAutoencoder]),
     "missing": ({}, ["mask"]),

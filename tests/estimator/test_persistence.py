@@ -44,7 +44,7 @@ ESTIMATORS = {
     "noise": {"corruption": GaussianNoise(0.3), "activation": "tanh", "tol": 0.0, "init": "random"},
     "linear": {"hidden_layer_sizes": ()},
     "tied": {"hidden_layer_sizes": (), "tied_weights": True},
-    "relu": {"code": "relu", "dropout": 0.2},
+    "relu": {"code": "relu", "code_dropout": 0.2},
     "sparse": {"code": TopK(2, anneal=0.2), "penalty": ["l1", "contractive"], "lr_schedule": "linear"},
     "denoising": {"corruption": "salt_and_pepper", "loss": "huber", "penalty": "orthogonal"},
     "variational": {"code": "gaussian", "loss": "poisson"},
@@ -124,7 +124,7 @@ def test_the_watcher_sees_torch():
 def assert_same_network(module: nn.Module, before: nn.Module):
     assert type(module) is type(before)
     assert not module.training
-    assert module.dropout == before.dropout
+    assert module.code_dropout == before.code_dropout
     assert all(parameter.requires_grad for parameter in module.parameters())
     state = module.state_dict()
     assert state.keys() == before.state_dict().keys()

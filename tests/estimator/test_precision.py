@@ -73,7 +73,7 @@ def test_the_seed_determines_every_bit():
 
 
 CASES = [{"code": name} for name in CODES] + [{"loss": name} for name in LOSSES]
-CASES += [{"penalty": name, "code": "sigmoid"} for name in PENALTIES] + [{"ordered": True, "dropout": 0.2}]
+CASES += [{"penalty": name, "code": "sigmoid"} for name in PENALTIES] + [{"ordered": True, "code_dropout": 0.2}]
 CASES += [{"tied_weights": True, "hidden_layer_sizes": ()}, {"output_activation": "clip"}]
 
 

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import PCA
 
 from sklearn_ae._data.split import held_out_rows
-from sklearn_ae.codes import CODES
+from sklearn_ae.codes import CODES, Gaussian
 from sklearn_ae.losses import LOSSES, Mixed
 from sklearn_ae.model_selection import reconstruction_score
 
@@ -260,10 +260,10 @@ class TestVariational:
         assert np.mean(bounds) > np.mean([start.elbo(small, random_state=seed) for seed in range(100)])
 
     def test_the_elbo_applies_no_dropout(self, small):
-        autoencoder = quick(3, code="gaussian", dropout=0.5).fit(small)
+        autoencoder = quick(3, code="gaussian", code_dropout=0.5).fit(small)
         bound = autoencoder.elbo(small, random_state=0)
         for module in (autoencoder.module_, autoencoder._fitted_model.module64):
-            module.dropout = 0.0
+            module.code_dropout = 0.0
         assert autoencoder.elbo(small, random_state=0) == bound
 
     def test_the_elbo_is_that_of_a_density_in_the_datas_units(self, small):
@@ -271,6 +271,25 @@ class TestVariational:
         bound = quick(code="gaussian").fit(X).elbo(X, random_state=0)
         scaled = quick(code="gaussian").fit(1024 * X).elbo(1024 * X, random_state=0)
         assert scaled == pytest.approx(bound - 8 * np.log(1024))
+
+    @pytest.mark.parametrize("params", [{}, {"hidden_layer_sizes": ()}, {"code": Gaussian(5)}, {"loss": "huber"}])
+    @pytest.mark.parametrize("distance", [-1e4, -100, 100, 1e4])
+    def test_the_elbo_of_samples_far_away_is_of_the_order_of_their_error(self, small, params, distance):
+        autoencoder = quick(3, **{"code": "gaussian", "max_epochs": 30} | params).fit(small)
+        far = small + distance * small.std()
+        squares = ((far - small.mean(axis=0)) ** 2).sum(axis=1).mean() / autoencoder._scaling.scale**2
+        assert -3 * squares < autoencoder.elbo(far, random_state=0) < 0
+
+    @pytest.mark.parametrize(("dtype", "entry"), [(np.float32, 3e38), (np.float64, 1e200), (np.float64, -1e300)])
+    def test_only_float32_data_is_to_be_passed_in_float64(self, small, dtype, entry):
+        autoencoder = quick(3, code="gaussian").fit(small)
+        far = np.full((2, 8), entry, dtype)
+        for method in (autoencoder.elbo, autoencoder.score, autoencoder.score_samples):
+            with pytest.raises(ValueError, match="too large for") as error:
+                method(far)
+            assert ("Pass float64" in str(error.value)) == (dtype == np.float32)
+        if dtype == np.float32:
+            assert np.isfinite(autoencoder.elbo(far.astype(float)))
 
     @pytest.mark.parametrize("loss", LOSSES)
     def test_every_loss_has_an_elbo_and_samples_in_its_range(self, small, loss):

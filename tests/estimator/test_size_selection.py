@@ -40,7 +40,7 @@ VARIANTS = {
     **{name: {"code": name} for name in CODES},
     "top k of all": {"code": TopK(3, k_transform=6, aux=0.1)},
     "tied": {"hidden_layer_sizes": (), "tied_weights": True},
-    "dropout": {"dropout": 0.3},
+    "dropout": {"code_dropout": 0.3},
     "denoising": {"corruption": 0.3},
     "contractive": {"penalty": "contractive", "hidden_layer_sizes": ()},
     "orthogonal": {"penalty": ["orthogonal", "l1"]},
@@ -167,6 +167,40 @@ def test_auto_keeps_the_fewest_within_one_standard_error_of_the_best():
     variances = ((rows - whole.mean_) ** 2).sum(axis=1)
     least = curve.max() - standard_error_of_r2(errors, variances)
     assert model.n_components_ == np.flatnonzero(curve >= least)[0] + 1 < best
+
+
+def of_rank(rank: int, n_features: int) -> np.ndarray:
+    """Return data that `rank` components reconstruct up to rounding."""
+    rng = np.random.default_rng(rank)
+    return rng.normal(size=(300, rank)) @ rng.uniform(0.5, 1.5, size=(rank, n_features))
+
+
+CHANGES = {
+    "float32": lambda X: X.astype(np.float32),
+    "scale": lambda X: 1e6 * X,
+    "shift": lambda X: X + 1000,
+    "samples": lambda X: X[:150],
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("hidden_layer_sizes", ["auto", ()])
+@pytest.mark.parametrize(("rank", "n_features"), [(1, 10), (3, 20), (5, 30)])
+def test_data_of_exact_rank_gets_as_many_components(rank, n_features, hidden_layer_sizes, seed):
+    data = of_rank(rank, n_features)
+    settings = {"hidden_layer_sizes": hidden_layer_sizes, "max_epochs": 20, "random_state": seed}
+    assert AutoencoderTransformer("auto", **settings).fit(data).n_components_ == rank
+    assert AutoencoderTransformer("auto", **settings).partial_fit(data).n_components_ == rank
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_data_of_exact_rank_is_recognized_in_any_precision_scale_and_place(change):
+    assert quick("auto", max_epochs=20).fit(change(of_rank(3, 20))).n_components_ == 3
+
+
+def test_noise_above_rounding_is_no_exact_rank():
+    data = of_rank(3, 20) + 0.5 * np.random.default_rng(0).normal(size=(300, 20))
+    assert quick(0.999, max_epochs=0).fit(data).n_components_ == 20
 
 
 def test_the_standard_error_is_that_of_the_bootstrap():

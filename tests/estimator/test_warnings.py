@@ -83,7 +83,7 @@ def test_an_identity_code_wider_than_the_data_warns(method, params):
         {"code": "relu"},
         {"code": "top_k"},
         {"code": "gaussian"},
-        {"dropout": 0.2},
+        {"code_dropout": 0.2},
         {"penalty": "contractive"},
         {"corruption": 0.2},
         {"missing": "mask"},

@@ -20,7 +20,7 @@ FITS = {
     "default": {},
     "linear": {"hidden_layer_sizes": ()},
     "tied": {"hidden_layer_sizes": (), "tied_weights": True},
-    "dropout": {"dropout": 0.2},
+    "dropout": {"code_dropout": 0.2},
     "penalty": {"penalty": "l1"},
     "ordered": {"ordered": True},
     "selected": {"n_components": 0.8},

@@ -28,7 +28,7 @@ NETWORKS = {
 def random_network(seed: int = 0, code: str = "identity", **changes) -> Autoencoder:
     """Return a network in float64 and evaluation mode with random weights."""
     made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
-    plain = Architecture(8, 4, (), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_invariant=True)
+    plain = Architecture(8, 4, (), "silu", **made_of, code_dropout=0.0, tied_weights=False, rotation_invariant=True)
     generator = torch.Generator().manual_seed(seed)
     module = build(plain._replace(**changes)).double().eval()
     for parameter in module.parameters():

@@ -90,7 +90,7 @@ def test_code_is_its_formula(name, code, a):
 def test_code_in_training_is_its_formula(name, code, a):
     noise = torch.empty(N_SAMPLES, N_COMPONENTS, dtype=torch.float64).normal_(generator=generator(3)).numpy()
     formulas = FORMULAS | FORMULAS_IN_TRAINING
-    formulas["gaussian"] = lambda a: a[:, :N_COMPONENTS] + np.exp(a[:, N_COMPONENTS:] / 2) * noise
+    formulas["gaussian"] = lambda a: a[:, :N_COMPONENTS] + np.exp(np.minimum(a[:, N_COMPONENTS:], 4) / 2) * noise
     trained = code.in_training(a, 1.0, generator(3)).numpy()
     np.testing.assert_allclose(trained, formulas[name](a.numpy()), rtol=1e-13, atol=0)
 
@@ -296,6 +296,8 @@ def test_winners_of_a_single_sample_are_its_positive_components():
 
 def test_divergence_is_its_closed_form():
     a = preactivation_of(Gaussian())
+    assert a[:, N_COMPONENTS:].max() > 4
+    a[:, N_COMPONENTS:].clamp_(max=4)
     mean, log_variance = a.numpy()[:, :N_COMPONENTS], a.numpy()[:, N_COMPONENTS:]
     closed = 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1)
     code, prior = Normal(a[:, :N_COMPONENTS], torch.exp(a[:, N_COMPONENTS:] / 2)), Normal(0.0, 1.0)
@@ -303,6 +305,14 @@ def test_divergence_is_its_closed_form():
     np.testing.assert_allclose(divergence, closed, rtol=1e-13)
     np.testing.assert_allclose(divergence, kl_divergence(code, prior).sum(dim=1).numpy(), rtol=1e-13)
     assert Gaussian().divergence(torch.zeros(1, 6, dtype=torch.float64)).item() == 0
+
+
+@pytest.mark.parametrize("log_variance", [5.0, 100.0, 1e300])
+def test_the_log_variance_is_at_most_4(log_variance):
+    limited, beyond = torch.tensor([[[1.0, -2.0, 4.0, 4.0]], [[1.0, -2.0, log_variance, log_variance]]]).double()
+    assert torch.equal(Gaussian().divergence(beyond), Gaussian().divergence(limited))
+    drawn = [Gaussian().in_training(a, 1.0, generator()) for a in (beyond, limited)]
+    assert torch.equal(*drawn)
 
 
 def test_draws_have_the_mean_and_deviation_of_the_code():

@@ -34,7 +34,7 @@ def X() -> np.ndarray:
 
 def random_network(code: str = "identity", loss=None, **changes) -> Autoencoder:
     made_of = {"code": CODES[code](), "loss": loss or LOSSES["squared_error"](), "output_activation": "clip"}
-    plain = Architecture(D, K, (5,), "silu", **made_of, dropout=0.5, tied_weights=False, rotation_invariant=True)
+    plain = Architecture(D, K, (5,), "silu", **made_of, code_dropout=0.5, tied_weights=False, rotation_invariant=True)
     module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(0)
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=generator)
@@ -212,7 +212,7 @@ def table(X) -> np.ndarray:
 
 
 def partly_unscaled_model(code: str = "identity", **changes) -> FittedModel:
-    module = random_network(code, MIXED, output_activation="by_columns", dropout=0.0, **changes)
+    module = random_network(code, MIXED, output_activation="by_columns", code_dropout=0.0, **changes)
     return FittedModel(module, in_float64(module), Scaling(np.where(UNSCALED, 0, OFFSET), SCALE, UNSCALED))
 
 

@@ -66,7 +66,7 @@ def data(n: int, d: int, rank: int) -> torch.Tensor:
 
 def network(d: int, k: int, code: str = "identity", **changes) -> Autoencoder:
     made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
-    plain = Architecture(d, k, (), "silu", **made_of, dropout=0.0, tied_weights=False, rotation_invariant=True)
+    plain = Architecture(d, k, (), "silu", **made_of, code_dropout=0.0, tied_weights=False, rotation_invariant=True)
     return build(plain._replace(**changes)).double().eval()
 
 

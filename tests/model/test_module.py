@@ -27,7 +27,7 @@ PLAIN = Architecture(
     code=CODES["identity"](),
     loss=SquaredError(),
     output_activation="identity",
-    dropout=0.0,
+    code_dropout=0.0,
     tied_weights=False,
     rotation_invariant=True,
 )
@@ -204,7 +204,7 @@ def test_the_map_of_a_new_network_is_the_identity(rotation_invariant, cls):
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_dropout_drops_at_its_rate_and_keeps_the_mean(rate):
     n = 4000
-    module, x = random_network(dropout=rate), rows(n)
+    module, x = random_network(code_dropout=rate), rows(n)
     kept_code = module.network_code(x)
     code = module.step(x, generator=seeded()).code
     dropped = code == 0
@@ -217,7 +217,7 @@ def test_dropout_drops_at_its_rate_and_keeps_the_mean(rate):
     assert low <= joint <= high
 
 
-@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"code": Gaussian()}], ids=str)
+@pytest.mark.parametrize("changes", [{"code_dropout": 0.5}, {"code": Gaussian()}], ids=str)
 def test_noise_is_drawn_only_with_a_generator(changes):
     module, x = random_network(**changes).train(), rows()
     assert module.noisy
@@ -240,7 +240,7 @@ def test_without_dropout_no_random_number_is_drawn(code):
 
 
 def test_output_follows_the_linear_output_of_dropped_codes():
-    module, x = random_network(dropout=0.5, output_activation="sigmoid"), rows()
+    module, x = random_network(code_dropout=0.5, output_activation="sigmoid"), rows()
     step = module.step(x, generator=seeded())
     torch.testing.assert_close(step.output, torch.sigmoid(module.linear_output(step.code)), rtol=0, atol=0)
 
@@ -283,7 +283,7 @@ class FixedHalves(Halves):
 def test_building_and_stepping_leave_global_generators_alone(tied):
     before = global_states()
     hidden = () if tied else (6, 4)
-    module = build(PLAIN._replace(hidden_layer_sizes=hidden, tied_weights=tied, dropout=0.5))
+    module = build(PLAIN._replace(hidden_layer_sizes=hidden, tied_weights=tied, code_dropout=0.5))
     module.train().step(rows().float(), generator=seeded()).output.sum().backward()
     assert global_states() == before
 

@@ -49,6 +49,14 @@ class TestRule:
     def test_without_noise_the_best_is_chosen(self):
         assert choose(results([1, 2, 4], [around(0.1), around(0.3), around(0.2)])) == 1
 
+    @pytest.mark.parametrize("scale", [1.0, -1e6, 1e-6])
+    def test_differences_of_rounding_count_as_none(self, scale):
+        best = scale * (1 - np.copysign(1e-9, scale))
+        scores = [around(best - abs(scale) * gap) for gap in (0.1, 1e-9, 2e-9, 0.0)]
+        assert choose(results([1, 2, 4, 8], scores)) == 1
+        scores = [around(best - abs(scale) * gap) for gap in (0.1, 1e-5, 0.0)]
+        assert choose(results([1, 2, 4], scores)) == 2
+
     def test_order_of_the_grid_does_not_matter(self):
         sizes, scores = np.array([1, 2, 4, 8]), np.array([around(m, 0.02) for m in (0.5, 0.7, 0.71, 0.69)])
         for order in (np.arange(4), np.arange(4)[::-1], np.array([2, 0, 3, 1])):

@@ -200,6 +200,22 @@ def test_fractions_of_an_estimator_are_its_attribute(digits):
     assert ScreeDisplay.from_estimator(pca, name="digits").ax_.get_title() == "digits"
 
 
+@pytest.mark.parametrize(
+    ("params", "cumulative"),
+    [({}, False), ({"code": "relu"}, False), ({"ordered": True}, True), ({"hidden_layer_sizes": ()}, True)],
+)
+@pytest.mark.parametrize("piped", [False, True])
+def test_there_are_sums_only_where_prefixes_of_the_code_are_codes(digits, params, cumulative, piped):
+    autoencoder = quick(3, **params)
+    estimator = make_pipeline(StandardScaler(with_std=False), autoencoder) if piped else autoencoder
+    display = ScreeDisplay.from_estimator(estimator.fit(digits[:300]))
+    assert legend_texts(display) == ["per component", "cumulative"][: 1 + cumulative]
+    heights = [bar.get_height() for bar in display.ax_.patches]
+    assert_allclose(heights, autoencoder.explained_variance_ratio_)
+    labels = [line.get_label() for line in display.ax_.get_lines()]
+    assert ("cumulative" in labels) == cumulative
+
+
 def test_fractions_that_cannot_be_drawn_are_rejected(digits):
     with pytest.raises(NotFittedError):
         ScreeDisplay.from_estimator(PCA())

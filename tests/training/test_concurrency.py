@@ -78,7 +78,7 @@ def test_transforms_in_threads_equal_serial_ones(dtype, digits):
 SETTINGS = [
     {},
     {"code": "gaussian"},
-    {"dropout": 0.3, "corruption": 0.2},
+    {"code_dropout": 0.3, "corruption": 0.2},
     {"ordered": True},
     {"module": Drawing},
     {"module": Dropping},

@@ -84,7 +84,7 @@ def hand_written_loop(
     [
         ({}, SquaredError()),
         ({"hidden_layer_sizes": (), "tied_weights": True}, SquaredError()),
-        ({"dropout": 0.5}, SquaredError()),
+        ({"code_dropout": 0.5}, SquaredError()),
         ({"code": "relu", "output_activation": "sigmoid"}, LogLoss()),
         ({"output_activation": "clip"}, SquaredError()),
     ],
@@ -244,7 +244,7 @@ def test_the_best_epochs_above_include_the_first_the_last_and_one_between(X, spl
 def test_validation_computes_the_loss_with_noise_and_r2_without(average_window, X, split):
     recorder, keep_best, mean = Recorder(), KeepBest(9, 0.0), torch.tensor([0.5, -1.0, 0.0, 2.0])
     module, settings = (
-        random_network(dropout=0.5),
+        random_network(code_dropout=0.5),
         {"train_split": split, "scaling": Scaling(mean.double().numpy(), unscaled=True)},
     )
     net = net_of(module, average_window=average_window, keep_best=keep_best, callbacks=[recorder], **settings)
@@ -285,7 +285,7 @@ def test_without_keep_best_the_last_weights_are_kept(X):
 
 
 def test_validation_noise_is_the_same_in_every_epoch_and_training_noise_is_not(X, split):
-    module = random_network(dropout=0.5)
+    module = random_network(code_dropout=0.5)
     net = net_of(module, lr=1e-30, train_split=split).partial_fit(TrainingRows(X))
     valid_losses, train_losses = net.history[:, "valid_loss"], net.history[:, "train_loss"]
     assert len(set(valid_losses)) == 1
@@ -389,7 +389,7 @@ def test_small_steps_use_one_thread_and_restore_the_number(small_step, n_threads
 def test_the_seed_determines_every_bit_and_global_generators_are_left_alone(dropout, X, split):
     states, before = [], global_states()
     for seed in (7, 7, 8):
-        module = random_network(dropout=dropout)
+        module = random_network(code_dropout=dropout)
         net = net_of(module, seed=seed, train_split=split, keep_best=KeepBest(9, 0.0), average_window=20)
         net.partial_fit(TrainingRows(X))
         states.append(weights_of(module))
@@ -399,7 +399,7 @@ def test_the_seed_determines_every_bit_and_global_generators_are_left_alone(drop
 
 
 def test_the_net_reconstructs_numpy_arrays_of_either_precision(X):
-    module = random_network(dropout=0.5)
+    module = random_network(code_dropout=0.5)
     net = net_of(module).partial_fit(TrainingRows(X))
     module.eval()
     expected = module(X).detach().numpy()

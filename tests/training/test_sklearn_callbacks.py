@@ -56,7 +56,7 @@ def test_callbacks_do_not_change_the_fit(X):
     assert watched.score(X) == plain.score(X)
 
 
-@pytest.mark.parametrize("params", [{}, {"n_components": 0.5}, {"dropout": 0.3, "early_stopping": False}])
+@pytest.mark.parametrize("params", [{}, {"n_components": 0.5}, {"code_dropout": 0.3, "early_stopping": False}])
 def test_the_fitted_estimator_of_an_epoch_is_that_of_a_fit_that_ends_there(X, params):
     recorder = Recorder()
     model = quick(lr_schedule="constant", **params).set_callbacks(recorder)

@@ -170,7 +170,7 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
 def warn_about_width(params: Any, architecture: Architecture) -> None:
     """Warn if a linear code is wider than the data, and no noise or penalty keeps it from a copy of the data."""
     k, d = architecture.n_components, architecture.n_features
-    is_regularized = architecture.dropout or penalties_of(params.penalty) or choose_corruption(params) is not None
+    is_regularized = architecture.code_dropout or penalties_of(params.penalty) or choose_corruption(params) is not None
     if architecture.code.linear and k > d and not is_regularized:
         warnings.warn(
             f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already be a "

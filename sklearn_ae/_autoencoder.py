@@ -227,8 +227,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
 
     After training the components of the code are put in an order, without changing any reconstruction. The identity
     code without dropout, or a penalty on codes, is rotated so that components are uncorrelated and `components_`
-    orthonormal, with the signs of PCA; other codes are ordered by explained variance. With `ordered` the order is that
-    of training: an identity code only gets the signs and rows of `components_` of length 1.
+    orthonormal; other codes are ordered by explained variance. With `ordered` the order is that of training: an
+    identity code only gets rows of `components_` of length 1. Where signs are free and the initialization is PCA, each
+    component correlates positively with the principal axis that it follows most: PCA's signs for a linear autoencoder.
 
     X may be a torch tensor on any device: results are then tensors there. It may be a sparse matrix or array, of which
     only batches are made dense, or data that need not fit into memory: a ``numpy.memmap``, a dataset of h5py, an array

@@ -46,7 +46,7 @@ from sklearn_ae._estimator.validation import errors_about, new_table, validated_
 from sklearn_ae._model.canonical import canonicalize_
 from sklearn_ae._model.code_maps import CodeMap
 from sklearn_ae._model.fitted_model import in_float64
-from sklearn_ae._model.initializers import initialize_, pca_, starts_as_pca
+from sklearn_ae._model.initializers import axes_of_start, initialize_, pca_, starts_as_pca
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments, add_moments
 from sklearn_ae._model.weights import weights_of
@@ -86,6 +86,7 @@ class FitPlan(NamedTuple):
     processes: Processes
     checkpoint: Checkpoint | None
     most_units: int | None = None  # that a fit which selects their number may keep
+    axes: torch.Tensor | None = None  # (m, d), principal axes of the initialization
 
     @property
     def train_rows(self) -> TrainingRows:
@@ -156,7 +157,8 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     if params.distributed:
         processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
     selecting = plan.rows if plan.validation_rows is None else plan.validation_rows
-    return plan._replace(most_units=_most_units(params, module, selecting))
+    axes = None if is_warm else axes_of_start(module, params.init)
+    return plan._replace(most_units=_most_units(params, module, selecting), axes=axes)
 
 
 def train(plan: FitPlan, context: CallbackContext | None) -> Training:
@@ -228,6 +230,7 @@ class PassPlan(NamedTuple):
     n_iter: int  # epochs and calls before this one
     loss_curve: np.ndarray
     most_units: int | None = None  # that a call which selects their number may keep
+    axes: torch.Tensor | None = None  # (m, d), principal axes of the initialization
 
 
 def plan_pass(params: Any, X: Any) -> PassPlan:
@@ -288,6 +291,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
         n_iter=0,
         loss_curve=np.empty(0),
         most_units=_most_units(params, module, rows),
+        axes=axes_of_start(module, params.init),
     )
 
 
@@ -463,9 +467,11 @@ def _measure(
 ) -> FittedState:
     """Return the state of a trained module, with its canonical code or that of earlier calls, reduced to a size."""
     module64 = in_float64(module)
-    add_moments(moments, module64 if in_double else module, plan.rows, plan.scaling.variance(plan.columns))
+    axes = None if in_double else plan.axes  # PCA that is computed again has its own signs
+    measured = module64 if in_double else module
+    scores = add_moments(moments, measured, plan.rows, plan.scaling.variance(plan.columns), axes)
     if code_map is None:
-        canonicalize_(module64, moments, plan.scaling)
+        canonicalize_(module64, moments, plan.scaling, scores)
         module.code_map.load_state_dict(module64.code_map.state_dict())
     else:
         module64.code_map.load_state_dict(code_map.state_dict())

@@ -21,10 +21,16 @@ class ExplainedVariance(NamedTuple):
     ratio: np.ndarray  # (n_components,)
 
 
-def canonicalize_(module: Autoencoder, moments: CodeMoments, scaling: Scaling) -> None:
-    """Set the code map of a module in float64 from the moments of its code."""
+def canonicalize_(
+    module: Autoencoder, moments: CodeMoments, scaling: Scaling, scores: np.ndarray | None = None
+) -> None:
+    """Set the code map of a module in float64 from the moments of its code.
+
+    Signs are those of the principal axes of the start if the covariances of the code with their scores are given.
+    """
     mean, covariance = torch.from_numpy(moments.mean), torch.from_numpy(moments.covariance)
-    module.code_map.fit_(_scaled_jacobian(module, mean, scaling), mean, covariance, scaling.scale)
+    of_scores = None if scores is None else torch.from_numpy(scores)
+    module.code_map.fit_(_scaled_jacobian(module, mean, scaling), mean, covariance, scaling.scale, of_scores)
 
 
 def explained_variance(module: Autoencoder, moments: CodeMoments, scaling: Scaling) -> ExplainedVariance:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._utils.onnx_graph import Graph
 
-__all__ = ["CodeMap", "PermutationMap", "RotationMap", "ScaleMap", "WhitenedMap"]
+__all__ = ["CodeMap", "PermutationMap", "RotationMap", "ScaleMap", "WhitenedMap", "signs_of"]
 
 #: Directions in which the decoder is less sensitive than this, relative to the most sensitive one, count as null.
 RELATIVE_RANK = 1e-4
@@ -25,8 +25,15 @@ class CodeMap(nn.Module):
     the network's coordinates, and the covariance of the code is a matrix (k, k) or its diagonal (k,).
     """
 
-    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
-        """Set the map, for data whose units are `scale` times smaller than those of the network."""
+    def fit_(
+        self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float, scores: Tensor | None = None
+    ) -> None:
+        """Set the map, for data whose units are `scale` times smaller than those of the network.
+
+        `scores` are covariances (k, m) of the code with the standardized scores on the principal axes of the start. If
+        they are given, a component that may have either sign correlates positively with the score that it correlates
+        with most; otherwise its sign is that of scikit-learn's ``svd_flip``.
+        """
 
     def forward(self, h: Tensor) -> Tensor:
         """Map the network's code to the canonical code."""
@@ -65,7 +72,7 @@ class RotationMap(CodeMap):
     """An affine map onto the canonical axes of a linear code.
 
     Codes become uncorrelated, the columns of the decoder's Jacobian orthonormal in the data's units, and both are
-    ordered by explained variance, with the signs of scikit-learn's ``svd_flip``.
+    ordered by explained variance.
     """
 
     matrix: Tensor  # (k, k)
@@ -78,8 +85,10 @@ class RotationMap(CodeMap):
         self.register_buffer("inverse", torch.eye(n_components))
         self.register_buffer("centre", torch.zeros(n_components))
 
-    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
-        matrix, inverse = _canonical_axes(covariance, jacobian)
+    def fit_(
+        self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float, scores: Tensor | None = None
+    ) -> None:
+        matrix, inverse = _canonical_axes(covariance, jacobian, scores)
         self.matrix.copy_(matrix * scale)
         self.inverse.copy_(inverse / scale)
         self.centre.copy_(mean)
@@ -116,7 +125,9 @@ class PermutationMap(CodeMap):
         self.register_buffer("order", torch.arange(n_components))
         self.register_buffer("position", torch.arange(n_components))
 
-    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
+    def fit_(
+        self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float, scores: Tensor | None = None
+    ) -> None:
         order = torch.argsort(covariance * jacobian.square().sum(0), descending=True, stable=True)
         self.order.copy_(order)
         self.position.copy_(torch.argsort(order))
@@ -143,7 +154,7 @@ class PermutationMap(CodeMap):
 class ScaleMap(CodeMap):
     """A factor for each component of an ordered linear code, whose order and zero it leaves unchanged.
 
-    The columns of the decoder's Jacobian get length 1 in the data's units, and the signs of ``svd_flip``.
+    The columns of the decoder's Jacobian get length 1 in the data's units.
     """
 
     scale: Tensor  # (k,)
@@ -152,9 +163,12 @@ class ScaleMap(CodeMap):
         super().__init__()
         self.register_buffer("scale", torch.ones(n_components))
 
-    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
+    def fit_(
+        self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float, scores: Tensor | None = None
+    ) -> None:
         lengths = torch.linalg.vector_norm(jacobian, dim=0)
-        self.scale.copy_(torch.where(lengths > 0, lengths, 1.0) * _signs(jacobian) * scale)
+        signs = signs_of(jacobian if scores is None else scores.T)
+        self.scale.copy_(torch.where(lengths > 0, lengths, 1.0) * signs * scale)
 
     def forward(self, h: Tensor) -> Tensor:
         return h * self.scale
@@ -193,8 +207,10 @@ class WhitenedMap(CodeMap):
         self.inner = inner
         self.register_buffer("deviation", torch.ones(n_components))
 
-    def fit_(self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float) -> None:
-        self.inner.fit_(jacobian, mean, covariance, scale)
+    def fit_(
+        self, jacobian: Tensor, mean: Tensor, covariance: Tensor, scale: float, scores: Tensor | None = None
+    ) -> None:
+        self.inner.fit_(jacobian, mean, covariance, scale, scores)
         deviations = self.inner.deviations(covariance, scale)
         greatest = deviations.max()
         if greatest > 0:
@@ -225,7 +241,7 @@ def _explained(variance: Tensor, columns: Tensor) -> Tensor:
     return variance.clamp_min(0) * columns.square().sum(0)
 
 
-def _canonical_axes(covariance: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+def _canonical_axes(covariance: Tensor, jacobian: Tensor, scores: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the map onto the canonical axes and its inverse, both (k, k).
 
     Directions to which the decoder is insensitive come last, cleared of what the others predict of them, so that the
@@ -241,7 +257,7 @@ def _canonical_axes(covariance: Tensor, jacobian: Tensor) -> tuple[Tensor, Tenso
     rotation, variances = rotation.flip(1), variances.flip(0)
     to_axes = (seen @ rotation).T  # (r, k)
     from_axes = vectors[:, :rank] / stretch @ rotation  # (k, r)
-    signs = _signs(jacobian @ from_axes)
+    signs = signs_of(jacobian @ from_axes if scores is None else (to_axes @ scores).T)
     to_axes, from_axes = to_axes * signs[:, None], from_axes * signs
 
     weights = torch.where(variances > variances[:1] * 1e-12, 1 / variances, 0.0)
@@ -253,7 +269,7 @@ def _canonical_axes(covariance: Tensor, jacobian: Tensor) -> tuple[Tensor, Tenso
     return matrix, inverse
 
 
-def _signs(columns: Tensor) -> Tensor:
+def signs_of(columns: Tensor) -> Tensor:
     """Return the sign of the largest entry of each column, 1 for a column of zeros."""
     largest = columns.gather(0, columns.abs().argmax(0, keepdim=True))[0]
     return torch.where(largest < 0, -1.0, 1.0).to(columns)

@@ -6,12 +6,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from sklearn_ae._data.training_rows import TrainingRows
+from sklearn_ae._model.code_maps import signs_of
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.principal_axes import column_mean, principal_axes
 from sklearn_ae.networks import AffineNetwork, halves_are_sums
 from sklearn_ae.outputs import Clip, Identity
 
-__all__ = ["initialize_", "pca_", "random_", "starts_as_pca", "transpose_"]
+__all__ = ["axes_of_start", "initialize_", "pca_", "random_", "starts_as_pca", "transpose_"]
 
 
 def initialize_(module: Autoencoder, name: str, rows: TrainingRows, generator: Generator) -> None:
@@ -43,6 +44,14 @@ def starts_as_pca(module: Autoencoder, name: str) -> bool:
         and module.code.linear
         and isinstance(module.output, (Clip, Identity))
     )
+
+
+def axes_of_start(module: Autoencoder, name: str) -> Tensor | None:
+    """Return the principal axes (min(k, d), d) of a module just initialized as PCA, with the signs of ``svd_flip``."""
+    if not starts_as_pca(module, name):
+        return None
+    axes = module.network.encoder_affine.weight.detach()[: min(module.n_components, module.n_features)]
+    return axes * signs_of(axes.T)[:, None]
 
 
 def pca_(module: Autoencoder, rows: TrainingRows, generator: Generator, dtype: torch.dtype | None = None) -> None:

@@ -96,16 +96,27 @@ class CodeMoments:
 
 
 @torch.no_grad()
-def add_moments(moments: CodeMoments, module: Autoencoder, rows: TrainingRows, variance: float) -> None:
+def add_moments(
+    moments: CodeMoments, module: Autoencoder, rows: TrainingRows, variance: float, axes: Tensor | None = None
+) -> np.ndarray | None:
     """Add training samples, and the sum of their squared distances from the mean, to the moments of a module's code.
 
-    The code is computed in the precision and on the device of the module.
+    The code is computed in the precision and on the device of the module. Given axes (m, n_features), return the
+    covariances (n_components, m) of the code with the standardized scores on them; zeros for scores without variance.
     """
-    weight = next(module.network.parameters())
+    weight, k = next(module.network.parameters()), module.n_components
+    joint = None if axes is None else CodeMoments(k + len(axes), rotation_invariant=True)
     with skip_zero_branches(module.network):
         for chunk in rows.chunks():
             z, observed = rows.scaling.fill_missing(chunk.to(weight))
             code = module.network_code(z)
             errors = squared_errors(module, z, code, observed, rows.scaling, of_prefixes=module.ordered)
             moments.update(code, errors.sum(0).cpu().numpy())
+            if axes is not None and joint is not None:
+                joint.update(torch.cat([code, z @ axes.to(z).T], dim=1), np.zeros(1))
     moments.variance += variance
+    if joint is None:
+        return None
+    deviations = np.sqrt(joint.covariance.diagonal()[k:])
+    varies = deviations > 1e-6 * deviations.max()
+    return joint.covariance[:k, k:] * np.where(varies, 1 / np.where(varies, deviations, 1.0), 0.0)

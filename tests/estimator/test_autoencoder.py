@@ -148,6 +148,24 @@ class TestCodes:
         np.testing.assert_allclose(variances, autoencoder.explained_variance_, rtol=1e-3)
         np.testing.assert_allclose(autoencoder.components_ @ autoencoder.components_.T, np.eye(6), atol=1e-10)
 
+    @pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+    @pytest.mark.parametrize("params", [{}, {"ordered": True}, {"loss": "huber"}])
+    @pytest.mark.parametrize(("name", "k"), [("wine", 2), ("cancer", 3), ("digits", 4)])
+    def test_codes_correlate_positively_with_the_principal_axis_that_they_follow(
+        self, seven_data_sets, name, k, params, begin
+    ):
+        X = seven_data_sets[name][:300]
+        scores = PCA(k).fit_transform(X)
+        for seed in range(3):
+            autoencoder = AutoencoderTransformer(k, max_epochs=20, early_stopping=False, random_state=seed, **params)
+            codes = getattr(autoencoder, begin)(X).transform(X)
+            correlations = np.corrcoef(codes.T, scores.T)[:k, k:]
+            followed = np.abs(correlations).argmax(axis=1)
+            strengths = np.sort(np.abs(correlations), axis=1)
+            clear = strengths[:, -1] > strengths[:, -2] + 0.2
+            assert clear.any()
+            assert (correlations[range(k), followed] > 0)[clear].all()
+
     @pytest.mark.parametrize("code", CODES)
     def test_explained_variance_ratio_sums_to_r2(self, digits, code):
         autoencoder = quick(6, code=code).fit(digits)

@@ -391,7 +391,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if adapter is None:
             return values
         names = [f"x{i}" for i in range(self.n_features_in_)] if self._names is None else self._names
-        return adapter.create_container(values, like, columns=names)
+        # naming columns on creation would replace empty names in polars
+        return adapter.rename_columns(adapter.create_container(values, like, columns=None), list(names))
 
     def _error_and_variance(self, X: Any) -> tuple[float, float]:
         """Return the squared error of X and its variance about the training mean, summed, in units of the scale."""

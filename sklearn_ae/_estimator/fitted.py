@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from sklearn_ae._data.columns import ColumnRange
-from sklearn_ae._data.numeric import numeric
+from sklearn_ae._data.numeric import numeric, two_dimensional
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, Table, TensorTable
 from sklearn_ae._estimator.dask import on_dask_collections
@@ -284,7 +284,9 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self)
         device, given = (X.device, X.detach().cpu()) if isinstance(X, Tensor) else (None, X)
-        given = validate_data(self, numeric(given), dtype="numeric", ensure_all_finite=False, reset=False)
+        given = validate_data(
+            self, two_dimensional(numeric(given)), dtype="numeric", ensure_all_finite=False, reset=False
+        )
         return self._wrap_output(_to_device(device, self._fitted_model.impute(given)), X)
 
     @_is_ordered

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_ae._data.numeric import check_numeric
+from sklearn_ae._data.numeric import check_numeric, two_dimensional
 
 __all__ = [
     "DaskBlocks",
@@ -114,7 +114,7 @@ def _delayed_blocks(X: Any) -> list[Any]:
 
 def _in_blocks_of_rows(X: Any) -> Any:
     """Return a collection with all columns in each block, after checking that the columns are known."""
-    if getattr(X, "ndim", None) != 2 or not hasattr(X, "to_delayed"):
+    if getattr(two_dimensional(X), "ndim", None) != 2 or not hasattr(X, "to_delayed"):
         raise ValueError(f"X is {X!r}, but a dask array or data frame with two dimensions is needed.")
     if _is_array(X) and np.isnan(X.shape[1]):
         raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")

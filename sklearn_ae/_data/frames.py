@@ -96,11 +96,7 @@ def build_frame(container: str, labels: Sequence[Any], columns: Sequence[np.ndar
     if container == "array":
         return _build_array(columns, dtypes)
     if container == "polars":
-        import polars
-
-        return polars.DataFrame(
-            [_polars_series(label, *pair) for label, *pair in zip(labels, columns, dtypes, strict=True)]
-        )
+        return _polars_frame(labels, [_polars_series(*pair) for pair in zip(columns, dtypes, strict=True)])
     import pandas
 
     index = like.index if isinstance(like, pandas.DataFrame) else pandas.RangeIndex(len(columns[0]))
@@ -123,8 +119,7 @@ def fill_gaps(X: Any, filled: Any) -> Any:
                 copy.isetitem(i, _filled_pandas(X.iloc[:, i], values.iloc[:, i].set_axis(X.index)))
         return copy
     if polars is not None and isinstance(X, polars.DataFrame):
-        series = [_filled_polars(given, polars.Series(given.name, filled[:, i])) for i, given in enumerate(X)]
-        return polars.DataFrame(series)
+        return _polars_frame(X.columns, [_filled_polars(given, filled[:, i]) for i, given in enumerate(X)])
     given = np.asarray(X)
     gaps = _missing(given) if given.dtype.kind == "O" else given != given
     return np.where(gaps, filled, given).astype(given.dtype)
@@ -146,6 +141,9 @@ def _filled_pandas(given: Any, values: Any) -> Any:
 
 
 def _filled_polars(given: Any, values: Any) -> Any:
+    import polars
+
+    values = polars.Series(values)
     gaps = given.is_null() | given.is_nan() if given.dtype.is_float() else given.is_null()
     if gaps.all():
         return values
@@ -285,11 +283,19 @@ def _pandas_series(values: np.ndarray, dtype: Dtype, index: Any) -> Any:
     return pandas.Series(values, index, dtype=object).astype(target)
 
 
-def _polars_series(label: Any, values: np.ndarray, dtype: Dtype) -> Any:
+def _polars_frame(labels: Sequence[Any], series: Sequence[Any]) -> Any:
+    import polars
+
+    frame = polars.DataFrame([each.alias(f"column {i}") for i, each in enumerate(series)])
+    frame.columns = list(labels)  # which may be empty, and polars replaces an empty name of a series
+    return frame
+
+
+def _polars_series(values: np.ndarray, dtype: Dtype) -> Any:
     import polars
 
     target = polars.Enum(dtype["levels"]) if dtype["name"] == "Enum" else getattr(polars, dtype["name"])
     if target.is_float():
-        return polars.Series(label, values.astype(np.float64), nan_to_null=True).cast(target)
+        return polars.Series(values.astype(np.float64), nan_to_null=True).cast(target)
     rounded = _whole(values.astype(np.float64), dtype["name"]) if target.is_integer() else None
-    return polars.Series(label, values.tolist() if rounded is None else _integers(rounded), dtype=target)
+    return polars.Series(values.tolist() if rounded is None else _integers(rounded), dtype=target)

@@ -9,7 +9,7 @@ from sklearn import get_config
 
 from sklearn_ae._data.columns import column_list
 
-__all__ = ["check_numeric", "column_names", "numeric"]
+__all__ = ["check_numeric", "column_names", "numeric", "two_dimensional"]
 
 NUMBERS = (np.number, np.bool_, bool, int, float)
 TEXT = (str, bytes)
@@ -42,6 +42,24 @@ def numeric(X: Any) -> Any:
     return X
 
 
+def two_dimensional(X: Any) -> Any:
+    """Return samples, after checking that they are no images or other arrays of more than two dimensions.
+
+    Raises
+    ------
+    ValueError
+        If there are more than two.
+    """
+    shape = getattr(X, "shape", ())
+    if len(shape) > 2:
+        raise ValueError(
+            f"Found array with dim {len(shape)}, while dim <= 2 is required by AutoencoderTransformer: X has shape "
+            f"{tuple(shape)}. Give each image or window as one row, X.reshape(len(X), -1). For convolutions, "
+            "sklearn_ae.networks.ConvAutoencoder takes the image_shape of such rows: see docs/extending.md."
+        )
+    return X
+
+
 def check_numeric(X: Any) -> None:
     """Raise an error that names the columns of an array or a frame that hold no real numbers.
 
@@ -69,13 +87,15 @@ def check_numeric(X: Any) -> None:
     messages = []
     if text:
         messages.append(
-            f"X holds text in {column_list(text, names)}: encode categories, for example with "
-            "sklearn.preprocessing.OneHotEncoder, and convert numbers that are written as text with astype(float)."
+            f"X holds text in {column_list(text, names)}: encode categories with sklearn_ae.preprocessing.FrameEncoder "
+            "or sklearn.preprocessing.OneHotEncoder, and convert numbers that are written as text with astype(float). "
+            "See docs/guide/frames.md."
         )
     if dates:
         messages.append(
             f"X holds dates or durations in {column_list(dates, names)}: convert them to numbers first, for example to "
-            "days with (dates - start) / numpy.timedelta64(1, 'D') or durations / numpy.timedelta64(1, 'D')."
+            "days with (dates - start) / numpy.timedelta64(1, 'D') or durations / numpy.timedelta64(1, 'D'). See "
+            "docs/guide/frames.md."
         )
     if messages:
         raise ValueError(" ".join(messages))

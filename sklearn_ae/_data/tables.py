@@ -64,10 +64,15 @@ class Table:
 
     def _raise_nonfinite(self, suspects: np.ndarray, names: np.ndarray | None, allow_nan: bool) -> None:
         nan, infinite = np.zeros(self.shape[1], dtype=bool), np.zeros(self.shape[1], dtype=bool)
+        n_incomplete = 0
         for _, x in self.chunks():
-            nan |= np.isnan(x).any(axis=0)
+            missing = np.isnan(x)
+            nan |= missing.any(axis=0)
+            n_incomplete += int(missing.any(axis=1).sum())
             infinite |= np.isinf(x).any(axis=0)
-        _raise_unusable(nan & (not allow_nan), infinite, suspects, names)
+        if nan.any() and not allow_nan:
+            _raise_missing(nan, n_incomplete, len(self), names)
+        _raise_unusable(infinite, suspects, names)
 
 
 class DenseTable(Table):
@@ -127,9 +132,11 @@ class SparseTable(Table):
         """Return mean and range of the columns, from the stored entries; see :meth:`Table.columns`."""
         X = self.X.astype(np.float64)
         nan, infinite = np.isnan(X.data), np.isinf(X.data)
-        if infinite.any() or (nan.any() and not allow_nan):
-            flags = (np.bincount(X.indices[flag], minlength=self.shape[1]) > 0 for flag in (nan, infinite))
-            _raise_unusable(next(flags) & (not allow_nan), next(flags), infinite[:0], names, "X.data")
+        if nan.any() and not allow_nan:
+            rows = np.repeat(np.arange(len(self)), np.diff(X.indptr))
+            _raise_missing(self._columns_with(nan), len(np.unique(rows[nan])), len(self), names)
+        if infinite.any():
+            _raise_unusable(self._columns_with(infinite), infinite[:0], names, "X.data")
         n_observed = len(self) - np.bincount(X.indices[nan], minlength=self.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
             low, high = min_max_axis(X, axis=0, ignore_nan=True)
@@ -139,9 +146,12 @@ class SparseTable(Table):
             mean, variance = mean_variance_axis(X, axis=0)
             mean = np.clip(mean * unit, low, high)  # that of a constant is exact
         if np.isinf(width).any():
-            _raise_unusable(infinite[:0], infinite[:0], np.isinf(width), names)
+            _raise_unusable(infinite[:0], np.isinf(width), names)
         squares = variance * n_observed
         return _zero_if_unobserved(ColumnStats(mean, low, high, n_observed, len(self), on_bounds, squares, width))
+
+    def _columns_with(self, stored: np.ndarray) -> np.ndarray:
+        return np.bincount(self.X.indices[stored], minlength=self.shape[1]) > 0
 
     def _count_on_bounds(self, X: Any, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         on_bounds = X.indices[(X.data == low[X.indices]) | (X.data == high[X.indices])]
@@ -195,16 +205,18 @@ class _RunningStats:
         )
 
 
-def _raise_unusable(
-    nan: np.ndarray, infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None, entries: str = "X"
-) -> None:
-    """Raise the ValueError for columns with NaN, with infinity, or with sums that overflow."""
-    if nan.any():
-        raise ValueError(
-            f"Input X contains NaN in {column_list(np.flatnonzero(nan), names)}. AutoencoderTransformer does not "
-            "accept missing values with missing='error': fit with missing='mask' to leave them out, or drop or fill "
-            "them first, for example with sklearn.impute.SimpleImputer."
-        )
+def _raise_missing(nan: np.ndarray, n_incomplete: int, n_rows: int, names: np.ndarray | None) -> None:
+    """Raise the ValueError for columns with NaN."""
+    raise ValueError(
+        f"Input X contains NaN in {column_list(np.flatnonzero(nan), names)}. Values are missing in {n_incomplete} of "
+        f"{n_rows} samples. AutoencoderTransformer does not accept missing values with missing='error': fit with "
+        "missing='mask' to leave them out, or drop or fill them first, for example with sklearn.impute.SimpleImputer. "
+        "See docs/guide/missing.md."
+    )
+
+
+def _raise_unusable(infinite: np.ndarray, suspects: np.ndarray, names: np.ndarray | None, entries: str = "X") -> None:
+    """Raise the ValueError for columns with infinity, or with sums that overflow."""
     if infinite.any():
         raise ValueError(
             f"Input X contains infinity in {column_list(np.flatnonzero(infinite), names)}. AutoencoderTransformer does "

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from sklearn_ae._data.columns import ColumnRange
-from sklearn_ae._data.numeric import numeric
+from sklearn_ae._data.numeric import numeric, two_dimensional
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.tables import DenseTable, Table, TensorTable
 from sklearn_ae._estimator.dask import on_dask_collections
@@ -284,7 +284,9 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self)
         device, given = (X.device, X.detach().cpu()) if isinstance(X, Tensor) else (None, X)
-        given = validate_data(self, numeric(given), dtype="numeric", ensure_all_finite=False, reset=False)
+        given = validate_data(
+            self, two_dimensional(numeric(given)), dtype="numeric", ensure_all_finite=False, reset=False
+        )
         return self._wrap_output(_to_device(device, self._fitted_model.impute(given)), X)
 
     @_is_ordered
@@ -391,7 +393,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if adapter is None:
             return values
         names = [f"x{i}" for i in range(self.n_features_in_)] if self._names is None else self._names
-        return adapter.create_container(values, like, columns=names)
+        # naming columns on creation would replace empty names in polars
+        return adapter.rename_columns(adapter.create_container(values, like, columns=None), list(names))
 
     def _error_and_variance(self, X: Any) -> tuple[float, float]:
         """Return the squared error of X and its variance about the training mean, summed, in units of the scale."""

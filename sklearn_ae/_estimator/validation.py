@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from sklearn_ae._data.numeric import numeric
+from sklearn_ae._data.numeric import numeric, two_dimensional
 from sklearn_ae._data.out_of_core import in_memory_where_small, out_of_core_table
 from sklearn_ae._data.tables import DenseTable, SparseTable, Table, TensorTable
 
@@ -71,10 +71,10 @@ def _shape_of(y: Any) -> Any:
 
 def validated_table(estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1) -> Table:
     """Return X as a table after checking names and number of its features, or setting them with `reset`."""
-    table = TensorTable(X) if isinstance(X, Tensor) else out_of_core_table(X)
+    table = TensorTable(two_dimensional(X)) if isinstance(X, Tensor) else out_of_core_table(two_dimensional(X))
     if table is None:
         checks: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": min_samples}
-        X = validate_data(estimator, numeric(X), accept_sparse="csr", reset=reset, **checks)
+        X = validate_data(estimator, two_dimensional(numeric(X)), accept_sparse="csr", reset=reset, **checks)
         return SparseTable(X) if issparse(X) else DenseTable(X)
     validate_data(estimator, table.header, skip_check_array=True, reset=reset)
     for what, n, at_least in zip(("sample", "feature"), table.shape, (min_samples, 1), strict=True):

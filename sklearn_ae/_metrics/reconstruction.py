@@ -1,17 +1,26 @@
-"""Reconstruction scores for any decomposition."""
+"""Reconstruction scores and errors for any decomposition."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["culprit", "reconstruct", "reconstruction_score", "size_curve", "variance_weighted_r2"]
+__all__ = [
+    "check_reconstructs",
+    "culprit",
+    "reconstruct",
+    "reconstruction_error",
+    "reconstruction_score",
+    "size_curve",
+    "variance_weighted_r2",
+]
 
 
 def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
@@ -83,8 +92,79 @@ def reconstruction_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     return variance_weighted_r2(X, reconstruct(estimator, X))
 
 
+def reconstruction_error(estimator: Any, X: Any, per_feature: bool = False) -> Any:
+    """Return the squared errors with which any decomposition reconstructs `X`, per sample or per entry.
+
+    The errors are those of ``estimator.inverse_transform(estimator.transform(X))``. Those of a whole
+    :class:`~sklearn.pipeline.Pipeline` are in the units of its input: steps that scale are undone.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted estimator with ``transform`` and ``inverse_transform``: PCA, NMF, AutoencoderTransformer,
+        ``KernelPCA(fit_inverse_transform=True)``, or a pipeline in which every step has both. If it has a method
+        ``reconstruction_error``, as AutoencoderTransformer has, that is called.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Numeric samples. NaN if the estimator accepts it.
+    per_feature : bool, default=False
+        Whether to return the error of each entry instead of the sum over features.
+
+    Returns
+    -------
+    errors : ndarray of shape (n_samples,) or (n_samples, n_features), float64
+        At least 0, in squared units of `X`. Missing entries add nothing to a sum; their own errors are NaN.
+
+    Raises
+    ------
+    TypeError
+        If the estimator, or a step of a pipeline, lacks one of the methods.
+    ValueError
+        If `X` holds something else than numbers, its reconstruction is not finite, or their shapes differ.
+
+    See Also
+    --------
+    reconstruction_score : R², from the sum of these errors.
+    sklearn_ae.outliers.ReconstructionDetector : Predict which samples are outliers.
+
+    Examples
+    --------
+    What is unusual about the wine that PCA reconstructs worst? Errors are in the units of the table:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_ae.model_selection import reconstruction_error
+    >>> X = load_wine(as_frame=True).data
+    >>> pipeline = make_pipeline(StandardScaler(), PCA(4)).fit(X)
+    >>> worst = reconstruction_error(pipeline[1:], pipeline[:1].transform(X)).argmax()
+    >>> errors = reconstruction_error(pipeline, X, per_feature=True)[worst]
+    >>> X.columns[(errors / X.var()).argmax()]
+    'magnesium'
+    """
+    if hasattr(estimator, "reconstruction_error"):
+        return estimator.reconstruction_error(X, per_feature=per_feature)
+    reconstruction = reconstruct(estimator, X)
+    try:
+        true = check_array(X, dtype=np.float64, accept_sparse=True, ensure_all_finite=False, input_name="X")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Reconstruction errors are those of numbers, and X holds something else: {error} Compare encoded columns: "
+            "reconstruction_error(pipeline[-1], pipeline[:-1].transform(X))."
+        ) from error
+    true = _dense(true)
+    squared = np.square(true - _like(true, reconstruction))
+    return squared if per_feature else np.nansum(squared, axis=1)
+
+
 def reconstruct(estimator: Any, X: ArrayLike) -> Any:
     """Return the reconstruction of X; a TypeError names what lacks a method."""
+    check_reconstructs(estimator)
+    return estimator.inverse_transform(estimator.transform(X))
+
+
+def check_reconstructs(estimator: Any) -> None:
+    """Raise a TypeError that names what lacks a method."""
     for method in ("transform", "inverse_transform"):
         if not hasattr(estimator, method):
             raise TypeError(
@@ -92,7 +172,6 @@ def reconstruct(estimator: Any, X: ArrayLike) -> Any:
                 "with transform and inverse_transform, such as PCA, NMF or AutoencoderTransformer, or a pipeline in "
                 "which every step has both."
             )
-    return estimator.inverse_transform(estimator.transform(X))
 
 
 def culprit(estimator: Any, method: str) -> str:
@@ -107,13 +186,22 @@ def culprit(estimator: Any, method: str) -> str:
 def variance_weighted_r2(X: ArrayLike, reconstruction: Any) -> float:
     """Return the R² of a reconstruction, features weighted by their variance."""
     true = check_array(X, dtype=np.float64, input_name="X")
-    predicted = check_array(reconstruction, dtype=np.float64, input_name="reconstruction")
+    return float(r2_score(true, _like(true, reconstruction), multioutput="variance_weighted"))
+
+
+def _like(true: np.ndarray, reconstruction: Any) -> np.ndarray:
+    """Return a reconstruction as an array, after checking that it has the shape of what it reconstructs."""
+    predicted: np.ndarray = check_array(_dense(reconstruction), dtype=np.float64, input_name="reconstruction")
     if true.shape != predicted.shape:
         raise ValueError(
             f"The reconstruction has shape {predicted.shape} but X has shape {true.shape}: "
             "inverse_transform must return an array of the shape of X."
         )
-    return float(r2_score(true, predicted, multioutput="variance_weighted"))
+    return predicted
+
+
+def _dense(X: Any) -> Any:
+    return X.toarray() if issparse(X) else X
 
 
 def size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 import sklearn
 from sklearn.base import _fit_context
-from sklearn.utils import metaestimators
+from sklearn.utils import _safe_indexing, metaestimators
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in
@@ -48,10 +48,14 @@ __all__ = [
     "available_if",
     "feature_names_in",
     "fit_context",
+    "rows_of",
 ]
 
 #: The attribute in which ``set_output`` stores its setting, and from which ``clone`` copies it.
 OUTPUT_CONFIG = "_sklearn_output_config"
+
+#: Return the given rows of an array, a sparse matrix, a frame or a list.
+rows_of = _safe_indexing
 
 #: Return the names of the features of a fitted estimator, checked against given ones.
 feature_names_in = _check_feature_names_in

@@ -403,3 +403,14 @@ def test_a_second_fit_forgets_the_first():
     assert encoder.kinds_ == {"x0": "binary", "x1": "number"}
     assert not hasattr(encoder, "feature_names_in_")
     assert isinstance(encoder.inverse_transform([[0.0, 0.0]]), np.ndarray)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("names", [("", "b", "c"), ("column_1", "", "c"), (" ", "column_2", "")])
+def test_any_names_come_back(names, library):
+    columns = {names[0]: [1.5, None, 2.5, 4.0], names[1]: [True, False, None, True], names[2]: ["u", "v", "w", None]}
+    frame = pd.DataFrame(columns) if library == "pandas" else pl.DataFrame(columns)
+    encoder = FrameEncoder().fit(frame)
+    assert list(encoder.inverse_transform(encoder.transform(frame)).columns) == list(names)
+    autoencoder = quick(loss=encoder.loss(), missing="mask")
+    assert list(impute(make_pipeline(encoder, autoencoder).fit(frame), frame).columns) == list(names)

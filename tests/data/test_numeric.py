@@ -1,8 +1,10 @@
 """Dates, durations and text raise errors that name the columns, in every container; objects that are numbers do not."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 
 import dask.array
 import dask.dataframe
@@ -10,8 +12,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from helpers import quick
 
+import sklearn_ae
 from sklearn_ae import AutoencoderTransformer
 
 NUMBERS = np.random.default_rng(0).normal(size=(40, 2)).round(2)
@@ -50,8 +54,12 @@ CONTAINERS = {
     "dask": lambda column: dask.dataframe.from_pandas(frame(column), npartitions=2),
 }
 MESSAGES = {
-    **dict.fromkeys(DATES, r"X holds dates or durations in column{s} {columns}: .*timedelta64\(1, 'D'\)"),
-    **dict.fromkeys(TEXT, r"X holds text in column{s} {columns}: .*OneHotEncoder.*astype\(float\)"),
+    **dict.fromkeys(
+        DATES, r"X holds dates or durations in column{s} {columns}: .*timedelta64\(1, 'D'\).*guide/frames\.md"
+    ),
+    **dict.fromkeys(
+        TEXT, r"X holds text in column{s} {columns}: .*FrameEncoder.*OneHotEncoder.*astype\(float\).*guide/frames\.md"
+    ),
 }
 NAMES = {"object array": "1", "list": "1"}
 
@@ -168,3 +176,42 @@ def test_none_is_a_missing_entry(container):
 def test_chunks_of_objects_are_numbers():
     model = quick(1).fit([NUMBERS[:20].astype(object), NUMBERS[20:].astype(object)])
     np.testing.assert_allclose(model.mean_, NUMBERS.mean(axis=0))
+
+
+GAPS = pd.Series(np.where(np.arange(40) % 8 == 0, np.nan, 1.5))
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars", "list", "chunks", "dask"])
+def test_gaps_are_counted_and_the_page_on_them_is_named(container):
+    column = NAMES.get(container, "'given'")
+    expected = rf"NaN in column {column}\. .* missing in 5 of 40 samples\. .*missing='mask'.*docs/guide/missing\.md"
+    with pytest.raises(ValueError, match=expected):
+        quick(1).fit(CONTAINERS[container](GAPS))
+    if container != "dask":  # which is scored block by block
+        model = quick(1).fit(CONTAINERS[container](NUMBERS[:, 0]))
+        with pytest.raises(ValueError, match=expected):
+            model.transform(CONTAINERS[container](GAPS))
+
+
+@pytest.mark.parametrize("shape", [(40, 2, 4), (40, 2, 2, 2), (20, 2, 4)], ids=str)
+@pytest.mark.parametrize(
+    "container",
+    [np.asarray, np.ndarray.tolist, torch.from_numpy, dask.array.from_array],
+    ids=["array", "list", "tensor", "dask"],
+)
+def test_images_are_to_be_rows(shape, container):
+    images = np.random.default_rng(0).normal(size=shape)
+    rows = images.reshape(len(images), -1)
+    model = quick(1, missing="mask").fit(rows)
+    methods = [quick(1).fit, quick(1).partial_fit, model.transform, model.score]
+    for method in [*methods, *([model.impute] if container is not dask.array.from_array else [])]:
+        message = rf"dim {len(shape)}, .* X has shape {re.escape(str(shape))}\. .*reshape\(len\(X\), -1\).*image_shape"
+        with pytest.raises(ValueError, match=message):
+            method(container(images))
+
+
+def test_pages_that_messages_name_exist():
+    package = Path(sklearn_ae.__file__).parent
+    named = {page for file in package.rglob("*.py") for page in re.findall(r"docs/[\w/]+\.md", file.read_text())}
+    assert {"docs/guide/missing.md", "docs/guide/frames.md", "docs/extending.md"} <= named
+    assert all((package.parent / page).is_file() for page in named)

@@ -193,7 +193,8 @@ def test_statistics_of_a_table_without_observed_entries_are_zero(make):
 @pytest.mark.parametrize(
     ("bad", "allow_nan", "message"),
     [
-        ({(3, 2): np.nan}, False, r"contains NaN in column 'c'\. .* missing='mask'"),
+        ({(3, 2): np.nan}, False, r"contains NaN in column 'c'\. .* in 1 of 101 samples\. .* missing='mask'"),
+        ({(3, 2): np.nan, (3, 4): np.nan, (9, 2): np.nan}, False, r"'c', 'e'\. .* in 2 of 101 .*guide/missing\.md"),
         ({(3, 2): np.inf}, False, r"contains infinity in column 'c'\. (?!.*missing='mask')"),
         ({(3, 2): -np.inf, (9, 0): np.nan}, True, r"contains infinity in column 'c'\."),
         ({(90, 0): np.inf, (91, 0): -np.inf, (3, 4): np.inf}, True, r"contains infinity in columns 'a', 'e'\."),

@@ -28,6 +28,7 @@ HOUSE: list[dict[str, list[str]]] = [
         "_metrics": ["reconstruction", "components"],
     },
     {
+        "outliers": [],
         "outputs": [],
         "plotting": [
             "_base _checks",
@@ -78,8 +79,9 @@ SELF_CONTAINED = {
     "_metrics": {"_metrics"},
     "plotting": {"_metrics", "plotting"},
     "model_selection": {"_metrics", "plotting", "model_selection"},
+    "outliers": {"_metrics", "_utils"},
 }
-WITHOUT_TORCH = {"_metrics", "plotting", "model_selection"}
+WITHOUT_TORCH = {"_metrics", "outliers", "plotting", "model_selection"}
 #: What other files may import from a file of building blocks: the base class, the registry, functions; no block itself.
 BUILDING_BLOCKS = {
     "codes": {"Code", "CODES"},

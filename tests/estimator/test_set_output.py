@@ -50,6 +50,19 @@ def test_columns_without_names_are_numbered_as_by_scikit_learn(library, small):
     assert list(framed.columns) == list(scaler.get_feature_names_out())
 
 
+@pytest.mark.parametrize("library", FRAMES)
+@pytest.mark.parametrize("given", FRAMES)
+@pytest.mark.parametrize("names", [("", "b", "c"), ("column_1", "", "c"), (" ", "column_2", ""), ("x1", "x0", "")])
+def test_any_names_come_back(names, given, library, small):
+    X = pd.DataFrame(small[:, :3], columns=list(names))
+    X = X if given == "pandas" else pl.DataFrame({name: X[name].to_numpy() for name in names})
+    model = quick(missing="mask").set_output(inverse_transform=library).fit(X)
+    assert list(model.inverse_transform(model.transform(X)).columns) == list(names)
+    filled = model.impute(X)
+    assert list(filled.columns) == list(names)
+    np.testing.assert_array_equal(filled.to_numpy(), X.to_numpy())
+
+
 def test_a_pandas_frame_of_codes_keeps_its_index(table):
     model = quick().set_output(transform="pandas", inverse_transform="pandas").fit(table)
     codes = model.transform(table)

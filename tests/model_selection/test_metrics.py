@@ -1,4 +1,4 @@
-"""reconstruction_score and component_quality: measures for every kind of decomposition."""
+"""reconstruction_score, reconstruction_error and component_quality: measures for every kind of decomposition."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,8 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae.model_selection import component_quality, reconstruction_score
+from sklearn_ae.model_selection import component_quality, reconstruction_error, reconstruction_score
+from sklearn_ae.preprocessing import FrameEncoder
 
 
 class Reconstructing(TransformerMixin, BaseEstimator):
@@ -95,7 +96,7 @@ def test_pipeline_is_scored_in_the_units_of_its_input(X):
     assert abs(expected - inside) > 0.01
 
 
-@pytest.mark.parametrize(
+EVERYTHING_THAT_INVERTS = pytest.mark.parametrize(
     "estimator",
     [
         PCA(2),
@@ -109,10 +110,49 @@ def test_pipeline_is_scored_in_the_units_of_its_input(X):
     ],
     ids=lambda estimator: "-".join(type(step).__name__ for _, step in getattr(estimator, "steps", [("", estimator)])),
 )
+
+
+@EVERYTHING_THAT_INVERTS
 def test_scores_everything_that_inverts_better_than_the_mean(X, estimator):
     score = reconstruction_score(estimator.fit(X), X)
     assert isinstance(score, float)
     assert 0.3 < score < 1
+
+
+@EVERYTHING_THAT_INVERTS
+@pytest.mark.parametrize("frame", [np.asarray, pd.DataFrame, pl.DataFrame], ids=["array", "pandas", "polars"])
+def test_errors_are_in_the_units_of_the_input(X, estimator, frame):
+    given = frame(X * 10)
+    expected = (X * 10 - np.asarray(estimator.fit(given).inverse_transform(estimator.transform(given)))) ** 2
+    errors = reconstruction_error(estimator, given, per_feature=True)
+    assert type(errors) is np.ndarray
+    assert errors.dtype == np.float64
+    assert_allclose(errors, expected, rtol=1e-5, atol=1e-8)
+    assert_allclose(reconstruction_error(estimator, given), errors.sum(axis=1))
+    assert reconstruction_score(estimator, given) == pytest.approx(
+        1 - errors.sum() / (len(X) * np.var(X * 10, 0).sum())
+    )
+
+
+@pytest.mark.parametrize(
+    "estimator", [TruncatedSVD(2), make_pipeline(MaxAbsScaler(), NMF(2, max_iter=2000)), MaxAbsScaler()]
+)
+def test_errors_of_sparse_data_are_those_of_dense_data(X, estimator):
+    X = np.where(X > 1.5, X, 0)
+    estimator.fit(X)
+    for per_feature in (False, True):
+        errors = reconstruction_error(estimator, csr_array(X), per_feature=per_feature)
+        assert_allclose(errors, reconstruction_error(estimator, X, per_feature=per_feature), atol=1e-10)
+
+
+def test_errors_of_missing_entries_are_missing(X):
+    given = np.where(X > 2, np.nan, X)
+    model = AutoencoderTransformer(2, missing="mask", max_epochs=2, random_state=0)
+    for estimator in (model, make_pipeline(StandardScaler(), model), Reconstructing(lambda X: np.nan_to_num(X) + 1)):
+        errors = reconstruction_error(estimator.fit(given), given, per_feature=True)
+        np.testing.assert_array_equal(np.isnan(errors), np.isnan(given))
+        assert_allclose(reconstruction_error(estimator, given), np.nansum(errors, axis=1))
+    assert_allclose(errors[~np.isnan(errors)], 1)
 
 
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
@@ -186,8 +226,9 @@ def test_is_a_scorer_with_and_without_y(X):
     ids=["TSNE", "classifier", "FeatureUnion", "ends in a classifier", "inner step"],
 )
 def test_an_estimator_that_cannot_reconstruct_is_named(X, estimator, message):
-    with pytest.raises(TypeError, match=message):
-        reconstruction_score(estimator, X)
+    for measure in (reconstruction_score, reconstruction_error):
+        with pytest.raises(TypeError, match=message):
+            measure(estimator, X)
 
 
 def test_unfitted_estimators_raise_an_error(X):
@@ -209,6 +250,22 @@ def test_bad_data_raises_an_error(X):
         reconstruction_score(Reconstructing(lambda X: X * np.nan), X)
     with pytest.raises(ValueError, match=r"shape \(120, 5\) but X has shape \(120, 6\)"):
         reconstruction_score(Reconstructing(lambda X: X[:, 1:]), X)
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+def test_frames_of_categories_have_no_errors(container):
+    X = container({"size": [1.0, 2.0, 3.0, 5.0], "colour": ["red", "blue", "red", "blue"]})
+    pipeline = make_pipeline(FrameEncoder(), PCA(1)).fit(X)
+    with pytest.raises(ValueError, match=r"errors are those of numbers.*\(pipeline\[-1\], pipeline\[:-1\]"):
+        reconstruction_error(pipeline, X)
+    assert reconstruction_error(pipeline[-1], pipeline[:-1].transform(X)).shape == (4,)
+
+
+def test_bad_reconstructions_have_no_errors(X):
+    with pytest.raises(ValueError, match="reconstruction contains NaN"):
+        reconstruction_error(Reconstructing(lambda X: X * np.nan), X)
+    with pytest.raises(ValueError, match=r"shape \(120, 5\) but X has shape \(120, 6\)"):
+        reconstruction_error(Reconstructing(lambda X: X[:, 1:]), X)
 
 
 def test_function_transformer_reconstructs_by_its_inverse(X):

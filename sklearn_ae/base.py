@@ -22,7 +22,7 @@ class Step(NamedTuple):
     """
 
     target: Tensor  # (n, d), clean
-    input: Tensor  # (n, d), corrupted
+    input: Tensor  # (n, d), corrupted, as the encoder receives it
     preactivation: Tensor  # (n, m), the encoder's output; m = k for most codes
     code: Tensor  # (n, k), with noise and dropout, as the decoder receives it
     linear_output: Tensor  # (n, d), before the output activation
@@ -144,3 +144,23 @@ def member(value: Any, registry: dict[str, Any], base: type = object, where: str
         return value
     other = "" if base is object else f" or an instance of {base.__name__}"
     raise ValueError(f"{where}{value!r}; choose one of {sorted(registry)}{other}.")
+
+
+def column_indices(columns: Any, n_features: int, names: np.ndarray | None, where: str) -> list[int]:
+    """Return the indices of columns given by names, indices or a slice of indices.
+
+    The ValueError for anything else begins with `where`.
+    """
+    if isinstance(columns, slice):
+        return list(range(n_features)[columns])
+    several = columns if isinstance(columns, (list, tuple, np.ndarray)) else [columns]
+    known = {} if names is None else {str(name): i for i, name in enumerate(names)}
+    indices = []
+    for column in several:
+        number = int(column) if isinstance(column, (int, np.integer)) and not isinstance(column, bool) else None
+        index = known.get(column) if isinstance(column, str) else number
+        if index is None or not -n_features <= index < n_features:
+            what = f"the names {list(known)[:10]}" if known else "no names: pass a DataFrame, or indices"
+            raise ValueError(f"{where} names the column {column!r}, but X has {n_features} columns and {what}.")
+        indices.append(index % n_features)
+    return indices

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_ae.base import CheckContext, Member, Step, member
-from sklearn_ae.outputs import OUTPUTS, ByColumns, Output
+from sklearn_ae.base import CheckContext, Member, Step, column_indices, member
+from sklearn_ae.outputs import OUTPUTS, ByColumns, Output, ScaledSoftmax
 
 __all__ = [
     "LOSSES",
@@ -24,6 +24,7 @@ __all__ = [
     "LogLoss",
     "Loss",
     "Mixed",
+    "Multinomial",
     "Poisson",
     "SquaredError",
 ]
@@ -231,13 +232,12 @@ class LogLoss(Loss):
 class Poisson(Loss):
     """Half the Poisson deviance [1]_, x log(x / x_hat) - x + x_hat, for counts and other nonnegative data.
 
-    The output is a softplus: rates above 0.
-
     Notes
     -----
-    The network works on the unscaled data, neither centred nor divided. Negative data raises a ValueError; entries need
-    not be whole numbers, but ``elbo`` bounds a log-probability only if they are. The first term is 0 for x = 0, so that
-    the minimum of the loss is 0, at a rate of x.
+    The output is a softplus, and the network works on the unscaled data. Negative data raises a ValueError; entries
+    need not be whole numbers, but ``elbo`` bounds a log-probability only if they are. The first term is 0 for x = 0, so
+    that the minimum of the loss is 0, at a rate of x. If the total of a sample only says how much was sampled, as for
+    cells and documents, see :class:`Multinomial`.
 
     References
     ----------
@@ -265,6 +265,60 @@ class Poisson(Loss):
     def log_partition(self, target: Tensor) -> Tensor:
         x = target.clamp_min(0)
         return x - torch.xlogy(x, x) + torch.lgamma(x + 1)
+
+
+class Multinomial(Loss):
+    """Half the deviance of counts given the total of each sample, x log(x / x_hat) - x + x_hat: shares of a total.
+
+    For counts whose total says how much was sampled: a cell's library size, a document's length, an exposure. The
+    output is that total times a softmax, and the encoder receives log(1 + x) of samples at the mean total.
+
+    Parameters
+    ----------
+    total : float or None, default=None
+        Total of the reconstructions of ``inverse_transform`` and ``sample``, above 0: 1 for shares, 1e4 for counts per
+        ten thousand, None for the mean total of the training data. Scores and ``impute`` use that of each sample.
+
+    Notes
+    -----
+    Given their total, Poisson counts are multinomial: the loss is half the Poisson deviance for rates that sum to the
+    total. It is no option of :class:`Poisson`, which models totals too, also of single columns in :class:`Mixed`.
+    Negative data raises a ValueError; entries need not be whole numbers, but ``elbo`` bounds a log-probability only if
+    they are and none is missing.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.losses import Multinomial
+    >>> X = load_digits().data[:300]  # counts from 0 to 16
+    >>> model = AutoencoderTransformer(8, loss=Multinomial(total=1.0), max_epochs=5, random_state=0).fit(X)
+    >>> model.inverse_transform(model.transform(X[:2])).sum(axis=1).round(6)  # times X.sum(axis=1)[:, None]: rates
+    array([1., 1.])
+    """
+
+    output_activations = ("scaled_softmax",)
+    positive_only = True
+
+    def __init__(self, total: float | None = None):
+        self.total = total
+
+    def check(self, context: CheckContext) -> None:
+        self._require("total", self.total is None or 0 < self.total < float("inf"), "None or a number above 0")
+
+    def entries(self, step: Step) -> Tensor:
+        x, rate = step.target.clamp_min(0), step.output  # rounding may give less than 0
+        total = rate.sum(-1, keepdim=True).clamp_min(torch.finfo(rate.dtype).tiny)
+        log_rate = F.log_softmax(ScaledSoftmax.unit * step.linear_output, dim=-1) + total.log()
+        return torch.xlogy(x, x) - x * log_rate - x + rate
+
+    def log_partition(self, target: Tensor) -> Tensor:
+        x, total = target.clamp_min(0), target.clamp_min(0).sum(-1, keepdim=True)
+        of_total = torch.xlogy(total, total) - total - torch.lgamma(total + 1)
+        return x - torch.xlogy(x, x) + torch.lgamma(x + 1) + of_total / x.shape[-1]
+
+    def output(self, name: str, n_features: int) -> Output:
+        return ScaledSoftmax(n_features, self.total)
 
 
 class CrossEntropy(Loss):
@@ -362,7 +416,7 @@ class Mixed(Loss):
         )
         self._require("losses", pairs, "a list of pairs (loss, columns)")
         for loss, columns in self.losses:
-            indices = _indices(columns, n_features, names)
+            indices = column_indices(columns, n_features, names, "Mixed")
             np.add.at(taken, indices, 1)
             parts.append((_part(loss), indices))
         if (taken > 1).any():
@@ -413,23 +467,6 @@ def _part(loss: Any) -> Loss:
     return part
 
 
-def _indices(columns: Any, n_features: int, names: np.ndarray | None) -> list[int]:
-    """Return the indices of columns given by names, indices or a slice of indices."""
-    if isinstance(columns, slice):
-        return list(range(n_features)[columns])
-    several = columns if isinstance(columns, (list, tuple, np.ndarray)) else [columns]
-    known = {} if names is None else {str(name): i for i, name in enumerate(names)}
-    indices = []
-    for column in several:
-        number = int(column) if isinstance(column, (int, np.integer)) and not isinstance(column, bool) else None
-        index = known.get(column) if isinstance(column, str) else number
-        if index is None or not -n_features <= index < n_features:
-            what = f"the names {list(known)[:10]}" if known else "no names: pass a DataFrame, or indices"
-            raise ValueError(f"Mixed names the column {column!r}, but X has {n_features} columns and {what}.")
-        indices.append(index % n_features)
-    return indices
-
-
 def loss_by_kind(numbers: Sequence[int], binaries: Sequence[int], categories: Sequence[Sequence[int]]) -> Loss:
     """Return the loss of a table by the indices of its columns: numbers, binaries, and a group for each category."""
     parts: list[tuple[str, list[int]]] = [("squared_error", list(numbers)), ("log_loss", list(binaries))]
@@ -442,6 +479,7 @@ LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "huber": Huber,
     "log_loss": LogLoss,
+    "multinomial": Multinomial,
     "poisson": Poisson,
     "squared_error": SquaredError,
 }

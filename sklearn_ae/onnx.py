@@ -241,6 +241,7 @@ def _add_encoder(graph: Graph, X: str, model: FittedModel) -> str:
     if model.scaling.fills_missing:
         fill = model.scaling.transform_point(model.scaling.mean)
         z = graph.add("Where", graph.add("IsNaN", z), fill, z)
+    z = graph.add_part(module.output, "encoder_input", z, translator="input_to_onnx")
     network = _known(module.network)
     a = _plus(graph, _layer(graph, network.encoder_affine, z), network.encoder_hidden, z)
     h = graph.add_part(module.code, "__call__", a, module.code_width)

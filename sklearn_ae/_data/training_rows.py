@@ -1,6 +1,6 @@
 """Training samples in the network's coordinates: a tensor, a sparse matrix, or blocks prefetched from disk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Any
@@ -16,7 +16,15 @@ from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._utils.threads import one_thread
 
-__all__ = ["SparseRows", "StreamedRows", "TrainingRows", "n_batches", "prefetch", "to_training_rows"]
+__all__ = [
+    "MappedRows",
+    "SparseRows",
+    "StreamedRows",
+    "TrainingRows",
+    "n_batches",
+    "prefetch",
+    "to_training_rows",
+]
 
 #: Number of entries that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
@@ -96,6 +104,41 @@ class TrainingRows(Dataset[Any]):
         """Yield the same chunks with missing entries filled."""
         for z in self.chunks():
             yield self.scaling.fill_missing(z)[0]
+
+
+class MappedRows(TrainingRows):
+    """A function of samples with missing entries filled, computed chunk by chunk, in order.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        The samples.
+    function : callable
+        From samples (n, n_features) to a tensor of the same shape.
+    """
+
+    def __init__(self, rows: TrainingRows, function: Callable[[Tensor], Tensor]):
+        super().__init__(None, scaling=rows.scaling.filling(False))
+        self.rows = rows
+        self.function = function
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the batches."""
+        return self.rows.device
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of samples and features."""
+        return self.rows.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Yield the function of the samples in order, in small chunks."""
+        for z in self.rows.filled():
+            yield self.function(z)
 
 
 class SparseRows(TrainingRows):

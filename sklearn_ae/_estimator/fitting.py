@@ -151,9 +151,9 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     plan = FitPlan(*fixed, rows, split, seed, processes, checkpoint)
     if is_warm:
         module.load_state_dict(params.module_.state_dict())
-    else:
+    _describe_data_(module, scaling, column_range)
+    if not is_warm:
         initialize_(module, params.init, plan.train_rows, Generator().manual_seed(seed))
-    _set_output_range_(module, scaling, column_range)
     if params.distributed:
         processes.check_same(_settings_shared_by_processes(plan) | {"the fit to continue from": is_warm})
     selecting = plan.rows if plan.validation_rows is None else plan.validation_rows
@@ -246,7 +246,7 @@ def plan_pass(params: Any, X: Any) -> PassPlan:
 def train_pass(plan: PassPlan) -> float:
     """Train for one pass and return its mean loss; a pass that fails leaves the weights as they were before."""
     before = weights_of(plan.net.module_)
-    _set_output_range_(plan.net.module_, plan.scaling, plan.column_range)
+    _describe_data_(plan.net.module_, plan.scaling, plan.column_range)
     return train_one_pass(plan.net, plan.rows, before)
 
 
@@ -275,6 +275,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
     module = _checked_module(params, architecture, columns, names, seed).to(find_device(params.device))
     scaling = _new_scaling(params, architecture, columns)
     rows = to_training_rows(table, scaling.filling(columns.gaps), module.device)
+    _describe_data_(module, scaling, columns.range)
     initialize_(module, params.init, rows, Generator().manual_seed(seed))
     return PassPlan(
         params,
@@ -404,8 +405,12 @@ def _new_scaling(params: Any, architecture: Architecture, columns: ColumnStats) 
     return scaling
 
 
-def _set_output_range_(module: Autoencoder, scaling: Scaling, columns: ColumnRange) -> None:
-    module.output.set_range(*(torch.from_numpy(scaling.transform_point(end)) for end in (columns.low, columns.high)))
+def _describe_data_(module: Autoencoder, scaling: Scaling, columns: ColumnRange) -> None:
+    """Set the range and the mean of the data in the output activation."""
+    points = (columns.low, columns.high, scaling.mean)
+    low, high, mean = (torch.from_numpy(scaling.transform_point(point)) for point in points)
+    module.output.set_range(low, high)
+    module.output.set_mean(mean)
 
 
 def _check_data(

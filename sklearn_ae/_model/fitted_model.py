@@ -89,16 +89,14 @@ class FittedModel:
             h = to_float_tensor(part).to(device, X.dtype)
             X[rows] = self.scaling.inverse_transform(module.decode(h).to(X.device))
             self._check_overflow(X[rows], codes)
-        if self.output_range is not None:  # the network's is rounded to float32
-            X.clamp_(as_tensor(self.output_range.low).to(X), as_tensor(self.output_range.high).to(X))
-        return _like_input(X, codes)
+        return _like_input(self._in_output_range(X), codes)
 
     @torch.no_grad()
     def residuals(self, X: Table) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows and their residuals (n, n_features), in units of the scale; NaN for missing entries."""
         module, device = self._network_for(X.dtype)
         for rows, z, observed in self._inputs(X, device):
-            residual = self.scaling.weight_columns((z - module(z)).double().cpu())
+            residual = self.scaling.weight_columns((z - module(z, observed)).double().cpu())
             missing = None if observed is None else ~observed.cpu()
             known = residual if missing is None else residual.masked_fill(missing, 0.0)
             norm = torch.linalg.vector_norm(known)
@@ -118,8 +116,24 @@ class FittedModel:
         rows = np.flatnonzero(gaps.any(axis=1))
         if len(rows):
             given = filled[rows]
-            filled[rows] = np.where(gaps[rows], self.decode(DenseTable(self.encode(DenseTable(given)))), given)
+            filled[rows] = np.where(gaps[rows], self._reconstruct(DenseTable(given)), given)
         return filled
+
+    def _reconstruct(self, X: Table) -> np.ndarray:
+        """Return the reconstruction of X, in which an output may use more of each sample than its code."""
+        module, device = self._network_for(X.dtype)
+        reconstruction = torch.empty(X.shape, dtype=_working_dtype(X.dtype))
+        for rows, z, observed in self._inputs(X, device):
+            decoded = module.decode(module.encode(z), z, observed)
+            reconstruction[rows] = self.scaling.inverse_transform(decoded.cpu())
+            self._check_overflow(reconstruction[rows], X)
+        return self._in_output_range(reconstruction).numpy()
+
+    def _in_output_range(self, X: Tensor) -> Tensor:
+        """Limit X in place to the exact range of a clipped output: the network's is rounded to float32."""
+        if self.output_range is not None:
+            X.clamp_(as_tensor(self.output_range.low).to(X), as_tensor(self.output_range.high).to(X))
+        return X
 
     @torch.no_grad()
     def errors(self, X: Table, *, of_prefixes: bool = False) -> tuple[np.ndarray, float]:

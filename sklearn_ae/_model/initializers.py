@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from sklearn_ae._data.training_rows import TrainingRows
+from sklearn_ae._data.training_rows import MappedRows, TrainingRows
 from sklearn_ae._model.code_maps import signs_of
 from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.principal_axes import column_mean, principal_axes
@@ -26,6 +26,7 @@ def initialize_(module: Autoencoder, name: str, rows: TrainingRows, generator: G
         If `name` is not ``"auto"`` and the network has no affine path.
     """
     starts = {"pca": pca_, "transpose": transpose_, "random": random_}
+    rows = MappedRows(rows, module.output.encoder_input) if module.output.maps_input else rows
     if module.has_affine_path:
         starts[module.code.init if name == "auto" else name](module, rows, generator)
     elif name != "auto":

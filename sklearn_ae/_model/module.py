@@ -142,7 +142,11 @@ class Autoencoder(nn.Module):
 
     def network_code(self, x: Tensor) -> Tensor:
         """Return the code in the network's own order and axes, without noise."""
-        return self.code_of(self.preactivation(x))
+        return self.code_of_input(self.output.encoder_input(x))
+
+    def code_of_input(self, received: Tensor) -> Tensor:
+        """Return the same code for what the encoder receives of the samples."""
+        return self.code_of(self.preactivation(received))
 
     def linear_output(self, h: Tensor) -> Tensor:
         """Return the decoder's output before the output activation, for the network's code or a prefix of it."""
@@ -164,7 +168,8 @@ class Autoencoder(nn.Module):
         With a `generator`, noise is drawn and, unless ``drop=False``, dropout or nested dropout is applied. The target
         of an entry that is not observed is the output, which has no gradient there.
         """
-        a = self.preactivation(x)
+        received, target = self.output.encoder_input(x), x if target is None else target
+        a = self.preactivation(received)
         if generator is None:
             h = decoded = self.code_of(a)
         else:
@@ -172,15 +177,15 @@ class Autoencoder(nn.Module):
             h = dropped(h, self.code_dropout, generator) if self.code_dropout and drop else h
             decoded = prefixes(h, generator) if self.ordered and drop else h
         u = self.linear_output(decoded)
-        output, target = self.output(u), x if target is None else target
+        output = self.output.reconstruct(u, target, observed)
         return Step(
             target=target if observed is None else torch.where(observed, target, output.detach()),
-            input=x,
+            input=received,
             preactivation=a,
             code=h,
             linear_output=u,
             output=output,
-            encode=self.network_code,
+            encode=self.code_of_input,
             decode=self.linear_output,
             activate=self.code_of,
             encoder_matrix=self.encoder_matrix,
@@ -190,17 +195,18 @@ class Autoencoder(nn.Module):
             observed=observed,
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the reconstruction of x, of the same shape, without noise."""
-        return self.output(self.linear_output(self.network_code(x)))
+        return self.output.reconstruct(self.linear_output(self.network_code(x)), x, observed)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the canonical code of x (n, n_features), of shape (n, n_components)."""
         return self.code_map(self.network_code(x))
 
-    def decode(self, h: Tensor) -> Tensor:
-        """Return the output for a canonical code h (n, n_components), of shape (n, n_features)."""
-        return self.output(self.linear_output(self.code_map.undo(h)))
+    def decode(self, h: Tensor, x: Tensor | None = None, observed: Tensor | None = None) -> Tensor:
+        """Return the output for a canonical code h (n, n_components), of shape (n, n_features); of x if it is given."""
+        u = self.linear_output(self.code_map.undo(h))
+        return self.output(u) if x is None else self.output.reconstruct(u, x, observed)
 
 
 class Architecture(NamedTuple):

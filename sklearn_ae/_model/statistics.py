@@ -33,7 +33,7 @@ def squared_errors(
     sizes = range(1, module.n_components + 1) if of_prefixes else (module.n_components,)
     errors = torch.empty(len(z), len(sizes), dtype=torch.float64, device=z.device)
     for column, size in enumerate(sizes):
-        output = module.output(module.linear_output(code[:, :size]))
+        output = module.output.reconstruct(module.linear_output(code[:, :size]), z, observed)
         errors[:, column] = scaling.distances(z, output, observed).double().square()
     return errors
 

@@ -206,7 +206,7 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Return the reconstruction of a batch."""
-        return self.module_(self.scaling_.fill_missing(self._input(x))[0], **fit_params)
+        return self.module_(*self.scaling_.fill_missing(self._input(x)), **fit_params)
 
     def get_loss(self, y_pred: Step, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         """Return the objective of a step."""
@@ -235,7 +235,7 @@ class AutoencoderNet(NeuralNet):
             step = self._noisy_step(self.candidate, x, observed, 1.0, self.validation_noise_)
             loss = self.get_loss(step, x, X=x)
             noisy = self.candidate.noisy or self.corruption is not None
-            output = self.candidate(x) if noisy else step.output
+            output = self.candidate(x, observed) if noisy else step.output
             error = _sum_of_squares(self.scaling_.distances(x, output, observed))
         loss, error = self.processes.reduce(share, loss, error)
         self.squared_error_ += error

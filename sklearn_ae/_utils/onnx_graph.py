@@ -56,17 +56,17 @@ class Graph:
         rounded = self.add("Cast", x, to=FLOAT)
         return self.add("Cast", self.add(operator, rounded, *constants, **attributes), to=DOUBLE)
 
-    def add_part(self, part: Any, method: str, *inputs: Any) -> str:
-        """Add a method of a code or an output activation by its ``to_onnx``, and return the name of the output.
+    def add_part(self, part: Any, method: str, *inputs: Any, translator: str = "to_onnx") -> str:
+        """Add a method of a code or an output activation by its translator, and return the name of the output.
 
-        A class that overrides the method must override ``to_onnx`` too; otherwise this raises a ValueError.
+        A class that overrides the method must override the translator too; otherwise this raises a ValueError.
         """
-        translator, computing = (
-            next((cls for cls in type(part).__mro__ if name in vars(cls)), object) for name in ("to_onnx", method)
+        translating, computing = (
+            next((cls for cls in type(part).__mro__ if name in vars(cls)), object) for name in (translator, method)
         )
-        if not issubclass(translator, computing):
+        if not issubclass(translating, computing):
             raise untranslatable_error(part)
-        name: str = part.to_onnx(self, *inputs)
+        name: str = getattr(part, translator)(self, *inputs)
         return name
 
     def columns(self, x: str, start: int, stop: int) -> str:

@@ -16,7 +16,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.net import Objective
 from sklearn_ae.base import Step, member
 from sklearn_ae.codes import TopK
-from sklearn_ae.losses import LOSSES, CrossEntropy, Mixed, SquaredError
+from sklearn_ae.losses import LOSSES, CrossEntropy, Mixed, Multinomial, SquaredError
 from sklearn_ae.penalties import Contractive
 
 N, D = 7, 6
@@ -58,7 +58,7 @@ class TestLoss:
     def observed(self) -> torch.Tensor:
         return torch.rand(N, D, generator=torch.Generator().manual_seed(1)) > 0.4
 
-    @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"cross_entropy"}))
+    @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"cross_entropy", "multinomial"}))
     def test_masked_entries_count_as_deleted(self, name, observed):
         """Value and gradient are those of the mean over the observed entries, whatever the fill values."""
         loss = member(name, LOSSES)
@@ -73,6 +73,26 @@ class TestLoss:
         assert (gradient[~observed] == 0).all()
         filled = self.step(loss, torch.where(observed, step.target, 0.3), observed)
         torch.testing.assert_close(loss.observed_mean(filled), value)
+
+    @pytest.mark.parametrize("fill", [0.0, 0.3, 50.0])
+    def test_masked_counts_of_a_multinomial_count_as_deleted(self, fill, observed):
+        """Each sample is one of the counts that are observed, with their total."""
+        observed[3] = False
+        loss = Multinomial()
+        u, x = (torch.rand(N, D, generator=torch.Generator().manual_seed(i), dtype=torch.float64) for i in (2, 3))
+        u.requires_grad_()
+        output = loss.output("scaled_softmax", D).reconstruct(u, torch.where(observed, x, fill), observed)
+        fields = dict.fromkeys(Step._fields) | {"linear_output": u, "output": output, "observed": observed}
+        value = loss.observed_mean(Step(**fields | {"target": torch.where(observed, x, output.detach())}))
+        total = 0.0
+        for seen, own_u, own_x in zip(observed, u, x, strict=True):
+            part = own_x[seen][None]
+            shares = loss.output("scaled_softmax", int(seen.sum())).reconstruct(own_u[seen][None], part)
+            total = total + (torch.xlogy(part, part / shares) - part + shares).sum()
+        torch.testing.assert_close(value, total / observed.sum())
+        for each, expected in zip(torch.autograd.grad(value, u), torch.autograd.grad(total, u), strict=True):
+            torch.testing.assert_close(each, expected / observed.sum())
+            assert each[~observed].abs().max() < 1e-15
 
     def test_incomplete_groups_are_left_out(self, observed):
         observed[[1, 4]] = True
@@ -384,7 +404,9 @@ VARIANTS = [
     {"loss": "huber"},
     {"loss": "log_loss"},
     {"loss": "poisson"},
+    {"loss": "multinomial"},
     {"loss": "cross_entropy"},
+    {"loss": Mixed([("multinomial", [3, 0, 5]), ("log_loss", [1, 4])])},
     {"loss": "squared_error", "output_activation": "sigmoid"},
     {"loss": Mixed([("log_loss", [0, 1]), ("cross_entropy", [2, 3, 4]), ("poisson", [5])])},
 ]

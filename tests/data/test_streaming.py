@@ -227,6 +227,7 @@ VARIANTS = [
     {"penalty": ["l1", "contractive"]},
     {"early_stopping": False},
     {"loss": "poisson"},
+    {"loss": "multinomial"},
     {"loss": Mixed([("poisson", slice(0, 30))])},
     {"init": "transpose"},
     {"hidden_layer_sizes": (), "tied_weights": True},

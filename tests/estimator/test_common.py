@@ -52,6 +52,7 @@ OTHERS = [
     {"loss": "huber"},
     {"loss": Mixed([("absolute_error", 0)])},
     {"loss": "poisson"},
+    {"loss": "multinomial"},
     {"penalty": "l1"},
     {"penalty": "kl_sparsity", "code": "sigmoid"},
     {"penalty": "contractive"},

@@ -31,9 +31,11 @@ OUTPUTS = {  # the settings that give each output activation
     "identity": {"output_activation": "identity"},
     "clip": {"output_activation": "clip"},
     "sigmoid": {"loss": "log_loss"},
+    "scaled_softmax": {"loss": "multinomial"},
     "softplus": {"loss": "poisson"},
     "softmax": {"loss": "cross_entropy"},
     "by_columns": {"loss": Mixed([("log_loss", [0, 5]), ("cross_entropy", [3, 1, 2]), ("poisson", 4)])},
+    "counts in columns": {"loss": Mixed([("multinomial", [6, 1, 2, 4]), ("log_loss", [0, 5])])},
 }
 
 
@@ -97,7 +99,7 @@ def test_the_combinations_cover_all_pairs():
     PAIRWISE + [pytest.param(*c, marks=pytest.mark.slow) for c in COMBINATIONS if c not in PAIRWISE],
 )
 def test_every_code_activation_and_output_agrees(code, activation, output, fractions, groups):
-    X = groups if output == "by_columns" else fractions
+    X = groups if output == "by_columns" else 10 * fractions if output == "scaled_softmax" else fractions
     estimator = quick(3, code=code, activation=activation, hidden_layer_sizes=(6, 5), **OUTPUTS[output]).fit(X)
     assert_same_as_estimator(estimator, X)
 
@@ -141,7 +143,7 @@ def test_there_is_no_dropout_in_a_model(small):
     assert not {o for o in operators if "Dropout" in o or "Random" in o}
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "log_loss", Mixed([("log_loss", [0])])])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "multinomial", Mixed([("log_loss", [0])])])
 def test_missing_entries_are_handled_as_by_transform(loss, fractions):
     gaps = np.random.default_rng(0).random(fractions.shape) < 0.2
     X = np.where(gaps, np.nan, fractions)

@@ -217,6 +217,7 @@ VARIANTS = {
     "top k": {"code": TopK(2), "n_components": 4},
     "gaussian": {"code": "gaussian"},
     "mixed": {"loss": Mixed([("poisson", [1, 2])])},
+    "shares": {"loss": "multinomial"},
     "corruption": {"corruption": "salt_and_pepper", "penalty": ["l1", "contractive"]},
 }
 

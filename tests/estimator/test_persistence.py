@@ -24,7 +24,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._estimator.persistence import FORMAT, VERSIONS, pack, restored_modules, unpack
 from sklearn_ae.codes import Tanh, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import GaussianNoise
-from sklearn_ae.losses import Mixed
+from sklearn_ae.losses import Mixed, Multinomial
 from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
 from sklearn_ae.penalties import L1, KLSparsity
 
@@ -54,6 +54,8 @@ ESTIMATORS = {
     "member": {"code": Tanh(), "activation": nn.ELU},
     "clip": {"output_activation": "clip"},
     "log loss": {"loss": "log_loss"},
+    "shares": {"loss": Multinomial(total=1e4)},
+    "shares in columns": {"loss": Mixed([("multinomial", slice(1, 4))])},
 }
 
 

@@ -148,6 +148,7 @@ class TestScores:
 NAMES = np.array(["a", "b", "c"])
 RANGES = {  # the settings of a fit to fractions that sum to 1, the value out of its range, and the range
     "counts": ({"loss": "poisson"}, -1.0, r"\[0, inf\]"),
+    "shares of counts": ({"loss": "multinomial"}, -1.0, r"\[0, inf\]"),
     "binaries": ({"loss": "log_loss"}, 1.5, r"\[0, 1\]"),
     "fractions": ({"loss": "cross_entropy"}, -0.01, r"\[0, 1\]"),
     "a sigmoid": ({"output_activation": "sigmoid"}, 2.0, r"\[0, 1\]"),

@@ -18,7 +18,7 @@ from sklearn_ae._model.initializers import initialize_, pca_, random_, starts_as
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.principal_axes import principal_axes
 from sklearn_ae.codes import CODES, Gaussian
-from sklearn_ae.losses import Mixed, SquaredError
+from sklearn_ae.losses import Mixed, Multinomial, SquaredError
 from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
 
 INITIALIZERS = [pca_, transpose_, random_]
@@ -309,6 +309,24 @@ def test_outputs_start_as_the_tangent_at_the_mean(changes):
     pca_(module, TrainingRows(X), seeded())
     mean = X.mean(0)
     projected = torch.from_numpy(pca_reconstruction(X, 3)) - mean
+    with torch.no_grad():
+        initial = module.step(X).linear_output
+    torch.testing.assert_close(initial, module.output.inverse(mean) + projected / module.output.slope(mean))
+
+
+@pytest.mark.parametrize("shape", [(60, 8), (20, 8), (6, 30)])
+@pytest.mark.parametrize("of_columns", [False, True])
+def test_counts_start_as_the_principal_axes_of_what_the_encoder_receives(shape, of_columns):
+    """In units of log-shares, whose projections are those of log1p."""
+    X = torch.from_numpy(np.random.default_rng(0).poisson(3, size=shape).astype(np.float64))
+    loss = Mixed([("multinomial", slice(0, 5))], remainder="poisson") if of_columns else Multinomial()
+    output = "by_columns" if of_columns else "scaled_softmax"
+    module = network(shape[1], 3, loss=loss.for_columns(shape[1], None), output_activation=output)
+    module.output.set_mean(X.mean(0))
+    initialize_(module, "auto", TrainingRows(X), seeded())
+    received = module.output.encoder_input(X)
+    mean = received.mean(0)
+    projected = torch.from_numpy(pca_reconstruction(received, 3)) - mean
     with torch.no_grad():
         initial = module.step(X).linear_output
     torch.testing.assert_close(initial, module.output.inverse(mean) + projected / module.output.slope(mean))

@@ -12,7 +12,19 @@ from sklearn import metrics
 from sklearn.base import clone
 
 from sklearn_ae.base import CheckContext, Step
-from sklearn_ae.losses import LOSSES, AbsoluteError, CrossEntropy, Huber, LogLoss, Loss, Mixed, Poisson, SquaredError
+from sklearn_ae.losses import (
+    LOSSES,
+    AbsoluteError,
+    CrossEntropy,
+    Huber,
+    LogLoss,
+    Loss,
+    Mixed,
+    Multinomial,
+    Poisson,
+    SquaredError,
+)
+from sklearn_ae.outputs import ScaledSoftmax
 
 N_SAMPLES, N_FEATURES = 6, 4
 LOSS_NAMES = sorted(LOSSES)
@@ -23,12 +35,21 @@ def softplus(u):
     return np.logaddexp(0, u)
 
 
+def shares(u):
+    return softmax(ScaledSoftmax.unit * u, axis=1)
+
+
+def rates(t, u):
+    return t.sum(axis=1, keepdims=True) * shares(u)
+
+
 #: The loss of each entry of target t for the linear output u, under the first output activation.
 FORMULAS = {
     "absolute_error": lambda t, u: np.abs(t - u),
     "cross_entropy": lambda t, u: -(t * log_softmax(u, axis=1)).sum(axis=1, keepdims=True),
     "huber": lambda t, u: huber(1.0, t - u),
     "log_loss": lambda t, u: -xlogy(t, expit(u)) - xlogy(1 - t, expit(-u)),
+    "multinomial": lambda t, u: xlogy(t, t / rates(t, u)) - t + rates(t, u),
     "poisson": lambda t, u: xlogy(t, t / softplus(u)) - t + softplus(u),
     "squared_error": lambda t, u: (t - u) ** 2,
 }
@@ -38,6 +59,7 @@ SLOPES = {
     "cross_entropy": lambda t, u: softmax(u, axis=1) - t,
     "huber": lambda t, u: np.clip(u - t, -1, 1),
     "log_loss": lambda t, u: expit(u) - t,
+    "multinomial": lambda t, u: ScaledSoftmax.unit * (rates(t, u) - t),
     "poisson": lambda t, u: (1 - t / softplus(u)) * expit(u),
     "squared_error": lambda t, u: 2 * (u - t),
 }
@@ -47,6 +69,7 @@ METRICS = {
     "cross_entropy": lambda t, y: metrics.log_loss(t.argmax(axis=1), y, labels=range(N_FEATURES)),
     "huber": lambda t, y: metrics.mean_squared_error(t, y) / 2,
     "log_loss": lambda t, y: metrics.log_loss(t.ravel(), y.ravel()),
+    "multinomial": lambda t, y: metrics.mean_poisson_deviance(t.ravel(), y.ravel()) / 2,
     "poisson": lambda t, y: metrics.mean_poisson_deviance(t.ravel(), y.ravel()) / 2,
     "squared_error": lambda t, y: metrics.mean_squared_error(t, y),
 }
@@ -56,7 +79,7 @@ def targets_of(name) -> np.ndarray:
     rng = np.random.default_rng(1)
     if name == "log_loss":
         return rng.integers(0, 2, size=(N_SAMPLES, N_FEATURES)).astype(float)
-    if name == "poisson":
+    if name in ("multinomial", "poisson"):
         return rng.poisson(2, size=(N_SAMPLES, N_FEATURES)).astype(float)
     if name == "cross_entropy":
         return np.eye(N_FEATURES)[rng.integers(0, N_FEATURES, size=N_SAMPLES)]
@@ -79,13 +102,14 @@ def step_of(loss, target, linear_output, activation=None) -> Step:
     if activation == "clip":
         output.set_range(torch.full((u.shape[1],), -1.0), torch.full((u.shape[1],), 1.5))
     nothing = torch.full((len(u), 2), torch.nan, dtype=torch.float64)
+    target = torch.as_tensor(target, dtype=torch.float64)
     return Step(
-        target=torch.as_tensor(target, dtype=torch.float64),
+        target=target,
         input=torch.full_like(u, torch.nan),
         preactivation=nothing,
         code=nothing,
         linear_output=u,
-        output=output(u),
+        output=output.reconstruct(u, target),
         encode=never,
         decode=never,
         activate=never,
@@ -178,6 +202,7 @@ def test_cross_entropy_of_fractions_is_its_formula(linear_output):
         (LogLoss(), np.array([[0.2, 0.7]]), logit([[0.2, 0.7]])),
         (Poisson(), np.array([[0.5, 3.0]]), np.log(np.expm1([[0.5, 3.0]]))),
         (CrossEntropy(), np.array([[0.2, 0.8]]), np.log([[0.2, 0.8]])),
+        (Multinomial(), np.array([[2.0, 8.0]]), np.log([[0.2, 0.8]]) / ScaledSoftmax.unit),
         (Huber(), np.array([[-1.0, 2.0]]), np.array([[-1.0, 2.0]])),
     ],
 )
@@ -265,6 +290,35 @@ def test_poisson_is_the_distribution_of_counts(u):
     assert np.exp(logs).sum() == pytest.approx(1, abs=1e-12)
 
 
+def test_multinomial_is_the_distribution_of_counts_of_a_total(linear_output):
+    counts = np.array([[i, j, k, 5 - i - j - k] for i in range(6) for j in range(6 - i) for k in range(6 - i - j)])
+    for row in linear_output:
+        repeated = np.tile(row, (len(counts), 1))
+        logs = log_likelihood(Multinomial(), counts, repeated).sum(axis=1)
+        np.testing.assert_allclose(logs, stats.multinomial.logpmf(counts, 5, shares(repeated)), rtol=1e-10)
+        assert np.exp(logs).sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("total", [0.0, 1e-3, 4e6])
+@pytest.mark.parametrize("u", [0.0, 1e4])
+def test_multinomial_and_its_gradient_are_finite(total, u):
+    """The shares are equal, or all but the first underflow; in a sample of zeros all rates are 0."""
+    linear_output = torch.tensor([[u, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    loss = Multinomial()(step_of(Multinomial(), [[0.0, 0.0, total]], linear_output))
+    loss.backward()
+    log_share = ScaledSoftmax.unit * u if u else np.log(3)
+    assert float(loss.detach()) == pytest.approx(total * log_share / 3, rel=1e-9)
+    gradient = ScaledSoftmax.unit * total * (np.array([1, 0, 0]) if u else np.full(3, 1 / 3)) / 3
+    gradient[2] -= ScaledSoftmax.unit * total / 3
+    np.testing.assert_allclose(linear_output.grad[0], gradient, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("total", [0, -1.0, np.nan, np.inf])
+def test_multinomial_requires_a_total_above_zero(total):
+    with pytest.raises(ValueError, match=r"Multinomial\(total=.*\): total must be None or a number above 0"):
+        Multinomial(total).check(CheckContext(4, 2, (0.0, 1.0), False, True))
+
+
 @pytest.mark.parametrize("u", [-3.0, 0.0, 8.0])
 def test_probabilities_of_zero_and_one_sum_to_one(u):
     logs = log_likelihood(LogLoss(), [[0.0], [1.0]], [[u], [u]])
@@ -291,6 +345,7 @@ def test_output_activations_of_losses():
     assert LogLoss.output_activations == ("sigmoid",)
     assert Poisson.output_activations == ("softplus",)
     assert CrossEntropy.output_activations == ("softmax",)
+    assert Multinomial.output_activations == ("scaled_softmax",)
     assert [name for name in LOSS_NAMES if LOSSES[name].allows_auto_clip] == REALS
 
 

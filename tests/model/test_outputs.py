@@ -5,12 +5,13 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from sklearn_ae.outputs import OUTPUTS, ByColumns, Clip, Identity, Output, Sigmoid, Softmax, Softplus
+from sklearn_ae.outputs import OUTPUTS, ByColumns, Clip, Identity, Output, ScaledSoftmax, Sigmoid, Softmax, Softplus
 
 D = 5
 FORMULAS = {
     "clip": lambda u: u,  # without a range
     "identity": lambda u: u,
+    "scaled_softmax": lambda u: softmax(u / 4, axis=-1),
     "sigmoid": expit,
     "softmax": lambda u: softmax(u, axis=-1),
     "softplus": lambda u: np.logaddexp(0, u),
@@ -19,6 +20,7 @@ FORMULAS = {
 MEANS = {
     "clip": [-3.0, 0.0, 0.5, 1e6, -1e6],
     "identity": [-3.0, 0.0, 0.5, 1e6, -1e6],
+    "scaled_softmax": [0.01, 0.09, 0.2, 0.3, 0.4],
     "sigmoid": [0.01, 0.2, 0.5, 0.7, 0.99],
     "softmax": [0.01, 0.09, 0.2, 0.3, 0.4],
     "softplus": [0.01, 0.3, 1.0, 40.0, 1e6],
@@ -55,7 +57,8 @@ def test_outputs_lie_in_the_range_of_the_data(name, scale):
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_outputs_of_inverse_are_the_means(name):
     mean = means(name)
-    torch.testing.assert_close(output(name)(output(name).inverse(mean)), mean, rtol=1e-9, atol=1e-12)
+    received = output(name).encoder_input(mean)
+    torch.testing.assert_close(output(name)(output(name).inverse(received)), mean, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,43 @@ def test_only_clip_uses_a_range(name):
     changed.set_range(torch.full((D,), -0.1), torch.full((D,), 0.1))
     assert changed.bounded is (name == "clip")
     assert torch.equal(changed(rows()), output(name)(rows())) is (name != "clip")
+
+
+def scaled_softmax(total: float | None = None, mean_total: float = 20.0) -> ScaledSoftmax:
+    scaled = ScaledSoftmax(3, total).double()
+    scaled.set_mean(torch.full((3,), mean_total / 3, dtype=torch.float64))
+    return scaled
+
+
+SHARES = torch.tensor([[0.2, 0.3, 0.5]]).double()
+SHARES_U = SHARES.log() / ScaledSoftmax.unit
+
+
+class TestScaledSoftmax:
+    @pytest.mark.parametrize(("total", "expected"), [(None, 20.0), (1.0, 1.0), (1e4, 1e4)])
+    def test_a_code_is_decoded_with_the_mean_or_the_given_total(self, total, expected):
+        torch.testing.assert_close(scaled_softmax(total)(SHARES_U), expected * SHARES)
+
+    @pytest.mark.parametrize("x", [[1.0, 2.0, 7.0], [0.0, 0.0, 5.0], [0.0, 0.0, 0.0]])
+    def test_samples_are_reconstructed_with_their_totals(self, x):
+        reconstruction = scaled_softmax(1.0).reconstruct(SHARES_U, torch.tensor([x]).double())
+        torch.testing.assert_close(reconstruction, sum(x) * SHARES)
+
+    @pytest.mark.parametrize(
+        ("observed", "total"),
+        [([True, True, True], 10), ([True, True, False], 6), ([False, False, True], 14), ([False] * 3, 20)],
+    )
+    def test_totals_of_samples_with_missing_entries_are_those_of_the_observed_over_their_shares(self, observed, total):
+        x = torch.tensor([[1.0, 2.0, 7.0]]).double()
+        reconstruction = scaled_softmax().reconstruct(SHARES_U, x, torch.tensor([observed]))
+        torch.testing.assert_close(reconstruction, total * SHARES)
+
+    @pytest.mark.parametrize("x", [[1.0, 2.0, 7.0], [0.0, 0.0, 5.0], [0.0, 0.0, 0.0], [-1e-9, 0.0, 3.0]])
+    def test_the_encoder_receives_log1p_at_the_mean_total(self, x):
+        positive = np.clip(x, 0, None)
+        expected = np.log1p(20 * positive / (positive.sum() or 1))
+        received = scaled_softmax(total=1.0).encoder_input(torch.tensor([x]).double())
+        np.testing.assert_allclose(received[0], expected, rtol=1e-12)
 
 
 def clip_to(low: list[float], high: list[float]) -> Clip:

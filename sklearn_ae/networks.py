@@ -10,7 +10,7 @@ part, so that PCA is one setting of the weights::
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from math import isqrt
+from math import isqrt, prod
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +63,18 @@ class Conv2d(nn.Conv2d):
     def reset_parameters(self) -> None:
         """Set weight and bias to zero."""
         set_to_zero_(self)
+
+
+class Permute(nn.Module):
+    """Put the axes of a tensor into another order."""
+
+    def __init__(self, *axes: int):
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the tensor with its axes in the order of `axes`."""
+        return x.permute(self.axes)
 
 
 def set_to_zero_(layer: nn.Linear | nn.Conv2d) -> None:
@@ -272,13 +284,14 @@ class ConvAutoencoder(AffineNetwork):
     Parameters
     ----------
     n_features : int
-        Number of pixels.
+        Number of pixels, times the number of colour channels if there are several.
     n_components : int
         Number of components of the code.
     n_preactivations : int or None, default=None
         Number of outputs of the encoder; None for `n_components`.
-    image_shape : tuple of (height, width) or None, default=None
-        Shape of an image, with height times width equal to `n_features`; None for a square.
+    image_shape : tuple of (height, width) or (height, width, channels) or None, default=None
+        Shape of an image in row-major order, the channels of a pixel next to each other, as in image files and
+        ``image.reshape(-1)``; its product is `n_features`. None for a square with one channel.
     channels : sequence of int, default=(16, 32)
         Output channels of each convolution, at least one.
 
@@ -305,27 +318,39 @@ class ConvAutoencoder(AffineNetwork):
         n_components: int,
         n_preactivations: int | None = None,
         *,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: tuple[int, int] | tuple[int, int, int] | None = None,
         channels: Sequence[int] = (16, 32),
     ):
-        height, width = image_shape or (isqrt(n_features), isqrt(n_features))
-        if height * width != n_features:
-            raise ValueError(
-                f"ConvAutoencoder was given {n_features} features, which are no {height} x {width} image: pass "
-                f"image_shape=(height, width) with {n_features} pixels."
-            )
+        height, width, n_channels = _image_sizes(image_shape or (isqrt(n_features), isqrt(n_features)), n_features)
         m = n_components if n_preactivations is None else n_preactivations
         sizes = [(height, width)]
         for _ in channels:
             sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
         flat = channels[-1] * sizes[-1][0] * sizes[-1][1]
-        f: list[nn.Module] = [nn.Unflatten(1, (1, height, width))]
-        for n_in, n_out in pairwise([1, *channels]):
+        coloured = n_channels > 1  # images have their channels last, convolutions first
+        f: list[nn.Module] = (
+            [nn.Unflatten(1, (height, width, n_channels)), Permute(0, 3, 1, 2)]
+            if coloured
+            else [nn.Unflatten(1, (1, height, width))]
+        )
+        for n_in, n_out in pairwise([n_channels, *channels]):
             f += [Conv2d(n_in, n_out, 3, stride=2, padding=1), nn.SiLU()]
         f += [nn.Flatten(), Linear(flat, m, bias=False)]
         g: list[nn.Module] = [Linear(n_components, flat), nn.SiLU(), nn.Unflatten(1, (channels[-1], *sizes[-1]))]
-        for i, (n_in, n_out) in enumerate(pairwise([*reversed(channels), 1])):
+        for i, (n_in, n_out) in enumerate(pairwise([*reversed(channels), n_channels])):
             last = i == len(channels) - 1
             g += [nn.Upsample(size=sizes[-2 - i]), Conv2d(n_in, n_out, 3, padding=1, bias=not last)]
             g += [] if last else [nn.SiLU()]
+        g += [Permute(0, 2, 3, 1)] if coloured else []
         super().__init__(n_features, n_components, m, nn.Sequential(*f), nn.Sequential(*g, nn.Flatten()))
+
+
+def _image_sizes(image_shape: Sequence[int], n_features: int) -> tuple[int, int, int]:
+    """Return height, width and number of channels after checking them."""
+    if len(image_shape) not in (2, 3) or min(image_shape) < 1 or prod(image_shape) != n_features:
+        raise ValueError(
+            f"ConvAutoencoder was given {n_features} features, which are no {' x '.join(map(str, image_shape))} image: "
+            f"pass image_shape=(height, width) or (height, width, channels) with a product of {n_features}."
+        )
+    height, width, *rest = image_shape
+    return height, width, rest[0] if rest else 1

@@ -15,7 +15,7 @@ from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._model.fitted_model import FittedModel
 from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, untranslatable_error
 from sklearn_ae._version import __version__
-from sklearn_ae.networks import AffineNetwork
+from sklearn_ae.networks import AffineNetwork, Permute
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -361,6 +361,7 @@ LAYERS: dict[type, Callable[[Graph, Any, str], str | None]] = {
     nn.Upsample: _upsampling,
     nn.Unflatten: _unflattening,
     nn.Flatten: _flattening,
+    Permute: lambda graph, layer, x: graph.add("Transpose", x, perm=list(layer.axes)),
     nn.Identity: _unchanged,
     nn.Dropout: _unchanged,
     nn.GELU: _gelu,

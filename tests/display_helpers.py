@@ -7,11 +7,18 @@ from matplotlib.transforms import Bbox
 
 
 def tiles(display, shape, n_columns):
-    """Cut the mosaic into its images, and check that nothing is drawn in the gaps."""
+    """Cut the mosaic into its images, and check that nothing is drawn in the gaps.
+
+    Images in colour have a third axis: red, green and blue.
+    """
     pixels = np.ma.filled(display.im_.get_array(), np.nan)
-    height, width = shape
+    if pixels.ndim == 3:
+        pixels = np.where(pixels[:, :, 3:] > 0, pixels[:, :, :3], np.nan)
+    height, width = shape[:2]
     n_rows = len(display.ax_.get_yticks())
-    gap = (pixels.shape[1] - n_columns * width) // max(n_columns - 1, 1)
+    gap = (pixels.shape[0] - n_rows * height) // max(n_rows - 1, 1)
+    if n_rows == 1:
+        gap = (pixels.shape[1] - n_columns * width) // max(n_columns - 1, 1)
     found = []
     for i in range(n_rows):
         for j in range(n_columns):

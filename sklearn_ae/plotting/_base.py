@@ -14,7 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure, SubFigure
+    from matplotlib.image import AxesImage
     from matplotlib.transforms import Bbox
 
 __all__ = [
@@ -25,10 +27,10 @@ __all__ = [
     "NamedDisplay",
     "draw_colorbar",
     "draw_legend",
+    "draw_signed_colorbar",
     "font_size",
-    "heat_map_figsize",
     "inches",
-    "label_heat_map",
+    "label_rows",
     "line_style",
     "set_size_axis",
     "wrap",
@@ -93,20 +95,10 @@ def font_size(line_height: float) -> float:
     return min(max(72 * line_height / 1.3, 5.0), 10.0)
 
 
-def heat_map_figsize(n_rows: int, n_columns: int) -> tuple[float, float]:
-    columns, rows = min(n_columns, MAX_TICK_LABELS), min(n_rows, MAX_TICK_LABELS)
-    return 1.5 + max(0.25 * columns, 1.5), 2.0 + max(0.2 * rows, 1.0)
-
-
-def label_heat_map(ax: Axes, n_rows: int, names: np.ndarray | None) -> None:
-    if names is not None and len(names) <= MAX_TICK_LABELS:
-        size = font_size(inches(ax).width / len(names))
-        ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    else:
-        ax.set_xlabel("feature")
-        ax.locator_params(axis="x", integer=True)
-    if n_rows <= MAX_TICK_LABELS:
-        ax.set_yticks(range(n_rows))
+def label_rows(ax: Axes, labels: np.ndarray) -> None:
+    """Label rows at heights 0, 1, 2, ..., or some of them if they are many."""
+    every = -(-len(labels) // MAX_TICK_LABELS)
+    ax.set_yticks(range(0, len(labels), every), labels[::every])
 
 
 def line_style(position: int) -> dict[str, Any]:
@@ -124,9 +116,31 @@ def draw_legend(ax: Axes, **style: Any) -> None:
     ax.legend(fontsize="small", frameon=False, **place, **style)
 
 
-def draw_colorbar(ax: Axes, image: ScalarMappable, **style: Any) -> None:
+def draw_colorbar(ax: Axes, image: ScalarMappable, **style: Any) -> Colorbar:
     """Draw a colour bar to the right of the Axes, of the same height."""
-    ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 1)), **style)
+    return ax.figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.03, 1)), **style)
+
+
+def draw_signed_colorbar(ax: Axes, image: AxesImage, limit: float, label: str) -> None:
+    """Draw the scale from -limit to limit of a heat map or a mosaic, of which the pixels may be colours."""
+    if np.asarray(image.get_array()).ndim == 3:
+        _draw_color_key(ax, limit, label)
+    else:
+        draw_colorbar(ax, image, ticks=[-limit, 0, limit], format="%.3g", label=label)
+
+
+def _draw_color_key(ax: Axes, limit: float, label: str) -> None:
+    """Draw a bar each for red, green and blue to the right of the Axes, from -limit to limit."""
+    key = ax.inset_axes((1.02, 0, 0.09, 1))
+    ramps = np.full((256, 3, 3), 0.5)  # (values, bars, channels)
+    ramps[:, range(3), range(3)] = np.linspace(0, 1, 256)[:, np.newaxis]
+    key.imshow(ramps, origin="lower", aspect="auto", extent=(-0.5, 2.5, -limit, limit))
+    key.set_xticks(range(3), ["R", "G", "B"])
+    key.set_yticks([-limit, 0, limit], [f"{tick:.3g}" for tick in (-limit, 0, limit)])
+    key.tick_params(bottom=False)
+    key.yaxis.tick_right()
+    key.yaxis.set_label_position("right")
+    key.set_ylabel(label)
 
 
 def set_size_axis(ax: Axes, sizes: np.ndarray, *, log: bool) -> None:

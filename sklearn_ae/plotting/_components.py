@@ -1,4 +1,4 @@
-"""Components as images or as a heat map."""
+"""Components as images, as lines or as a heat map."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae.plotting._base import NamedDisplay, draw_colorbar, heat_map_figsize, label_heat_map
-from sklearn_ae.plotting._checks import check_feature_names, find_step
-from sklearn_ae.plotting._mosaic import Mosaic, check_image_shape, count_columns
+from sklearn_ae.plotting._base import (
+    MAX_TICK_LABELS,
+    NamedDisplay,
+    draw_signed_colorbar,
+    label_rows,
+)
+from sklearn_ae.plotting._checks import find_step
+from sklearn_ae.plotting._features import FeatureDisplay, ImageShape, draw_heat_map
+from sklearn_ae.plotting._lines import LineRows
+from sklearn_ae.plotting._mosaic import Mosaic, count_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,12 +28,18 @@ __all__ = ["ComponentsDisplay"]
 
 
 @dataclass(eq=False, repr=False)
-class ComponentsDisplay(NamedDisplay):
-    """The components of a decomposition, as images or as a heat map.
+class ComponentsDisplay(FeatureDisplay, NamedDisplay):
+    """The components of a decomposition, as images, as lines or as a heat map.
 
-    Components are drawn as images if `image_shape` is given, or if there are no `feature_names` and the number of
-    features is a square number; otherwise as a heat map with one row per component and one column per feature. White is
-    zero.
+    By default, components are drawn
+
+    - as images if `image_shape` is given, or if the features have neither names nor an axis and their number is a
+      square number. White is zero; in images with three channels grey is zero, and a channel is lighter where its
+      weight is positive and darker where it is negative, so that the negative of a component has the complementary
+      colours;
+    - as lines, one row per component around a grey line at zero, if `feature_axis` is given or the `feature_names` are
+      numbers in increasing or decreasing order;
+    - otherwise as a heat map with one row per component and one column per feature. White is zero.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_components`.
 
@@ -34,10 +47,14 @@ class ComponentsDisplay(NamedDisplay):
     ----------
     components : array-like of shape (n_components, n_features)
         One component per row, finite.
-    image_shape : tuple of (height, width), default=None
-        Shape of a component as an image, in row-major order. By default square, if there are no `feature_names`.
-    feature_names : array-like of n_features str, default=None
-        Labels of the columns of a heat map.
+    image_shape : tuple of (height, width) or (height, width, channels), default=None
+        Shape of a component as an image, in row-major order with the channels last: three for red, green and blue, or
+        one. By default a square.
+    feature_axis : array-like of n_features numbers, default=None
+        Position of each feature, such as its wavelength or time, in increasing or decreasing order. Its attribute
+        ``name``, if any, as of a Series, labels the axis.
+    feature_names : array-like of n_features str or numbers, default=None
+        Labels of the columns of a heat map, or the axis if they are numbers in order.
     estimator_name : str, default=None
         Title of the picture.
 
@@ -49,8 +66,10 @@ class ComponentsDisplay(NamedDisplay):
         The one Axes with all components.
     ax_ : matplotlib Axes
         The first of ``axes_``.
-    im_ : matplotlib AxesImage
-        The mosaic of images, or the heat map.
+    im_ : matplotlib AxesImage or None
+        The mosaic of images, or the heat map; None for lines.
+    lines_ : ndarray of shape (n_components, 1) of matplotlib Line2D, or None
+        The lines, if any.
 
     Examples
     --------
@@ -64,7 +83,8 @@ class ComponentsDisplay(NamedDisplay):
 
     components: ArrayLike
     _: KW_ONLY
-    image_shape: tuple[int, int] | None = None
+    image_shape: ImageShape | None = None
+    feature_axis: ArrayLike | None = None
     feature_names: ArrayLike | None = None
     estimator_name: str | None = None
 
@@ -74,7 +94,8 @@ class ComponentsDisplay(NamedDisplay):
         estimator: Any,
         *,
         n_components: int | None = None,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: ImageShape | None = None,
+        feature_axis: ArrayLike | None = None,
         name: str | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
@@ -88,8 +109,10 @@ class ComponentsDisplay(NamedDisplay):
             scale of that step's input. If the estimator was fitted on named columns, these label the features.
         n_components : int, default=None
             Number of components to draw, from the first. By default all.
-        image_shape : tuple of (height, width), default=None
-            Shape of a component as an image, in row-major order. By default square, if the features have no names.
+        image_shape : tuple of (height, width) or (height, width, channels), default=None
+            Shape of a component as an image, in row-major order with the channels last.
+        feature_axis : array-like of n_features numbers, default=None
+            Position of each feature, such as its wavelength or time.
         name : str, default=None
             Title of the picture. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
@@ -109,7 +132,7 @@ class ComponentsDisplay(NamedDisplay):
         NotFittedError
             If it is not fitted.
         ValueError
-            If `n_components` or `image_shape` does not fit the components.
+            If `n_components`, `image_shape` or `feature_axis` does not fit the components.
 
         Examples
         --------
@@ -134,6 +157,7 @@ class ComponentsDisplay(NamedDisplay):
         return cls(
             components,
             image_shape=image_shape,
+            feature_axis=feature_axis,
             feature_names=feature_names,
             estimator_name=type(step).__name__ if name is None else name,
         ).plot(ax=ax, **kwargs)
@@ -143,7 +167,8 @@ class ComponentsDisplay(NamedDisplay):
         cls,
         components: ArrayLike,
         *,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: ImageShape | None = None,
+        feature_axis: ArrayLike | None = None,
         feature_names: ArrayLike | None = None,
         name: str | None = None,
         ax: Axes | None = None,
@@ -155,10 +180,12 @@ class ComponentsDisplay(NamedDisplay):
         ----------
         components : array-like of shape (n_components, n_features)
             One component per row, finite.
-        image_shape : tuple of (height, width), default=None
-            Shape of a component as an image, in row-major order. By default square, if there are no `feature_names`.
-        feature_names : array-like of n_features str, default=None
-            Labels of the columns of a heat map.
+        image_shape : tuple of (height, width) or (height, width, channels), default=None
+            Shape of a component as an image, in row-major order with the channels last.
+        feature_axis : array-like of n_features numbers, default=None
+            Position of each feature, such as its wavelength or time.
+        feature_names : array-like of n_features str or numbers, default=None
+            Labels of the columns of a heat map, or the axis if they are numbers in order.
         name : str, default=None
             Title of the picture.
         ax : matplotlib Axes, default=None
@@ -182,14 +209,19 @@ class ComponentsDisplay(NamedDisplay):
         >>> from sklearn_ae.plotting import ComponentsDisplay
         >>> display = ComponentsDisplay.from_components(np.eye(6), image_shape=(2, 3))
         """
-        return cls(components, image_shape=image_shape, feature_names=feature_names, estimator_name=name).plot(
-            ax=ax, **kwargs
-        )
+        return cls(
+            components,
+            image_shape=image_shape,
+            feature_axis=feature_axis,
+            feature_names=feature_names,
+            estimator_name=name,
+        ).plot(ax=ax, **kwargs)
 
     def plot(
         self,
         ax: Axes | None = None,
         *,
+        kind: str = "auto",
         scale_each: bool = True,
         cmap: Any = "RdBu_r",
         colorbar: bool = True,
@@ -200,15 +232,17 @@ class ComponentsDisplay(NamedDisplay):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
+        kind : {"auto", "image", "line", "heatmap"}, default="auto"
+            What to draw; ``"auto"`` chooses by the features, see above.
         scale_each : bool, default=True
             Whether to divide each component by its largest absolute value, so that the shape of each can be seen
             whatever its magnitude. If False, all share one scale.
         cmap : str or matplotlib Colormap, default="RdBu_r"
             Diverging colour map: red is positive, blue negative. ``"gray"`` keeps the signs distinct in print without
-            colour.
+            colour. Not used for lines and for images with three channels.
         colorbar : bool, default=True
-            Whether to draw a colour bar to the right of `ax`. Relative weights are divided by the largest absolute one
-            of their component.
+            Whether to draw a colour bar to the right of `ax`, for images with three channels one for each. Lines have
+            none. Relative weights are divided by the largest absolute one of their component.
 
         Returns
         -------
@@ -223,24 +257,28 @@ class ComponentsDisplay(NamedDisplay):
             If matplotlib is not installed.
         """
         components = check_array(self.components, dtype=np.float64, input_name="components")
-        n_components, n_features = components.shape
-        names = check_feature_names(self.feature_names, n_features)
-        shape = check_image_shape(self.image_shape, n_features, guess=names is None)
+        features = self._describe_features(kind, components.shape[1])
         values, limit = _scale(components, scale_each)
-        style = {"vmin": -limit, "vmax": limit, "cmap": cmap, "interpolation": "nearest"}
-        if shape is None:
-            ax = self._set_axes(ax, heat_map_figsize(n_components, n_features))
-            self.im_ = ax.imshow(values, aspect="auto", **style)
-            label_heat_map(ax, n_components, names)
-        else:
-            mosaic = Mosaic(values.reshape(-1, *shape), count_columns(n_components))
+        self.im_ = self.lines_ = None
+        rows_label = "component"
+        if features.kind == "image":
+            mosaic = Mosaic(values.reshape(-1, *features.image_shape), count_columns(len(values)))
             ax = self._set_axes(ax, mosaic.figsize(margin=1.5))
-            self.im_ = mosaic.draw(ax, mosaic.row_ranges(), **style)
-        ax.set_ylabel("component")
+            self.im_ = mosaic.draw(ax, mosaic.row_ranges(), vmin=-limit, vmax=limit, cmap=cmap)
+        elif features.kind == "line":
+            rows = LineRows(values[:, np.newaxis], signed=True)
+            ax = self._set_axes(ax, rows.figsize)
+            self.lines_ = rows.draw(ax, features, [{"color": "C0"}], np.arange(len(values)))
+            rows_label = rows_label if scale_each else rows.label(rows_label)
+        else:
+            ax = self._set_axes(ax, features.heat_map_figsize(len(values)))
+            self.im_ = draw_heat_map(ax, values, features, limit, cmap)
+            if len(values) <= MAX_TICK_LABELS:
+                label_rows(ax, np.arange(len(values)))
+        ax.set_ylabel(rows_label)
         self._draw_title(ax)
-        if colorbar:
-            label = "relative weight" if scale_each else "weight"
-            draw_colorbar(ax, self.im_, ticks=[-limit, 0, limit], format="%.2g", label=label)
+        if colorbar and self.im_ is not None:
+            draw_signed_colorbar(ax, self.im_, limit, "relative weight" if scale_each else "weight")
         return self
 
 

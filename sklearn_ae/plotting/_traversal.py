@@ -9,9 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from sklearn_ae.plotting._base import MAX_TICK_LABELS, NamedDisplay, draw_colorbar, heat_map_figsize, label_heat_map
-from sklearn_ae.plotting._checks import check_feature_names, check_units, codes_of
-from sklearn_ae.plotting._mosaic import Mosaic, check_image_shape
+from sklearn_ae.plotting._base import (
+    NamedDisplay,
+    draw_colorbar,
+    draw_signed_colorbar,
+    label_rows,
+)
+from sklearn_ae.plotting._checks import check_units, codes_of
+from sklearn_ae.plotting._features import FeatureDisplay, Features, ImageShape, column_names, draw_heat_map
+from sklearn_ae.plotting._lines import LineRows
+from sklearn_ae.plotting._mosaic import Mosaic, value_range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,12 +27,13 @@ __all__ = ["TraversalDisplay"]
 
 
 @dataclass(eq=False, repr=False)
-class TraversalDisplay(NamedDisplay):
+class TraversalDisplay(FeatureDisplay, NamedDisplay):
     """Reconstructions as one component of a code varies and the others are held fixed.
 
-    Images, decided as in :class:`ComponentsDisplay`, are drawn as a mosaic with one row per component and one column
-    per step. Other features are drawn as a heat map with one row per component and one column per feature, which shows
-    by how much the feature changes from the first step to the last.
+    Images are drawn as a mosaic with one row per component and one column per step, lines in one row per component, one
+    line per step. Other features are drawn as a heat map with one row per component and one column per feature, which
+    shows by how much the feature changes from the first step to the last. The default is chosen as in
+    :class:`ComponentsDisplay`.
 
     It is recommended to use :meth:`from_estimator`.
 
@@ -38,11 +46,16 @@ class TraversalDisplay(NamedDisplay):
     units : array-like of n_components int
         Indices of the components drawn, counted from zero.
     quantiles : tuple of (first, last), default=None
-        Quantiles of the codes of a component at its first and last step, to label the columns of images.
-    image_shape : tuple of (height, width), default=None
-        Shape of an image, in row-major order. By default square, if there are no `feature_names`.
-    feature_names : array-like of n_features str, default=None
-        Labels of the columns of a heat map.
+        Quantiles of the codes of a component at its first and last step, to label the columns of images
+        or the colours of lines.
+    image_shape : tuple of (height, width) or (height, width, channels), default=None
+        Shape of an image, in row-major order with the channels last: three for red, green and blue, or one. By default
+        a square.
+    feature_axis : array-like of n_features numbers, default=None
+        Position of each feature, such as its wavelength or time, in increasing or decreasing order. Its attribute
+        ``name``, if any, as of a Series, labels the axis.
+    feature_names : array-like of n_features str or numbers, default=None
+        Labels of the columns of a heat map, or the axis if they are numbers in order.
     estimator_name : str, default=None
         Title of the picture.
 
@@ -54,8 +67,10 @@ class TraversalDisplay(NamedDisplay):
         The one Axes with all components.
     ax_ : matplotlib Axes
         The first of ``axes_``.
-    im_ : matplotlib AxesImage
-        The mosaic of images, or the heat map.
+    im_ : matplotlib AxesImage or None
+        The mosaic of images, or the heat map; None for lines.
+    lines_ : ndarray of shape (n_components, n_steps) of matplotlib Line2D, or None
+        The lines, if any.
 
     Examples
     --------
@@ -72,7 +87,8 @@ class TraversalDisplay(NamedDisplay):
     units: ArrayLike
     _: KW_ONLY
     quantiles: tuple[float, float] | None = None
-    image_shape: tuple[int, int] | None = None
+    image_shape: ImageShape | None = None
+    feature_axis: ArrayLike | None = None
     feature_names: ArrayLike | None = None
     estimator_name: str | None = None
 
@@ -86,7 +102,8 @@ class TraversalDisplay(NamedDisplay):
         n_steps: int = 7,
         row: int | None = None,
         quantiles: tuple[float, float] = (0.05, 0.95),
-        image_shape: tuple[int, int] | None = None,
+        image_shape: ImageShape | None = None,
+        feature_axis: ArrayLike | None = None,
         name: str | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
@@ -108,8 +125,11 @@ class TraversalDisplay(NamedDisplay):
             Index of the sample in `X` at whose code the other components are held fixed. By default at their means.
         quantiles : tuple of (first, last), default=(0.05, 0.95)
             Quantiles of the codes of a component that are its first and last value.
-        image_shape : tuple of (height, width), default=None
-            Shape of an image, in row-major order. By default square, if the features have no names.
+        image_shape : tuple of (height, width) or (height, width, channels), default=None
+            Shape of an image, in row-major order with the channels last.
+        feature_axis : array-like of n_features numbers, default=None
+            Position of each feature, such as its wavelength or time. By default the names of the features, if they are
+            numbers in order.
         name : str, default=None
             Title of the picture. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
@@ -129,7 +149,7 @@ class TraversalDisplay(NamedDisplay):
         NotFittedError
             If it is not fitted.
         ValueError
-            If `units`, `n_steps`, `row`, `quantiles` or `image_shape` does not fit.
+            If `units`, `n_steps`, `row`, `quantiles`, `image_shape` or `feature_axis` does not fit.
 
         Examples
         --------
@@ -157,21 +177,27 @@ class TraversalDisplay(NamedDisplay):
             chosen,
             quantiles=quantiles,
             image_shape=image_shape,
-            feature_names=getattr(estimator, "feature_names_in_", None),
+            feature_axis=feature_axis,
+            feature_names=getattr(estimator, "feature_names_in_", column_names(X)),
             estimator_name=type(estimator).__name__ if name is None else name,
         ).plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, *, cmap: Any = None) -> TraversalDisplay:
-        """Draw the images or the heat map.
+    def plot(self, ax: Axes | None = None, *, kind: str = "auto", cmap: Any = None) -> TraversalDisplay:
+        """Draw the images, the lines or the heat map.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
+        kind : {"auto", "image", "line", "heatmap"}, default="auto"
+            What to draw; ``"auto"`` chooses by the features, see above.
         cmap : str or matplotlib Colormap, default=None
-            Colour map. By default ``"gray"`` for images, from the smallest to the largest decoded value, and
-            ``"RdBu_r"`` for a heat map, in which white is no change, red an increase and blue a decrease; ``"gray"``
-            keeps the signs distinct in print without colour. All components share the scale.
+            Colour map. By default ``"gray"`` for images, from the smallest to the largest decoded value, ``"viridis"``
+            for lines, from the first step to the last, and ``"RdBu_r"`` for a heat map, in which white is no change,
+            red an increase and blue a decrease; ``"gray"`` keeps the signs distinct in print without colour. Images
+            with three channels need no colour map: black and white are 0 and 1, or 0 and 255, if the decoded values are
+            in one of these ranges or little beyond, else their smallest and their largest value. All components share
+            the scale.
 
         Returns
         -------
@@ -181,7 +207,8 @@ class TraversalDisplay(NamedDisplay):
         Raises
         ------
         ValueError
-            If the shapes of the arrays, of the images or of the names do not agree.
+            If the shapes of the arrays, of the images or of the names do not agree, or `kind` or `feature_axis` does
+            not fit.
         ImportError
             If matplotlib is not installed.
 
@@ -192,34 +219,56 @@ class TraversalDisplay(NamedDisplay):
         with the scaled data.
         """
         decoded, units = self._check()
-        names = check_feature_names(self.feature_names, decoded.shape[2])
-        shape = check_image_shape(self.image_shape, decoded.shape[2], guess=names is None)
-        if shape is None:
-            ax = self._set_axes(ax, heat_map_figsize(len(units), decoded.shape[2]))
-            self._draw_changes(ax, decoded[:, -1] - decoded[:, 0], cmap="RdBu_r" if cmap is None else cmap)
-            label_heat_map(ax, len(units), names)
-            every = -(-len(units) // MAX_TICK_LABELS)
-            ax.set_yticks(range(0, len(units), every), units[::every])
+        features = self._describe_features(kind, decoded.shape[2])
+        self.im_ = self.lines_ = None
+        if features.kind == "image":
+            ax = self._draw_images(ax, decoded, units, features, "gray" if cmap is None else cmap)
+        elif features.kind == "line":
+            ax = self._draw_lines(ax, decoded, units, features, cmap)
         else:
-            mosaic = Mosaic(decoded.reshape(-1, *shape), decoded.shape[1])
-            ax = self._set_axes(ax, mosaic.figsize(margin=1.5))
-            self._draw_images(ax, mosaic, units, cmap="gray" if cmap is None else cmap)
-        ax.set_ylabel("component")
+            ax = self._set_axes(ax, features.heat_map_figsize(len(units)))
+            changes = decoded[:, -1] - decoded[:, 0]
+            limit = float(np.abs(changes).max()) or 1.0
+            self.im_ = draw_heat_map(ax, changes, features, limit, "RdBu_r" if cmap is None else cmap)
+            draw_signed_colorbar(ax, self.im_, limit, "change")
+            label_rows(ax, units)
+            ax.set_ylabel("component")
         self._draw_title(ax)
         return self
 
-    def _draw_changes(self, ax: Axes, changes: np.ndarray, cmap: Any) -> None:
-        limit = float(np.abs(changes).max()) or 1.0
-        style = {"vmin": -limit, "vmax": limit, "cmap": cmap, "interpolation": "nearest"}
-        self.im_ = ax.imshow(changes, aspect="auto", **style)
-        draw_colorbar(ax, self.im_, ticks=[-limit, 0, limit], format="%.2g", label="change")
+    def _draw_lines(
+        self, ax: Axes | None, decoded: np.ndarray, units: np.ndarray, features: Features, cmap: Any
+    ) -> Axes:
+        rows, n_steps = LineRows(decoded), decoded.shape[1]
+        width, height = rows.figsize
+        ax = self._set_axes(ax, (width + 1.0, height))
+        from matplotlib import colormaps
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import ListedColormap
 
-    def _draw_images(self, ax: Axes, mosaic: Mosaic, units: np.ndarray, cmap: Any) -> None:
-        self.im_ = mosaic.draw(ax, [str(unit) for unit in units], cmap=cmap, interpolation="nearest")
+        colors = colormaps.get_cmap(cmap)(np.linspace(0, 0.9, n_steps))  # the end is too pale for lines
+        self.lines_ = rows.draw(ax, features, [{"color": color} for color in colors], units)
+        ax.set_ylabel(rows.label("component"))
+        ends, label = ["first", "last"], "step"
+        if self.quantiles is not None:
+            ends, label = [f"{quantile:g}" for quantile in self.quantiles], "quantile of the component"
+        bar = draw_colorbar(ax, ScalarMappable(cmap=ListedColormap(colors)), label=label)
+        bar.set_ticks([0.5 / n_steps, 1 - 0.5 / n_steps], labels=ends)
+        return ax
+
+    def _draw_images(
+        self, ax: Axes | None, decoded: np.ndarray, units: np.ndarray, features: Features, cmap: Any
+    ) -> Axes:
+        mosaic = Mosaic(decoded.reshape(-1, *features.image_shape), decoded.shape[1])
+        ax = self._set_axes(ax, mosaic.figsize(margin=1.5))
+        low, high = value_range(decoded, in_color=mosaic.in_color)
+        ax.set_ylabel("component")
+        self.im_ = mosaic.draw(ax, [str(unit) for unit in units], vmin=low, vmax=high, cmap=cmap)
         if self.quantiles is not None:
             ax.set_xticks(mosaic.column_centres[[0, -1]], [f"{quantile:g}" for quantile in self.quantiles])
             ax.tick_params(bottom=False)
             ax.set_xlabel("quantile of the component")
+        return ax
 
     def _check(self) -> tuple[np.ndarray, np.ndarray]:
         decoded = check_array(self.decoded, dtype=np.float64, allow_nd=True, input_name="decoded")

@@ -32,7 +32,8 @@ HOUSE: list[dict[str, list[str]]] = [
         "outputs": [],
         "plotting": [
             "_base _checks",
-            "_mosaic",
+            "_features _mosaic",
+            "_lines",
             "_code_scatter _comparison _components _loss_curve _reconstruction _scree _size_curve _traversal",
         ],
     },

@@ -165,8 +165,8 @@ def test_top_k_agrees_for_other_samples_and_counts(digits):
 
 
 def test_a_convolutional_network_agrees(digits):
-    for channels in ((4,), (3, 5)):
-        network = partial(ConvAutoencoder, channels=channels)
+    for channels, image_shape in (((4,), None), ((3, 5), (8, 8)), ((3,), (8, 2, 4))):
+        network = partial(ConvAutoencoder, channels=channels, image_shape=image_shape)
         estimator = quick(3, module=network, max_epochs=1).fit(digits[:100])
         assert_same_as_estimator(estimator, digits[:100])
 

@@ -198,12 +198,20 @@ class TestWithoutZeroParts:
 
 @pytest.mark.parametrize(
     ("shape", "channels"),
-    [((5, 7), (4,)), ((5, 7), (3, 4)), ((8, 8), (2, 3, 4)), ((1, 9), (2, 3)), ((28, 3), (2,) * 6)],
+    [
+        ((5, 7), (4,)),
+        ((5, 7), (3, 4)),
+        ((8, 8), (2, 3, 4)),
+        ((1, 9), (2, 3)),
+        ((28, 3), (2,) * 6),
+        ((4, 5, 3), (4,)),
+        ((5, 2, 2), (2, 3)),
+    ],
 )
 def test_convolutions_take_images_of_any_shape(shape, channels):
-    height, width = shape
-    network = drawn(ConvAutoencoder(height * width, K, image_shape=shape, channels=channels))
-    x, h = rows(width=height * width, n=4), rows(width=K, n=4)
+    width = np.prod(shape)
+    network = drawn(ConvAutoencoder(width, K, image_shape=shape, channels=channels))
+    x, h = rows(width=width, n=4), rows(width=K, n=4)
     assert network.encode(x).shape == (4, K)
     assert network.decode(h).shape == x.shape
     assert torch.autograd.gradcheck(lambda x: network.decode(network.encode(x)), x[:1].requires_grad_(), fast_mode=True)
@@ -223,9 +231,33 @@ def test_convolutions_see_only_neighbours():
     assert gradient.reshape(8, 8).nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
-@pytest.mark.parametrize(("n_features", "image_shape"), [(64, (8, 7)), (35, None), (64, (5, 7))])
+def test_a_single_channel_can_be_given():
+    plain, single = (drawn(ConvAutoencoder(12, K, image_shape=shape)) for shape in ((3, 4), (3, 4, 1)))
+    assert same_bits(plain, single)
+    assert torch.equal(plain.encode(rows(width=12)), single.encode(rows(width=12)))
+
+
+def test_convolutions_see_all_channels_of_a_pixel_and_its_neighbours():
+    """The channels of a pixel are next to each other, as in image files."""
+    network = drawn(ConvAutoencoder(4 * 6 * 3, K, image_shape=(4, 6, 3), channels=(2,)))
+    x = rows(1, width=4 * 6 * 3).requires_grad_()
+    features = network.encoder_hidden[:-2](x)  # (1, 2, 2, 3)
+    (gradient,) = torch.autograd.grad(features[0, :, 0, 0].sum(), x)
+    seen = gradient.reshape(4, 6, 3).ne(0)
+    assert seen[:2, :2].all()
+    assert seen.sum() == 2 * 2 * 3
+    f, image = network.encoder_hidden, x.reshape(1, 4, 6, 3).movedim(3, 1)
+    torch.testing.assert_close(f(x), f[2:](image))
+    g, h = network.decoder_hidden, rows(1, width=K)
+    torch.testing.assert_close(g(h).reshape(4, 6, 3), g[:-2](h)[0].movedim(0, 2))
+
+
+@pytest.mark.parametrize(
+    ("n_features", "image_shape"),
+    [(64, (8, 7)), (35, None), (64, (5, 7)), (64, (8, 8, 3)), (64, (64,)), (64, (2, 2, 4, 4)), (64, (-8, -8))],
+)
 def test_an_image_of_another_size_raises_an_error(n_features, image_shape):
-    message = rf"was given {n_features} features, which are no \d x \d image: pass image_shape=\(height, width\)"
+    message = rf"was given {n_features} features, which are no [-\dx ]+ image: pass image_shape=\(height, width\)"
     with pytest.raises(ValueError, match=message):
         ConvAutoencoder(n_features, K, image_shape=image_shape)
 
@@ -241,7 +273,7 @@ def small() -> np.ndarray:
     return generator.normal(size=(80, 3)) @ generator.normal(size=(3, D)) + 0.1 * generator.normal(size=(80, D)) + 5
 
 
-@pytest.mark.parametrize("image_shape", [(8, 8), (4, 16), None])
+@pytest.mark.parametrize("image_shape", [(8, 8), (4, 16), None, (4, 4, 4)])
 @pytest.mark.parametrize("k", [1, 10])
 def test_a_convolutional_autoencoder_starts_as_pca(k, image_shape, digits):
     network = partial(ConvAutoencoder, image_shape=image_shape, channels=(4, 6))

@@ -57,14 +57,14 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         of one with its defaults. :class:`~sklearn_ae.codes.TopK` keeps the k largest components of each sample,
         ``WinnerTakeAll`` the largest samples of each component, and :class:`~sklearn_ae.codes.Gaussian` makes a
         variational autoencoder.
-    loss : {"squared_error", "absolute_error", "huber", "log_loss", "poisson", "multinomial", "cross_entropy"} or Loss, \
-            default="squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "log_loss", "poisson", "multinomial", "cross_entropy"} or \
+            Loss, default="squared_error"
         The loss to minimise, averaged over entries; a class of :mod:`sklearn_ae.losses`. ``"log_loss"`` is the
         cross-entropy in nats, for data in [0, 1], ``"poisson"`` is for counts, ``"multinomial"`` for counts whose
         total only says how much was sampled, and ``"cross_entropy"`` for samples that sum to 1.
         :class:`~sklearn_ae.losses.Mixed` has different losses for different columns.
-    output_activation : {"auto", "identity", "clip", "sigmoid", "softplus", "scaled_softmax", "softmax", "by_columns"}, \
-            default="auto"
+    output_activation : {"auto", "identity", "clip", "sigmoid", "softplus", "scaled_softmax", "softmax", \
+            "by_columns"}, default="auto"
         ``"clip"`` limits outputs to each column's range in the training data. ``"sigmoid"`` is for data in [0, 1],
         which the network then works on without scaling; ``"log_loss"`` requires it, as ``"poisson"`` requires
         ``"softplus"``, ``"multinomial"`` ``"scaled_softmax"``, ``"cross_entropy"`` ``"softmax"`` and ``Mixed``

@@ -1,17 +1,22 @@
-"""Data as practitioners have it: `make bench-practice`, or python -m benchmarks.bench_practice frames."""
+"""Data as practitioners have it: `make bench-practice`, or python -m benchmarks.bench_practice counts."""
 
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin, clone
+from sklearn.decomposition import NMF, PCA, TruncatedSVD
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.metrics import mean_poisson_deviance
 from sklearn.model_selection import KFold
 
+from benchmarks.bench_data import docstrings
 from benchmarks.data import SHARED
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
@@ -91,7 +96,85 @@ def bench_frames() -> None:
         print_row(name, *cells, f"{np.mean([scores['seconds'] for scores in folds]):.1f}")
 
 
-TABLES: dict[str, Callable[[], None]] = {"frames": bench_frames}
+def shares(X: np.ndarray) -> np.ndarray:
+    """Return samples divided by their totals."""
+    return X / np.maximum(X.sum(axis=1, keepdims=True), 1e-10)
+
+
+def rates_by_logarithms(k: int, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+    """Return the rates of PCA of log(1 + x) of samples at the mean total, shares of the totals of the samples."""
+    mean_total = train.sum(axis=1).mean()
+    pca = PCA(k, random_state=seed).fit(np.log1p(mean_total * shares(train)))
+    scores = pca.transform(np.log1p(mean_total * shares(test)))
+    return test.sum(axis=1, keepdims=True) * shares(np.expm1(pca.inverse_transform(scores)).clip(1e-10))
+
+
+def rates_by(estimator: Any, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Return the reconstruction of an estimator of counts."""
+    return estimator.fit(train).inverse_transform(estimator.transform(test))
+
+
+def models_of_counts(k: int, seed: int) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """Return functions from training and held-out counts to the rates of the latter."""
+
+    def times_totals(
+        loss: str, prepare: Callable[[np.ndarray], np.ndarray], train: np.ndarray, test: np.ndarray
+    ) -> Any:
+        autoencoder = AutoencoderTransformer(k, loss=loss, random_state=seed)
+        return test.sum(axis=1, keepdims=True) * shares(rates_by(autoencoder, prepare(train), prepare(test)))
+
+    nmf = NMF(k, beta_loss="kullback-leibler", solver="mu", max_iter=1000, random_state=seed)
+    poisson = AutoencoderTransformer(k, loss="poisson", random_state=seed)
+    return {
+        "mean shares": lambda train, test: test.sum(axis=1, keepdims=True) * train.sum(axis=0) / train.sum(),
+        "TruncatedSVD": lambda train, test: rates_by(TruncatedSVD(k, random_state=seed), train, test),
+        "PCA of log1p": lambda train, test: rates_by_logarithms(k, train, test, seed),
+        "NMF, Kullback-Leibler": lambda train, test: rates_by(nmf, train, test),
+        'autoencoder, "poisson"': lambda train, test: rates_by(poisson, train, test),
+        'autoencoder of shares, "cross_entropy"': partial(times_totals, "cross_entropy", shares),
+        'autoencoder, "multinomial"': partial(times_totals, "multinomial", np.asarray),
+    }
+
+
+def compare_counts(title: str, X: np.ndarray, k: int) -> None:
+    """Print deviance and R² of held-out counts."""
+    print_header(f"{title}: {k} components, {N_FOLDS} folds for each seed", SEEDS)
+    print_head("model", "deviance, held out", "R², held out", "seconds")
+    results: dict[str, list[tuple[float, float, float]]] = {}
+    for seed in SEEDS:
+        for train, test in KFold(N_FOLDS, shuffle=True, random_state=seed).split(X):
+            about_mean = np.square(X[test] - X[train].mean(axis=0)).sum()
+            for name, rates_of in models_of_counts(k, seed).items():
+                start = time.perf_counter()
+                rates = rates_of(X[train], X[test])
+                seconds = time.perf_counter() - start
+                deviance = mean_poisson_deviance(X[test].ravel(), rates.clip(1e-10).ravel())
+                r2 = 1 - np.square(X[test] - rates).sum() / about_mean
+                results.setdefault(name, []).append((deviance, r2, seconds))
+    for name, folds in results.items():
+        deviances, r2s, times = zip(*folds, strict=True)
+        deviance = "negative rates" if name == "TruncatedSVD" else mean_and_spread(deviances, 3)
+        print_row(name, deviance, mean_and_spread(r2s, 3), f"{np.mean(times):.1f}")
+
+
+def bench_counts() -> None:
+    """Print how well counts of cells and of words are reconstructed."""
+    cells = np.load(SHARED / "tables" / "pbmc_counts.npz")["X"].astype(float)
+    compare_counts(f"pbmc_counts, {cells.shape[0]} cells x {cells.shape[1]} genes", cells, 10)
+    texts = docstrings()
+    words = CountVectorizer(max_features=800, stop_words="english", dtype=float).fit_transform(
+        texts[:: len(texts) // 1500]
+    )
+    print()
+    compare_counts(f"{words.shape[0]} docstrings x {words.shape[1]} words", words.toarray(), 10)
+    print(
+        "\nThe code of each held-out row is computed from the row. NMF fits its coefficients to it, so that rates sum "
+        "to\nabout the row's total; PCA and the autoencoders of shares know that total. The deviance is the mean over "
+        "entries\nof 2 (x log(x / rate) - x + rate); rates below 1e-10 are set to it. Seconds: fit and reconstruction."
+    )
+
+
+TABLES: dict[str, Callable[[], None]] = {"counts": bench_counts, "frames": bench_frames}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or TABLES:

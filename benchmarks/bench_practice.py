@@ -1,25 +1,32 @@
-"""Data as practitioners have it: `make bench-practice`, or python -m benchmarks.bench_practice counts."""
+"""Data as practitioners have it: `make bench-practice`, or python -m benchmarks.bench_practice frames."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin, clone
 from sklearn.decomposition import NMF, PCA, TruncatedSVD
+from sklearn.ensemble import IsolationForest
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
-from sklearn.metrics import mean_poisson_deviance
-from sklearn.model_selection import KFold
+from sklearn.metrics import average_precision_score, mean_poisson_deviance
+from sklearn.model_selection import KFold, ShuffleSplit, train_test_split
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks.bench_data import docstrings
 from benchmarks.data import SHARED
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.outliers import ReconstructionDetector
 from sklearn_ae.preprocessing import FrameEncoder
 
 #: Settings were chosen with the seeds 0 to 2.
@@ -28,6 +35,11 @@ N_FOLDS = 3
 PBC = SHARED / "frames" / "pbc.csv"
 #: The columns of pbc.csv that are numbers in the file and categories of patients.
 PBC_CATEGORIES = ["status", "edema", "stage"]
+#: Tables with rare classes as anomalies: files of ADBench (github.com/Minqi824/ADBench, adbench/datasets/Classical).
+ADBENCH = Path(os.environ.get("ADBENCH", SHARED / "adbench"))
+ANOMALIES = {"page blocks": "27_PageBlocks", "shuttle": "32_shuttle"}
+#: Rows that are drawn from larger tables.
+MOST_ROWS = 10_000
 
 
 def pbc() -> pd.DataFrame:
@@ -174,7 +186,65 @@ def bench_counts() -> None:
     )
 
 
-TABLES: dict[str, Callable[[], None]] = {"counts": bench_counts, "frames": bench_frames}
+def detectors(n_features: int, seed: int) -> dict[str, Any]:
+    """Return what finds anomalies in standardised columns; decompositions have half as many components as columns."""
+    half = n_features // 2
+    one_split = ShuffleSplit(1, test_size=0.2, random_state=seed)
+    found = {
+        "IsolationForest": IsolationForest(random_state=seed),
+        "LocalOutlierFactor": LocalOutlierFactor(novelty=True),
+        "PCA's error": ReconstructionDetector(PCA(half), cv=one_split),
+        "autoencoder's error": ReconstructionDetector(AutoencoderTransformer(half, random_state=seed), cv=one_split),
+    }
+    if find_spec("pyod") is not None:
+        from pyod.models.auto_encoder import AutoEncoder
+
+        found["PyOD's AutoEncoder"] = AutoEncoder(random_state=seed, verbose=0)
+    return found
+
+
+def detection_scores(detector: Any, train: np.ndarray, test: np.ndarray, is_anomaly: np.ndarray) -> dict[str, float]:
+    """Return average precision, the fractions of ordinary samples and of anomalies called outliers, and seconds."""
+    start = time.perf_counter()
+    detector.fit(train)
+    from_pyod = type(detector).__module__.startswith("pyod")  # where 1 is an outlier, and greater scores are unusual
+    unusual = detector.decision_function(test) * (1 if from_pyod else -1)
+    called = detector.predict(test) == (1 if from_pyod else -1)
+    return {
+        "seconds": time.perf_counter() - start,
+        "precision": float(average_precision_score(is_anomaly, unusual)),
+        "alarms": float(called[~is_anomaly].mean()),
+        "found": float(called[is_anomaly].mean()),
+    }
+
+
+def bench_anomalies() -> None:
+    """Print how well anomalies are found, trained on ordinary samples alone, and on anomalies among them."""
+    print_header("Rare classes as anomalies in held-out rows, 30 % of up to 10,000; default thresholds", SEEDS)
+    print_head("data", "detector", "average precision", "ordinary called outliers", "anomalies found", "seconds")
+    for data, file in ANOMALIES.items():
+        with np.load(ADBENCH / f"{file}.npz") as stored:
+            X, y = stored["X"].astype(np.float64), stored["y"] == 1
+        for kind in ("ordinary rows", "all rows"):
+            results: dict[str, list[dict[str, float]]] = {}
+            for seed in SEEDS:
+                rows = np.random.default_rng(seed).permutation(len(X))[:MOST_ROWS]
+                split = train_test_split(X[rows], y[rows], test_size=0.3, stratify=y[rows], random_state=seed)
+                train, test, in_train, is_anomaly = split
+                scaler = StandardScaler().fit(train[~in_train] if kind == "ordinary rows" else train)
+                given = scaler.transform(train[~in_train] if kind == "ordinary rows" else train)
+                for name, detector in detectors(X.shape[1], seed).items():
+                    scores = detection_scores(detector, given, scaler.transform(test), is_anomaly)
+                    results.setdefault(name, []).append(scores)
+            for name, splits in results.items():
+                cells = [mean_and_spread([one[what] for one in splits], 3) for what in ("precision", "alarms", "found")]
+                seconds = f"{np.mean([scores['seconds'] for scores in splits]):.1f}"
+                print_row(f"{data}, trained on {kind}", name, *cells, seconds)
+    if find_spec("pyod") is None:
+        print("\nPyOD is not installed: without its AutoEncoder.")
+
+
+TABLES: dict[str, Callable[[], None]] = {"anomalies": bench_anomalies, "counts": bench_counts, "frames": bench_frames}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or TABLES:

@@ -161,6 +161,17 @@ def test_outliers(tmp_path):
 
 
 @pytest.mark.slow
+def test_anomalies(tmp_path):
+    printed = run("plot_anomalies.py", tmp_path)
+    precision = {name: float(value) for name, value in re.findall(r"^(\w+) +average precision (\S+);", printed, re.M)}
+    assert precision["PCA"] < 0.2 < 0.4 < precision["autoencoder"]
+    called = {
+        name: float(value) for name, value in re.findall(r"^(\w+) wines that are outliers: (\S+)$", printed, re.M)
+    }
+    assert called["ordinary"] < 0.2 < 0.5 < called["unusual"]
+
+
+@pytest.mark.slow
 def test_traversal(tmp_path):
     printed = run("plot_traversal.py", tmp_path)
     scores = [float(score) for score in re.findall(r"R² ([\d.]+)$", printed, re.MULTILINE)]

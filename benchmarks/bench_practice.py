@@ -220,6 +220,9 @@ def detection_scores(detector: Any, train: np.ndarray, test: np.ndarray, is_anom
 
 def bench_anomalies() -> None:
     """Print how well anomalies are found, trained on ordinary samples alone, and on anomalies among them."""
+    if not ADBENCH.exists():
+        print(f"No folder {ADBENCH}: set ADBENCH to one with {' and '.join(ANOMALIES.values())} of ADBench, as .npz.")
+        return
     print_header("Rare classes as anomalies in held-out rows, 30 % of up to 10,000; default thresholds", SEEDS)
     print_head("data", "detector", "average precision", "ordinary called outliers", "anomalies found", "seconds")
     for data, file in ANOMALIES.items():

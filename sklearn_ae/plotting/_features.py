@@ -78,6 +78,8 @@ class Features:
         if self.column_labels is not None:
             labels = 0.09 * min(max(len(str(name)) for name in self.column_labels), 50)
         columns, rows = min(self.n_features, MAX_TICK_LABELS), min(n_rows, MAX_TICK_LABELS)
+        if self.axis is not None:
+            columns = min(columns, 24)
         return 1.5 + max(0.25 * columns, 1.5), 0.5 + labels + max(0.2 * rows, 1.3)
 
     def label_columns(self, ax: Axes) -> None:
@@ -96,7 +98,7 @@ class Features:
         """Return the label of a tick at a column: its number, or its place on the axis."""
         if self.axis is None:
             return f"{column:g}"
-        return f"{self.axis[int(column)]:g}" if 0 <= column < self.n_features else ""
+        return f"{self.axis[int(column)]:.5g}" if 0 <= column < self.n_features else ""
 
 
 def draw_heat_map(ax: Axes, values: np.ndarray, features: Features, limit: float, cmap: Any) -> AxesImage:

@@ -246,7 +246,7 @@ class TraversalDisplay(FeatureDisplay, NamedDisplay):
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import ListedColormap
 
-        colors = colormaps.get_cmap(cmap)(np.linspace(0, 0.9, n_steps))  # the end is too pale for lines
+        colors = colormaps.get_cmap(cmap)(np.linspace(0, 0.85, n_steps))  # the end is too pale for lines
         self.lines_ = rows.draw(ax, features, [{"color": color} for color in colors], units)
         ax.set_ylabel(rows.label("component"))
         ends, label = ["first", "last"], "step"

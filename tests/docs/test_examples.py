@@ -181,6 +181,19 @@ def test_traversal(tmp_path):
 
 
 @pytest.mark.slow
+def test_colour_patches(tmp_path):
+    printed = run("plot_colour_patches.py", tmp_path)
+    redundancy = dict(re.findall(r"^(\w+) .* redundancy ([\d.]+)$", printed, re.MULTILINE))
+    assert redundancy.keys() == {"PCA", "dropout", "TopK", "L1"}
+    assert max(float(redundancy["TopK"]), float(redundancy["L1"])) < float(redundancy["dropout"]) - 0.1
+
+
+@pytest.mark.slow
+def test_spectra(tmp_path):
+    assert run("plot_spectra.py", tmp_path) == ""
+
+
+@pytest.mark.slow
 def test_mixed_frame(tmp_path):
     printed = run("plot_mixed_frame.py", tmp_path)
     right = {

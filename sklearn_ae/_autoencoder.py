@@ -54,8 +54,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         as ``PCA(whiten=True)``; :meth:`inverse_transform` undoes it, and no other result changes. Not for codes that
         fix the scale of their components: ``"sigmoid"``, ``"tanh"`` and ``"gaussian"``.
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
-        Widths of the hidden layers of f, from the data to the code; those of g are reversed. ``"auto"`` is ``(128,)``,
-        and ``(256,)`` from 10,000 samples on. Empty for an autoencoder without hidden layers.
+        Widths of the encoder's hidden layers, from the data to the code; the decoder mirrors them: ``(64, 32)`` is an
+        autoencoder with layers of 64, 32, `n_components`, 32 and 64. ``"auto"`` is ``(128,)``, and ``(256,)`` from
+        10,000 samples on. Empty for an autoencoder without hidden layers.
     activation : {"relu", "silu", "gelu", "tanh", "sigmoid", "identity"} or type of torch.nn.Module, default="silu"
         The nonlinearity after each hidden layer; a class is called without arguments.
     code : {"identity", "relu", "sigmoid", "tanh", "top_k", "winner_take_all", "gaussian"} or Code, default="identity"
@@ -409,7 +410,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             If Ctrl-C ended training; the best weights so far are kept. If no number of components reaches the R² that
             `n_components` asks for; all are kept. If the ranges of two columns of dense data differ by a factor of
             1,000 or more, and both are centred and scaled. If an identity code has more components than X has features,
-            and nothing but training keeps it from a copy of X. If y has the shape of X, as if it were a target.
+            and nothing but training keeps it from a copy of X. If `hidden_layer_sizes` narrow and widen again. If y has
+            the shape of X, as if it were a target.
         """
         context = CallbackContext.of(self, X, y)
         with one_thread_after_fork():

@@ -45,6 +45,8 @@ class Code(Member):
     allows_auto_clip = True
     #: Whether training and transforming give a sample the same code.
     deterministic = True
+    #: Whether more components are active when transforming than in training, so that decoding may overshoot.
+    denser_than_trained = False
     #: Terms that the code adds to the loss of a sample, each called with a step.
     terms: tuple[Callable[[Step], Tensor], ...] = ()
 
@@ -306,6 +308,8 @@ class WinnerTakeAll(Code):
 
     In training h_ij = max(0, a_ij) if sample i is among the largest of component j in the batch, and 0 otherwise.
     Transforming keeps all positive values, h = max(0, a), so that the code of a sample does not depend on the others.
+    Codes are then denser than those that the decoder was trained with, and with many components or a low rate their sum
+    overshoots: R² may be negative. The codes are meant as features, as in [1]_; use :class:`TopK` to reconstruct.
 
     Parameters
     ----------
@@ -338,6 +342,7 @@ class WinnerTakeAll(Code):
     value_range = (0.0, torch.inf)
     allows_auto_clip = False
     deterministic = False
+    denser_than_trained = True
 
     def __init__(self, rate: float = 0.05):
         self.rate = rate

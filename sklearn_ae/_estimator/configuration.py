@@ -23,7 +23,6 @@ from sklearn_ae.codes import CODES, Code
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
 from sklearn_ae.losses import LOSSES, Loss
 from sklearn_ae.networks import ACTIVATIONS
-from sklearn_ae.outputs import OUTPUTS
 from sklearn_ae.penalties import PENALTIES, Penalty, penalties_of
 
 __all__ = [
@@ -42,6 +41,7 @@ __all__ = [
     "patience_of",
     "sizes_of",
     "training_parameters",
+    "warn_about_hourglass",
     "warn_about_width",
 ]
 
@@ -59,7 +59,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "code": [StrOptions(set(CODES)), Code],
     "loss": [StrOptions(set(LOSSES)), Loss],
-    "output_activation": [StrOptions({"auto", *OUTPUTS})],
+    "output_activation": [str],  # the loss has the names
     "code_dropout": [Interval(Real, 0, 1, closed="left")],
     "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
@@ -256,6 +256,22 @@ def sizes_of(hidden_layer_sizes: Sequence[int] | int | str, n_samples: int) -> t
     if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
     return tuple(int(size) for size in sizes)
+
+
+def warn_about_hourglass(architecture: Architecture) -> None:
+    """Warn if the encoder's layers narrow and widen again, as those of a whole autoencoder do."""
+    sizes = () if architecture.module is not None else architecture.hidden_layer_sizes
+    least = min(sizes, default=0)
+    narrowest = sizes.index(least) if sizes else 0
+    before, after = sizes[:narrowest], sizes[narrowest + 1 :]
+    if before and any(size > least for size in after):
+        warnings.warn(
+            f"hidden_layer_sizes={sizes} narrow and widen again, but they are those of the encoder alone, which the "
+            "decoder mirrors; the code in between has n_components. If they were meant for the whole autoencoder, pass "
+            f"hidden_layer_sizes={before} and n_components={least}.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def find_device(device: str | torch.device) -> torch.device:

@@ -1,5 +1,6 @@
 """The methods of a fitted autoencoder: codes, reconstructions, scores, smaller codes, samples."""
 
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Self, TypeVar
@@ -224,8 +225,22 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         -------
         r2 : float
             At most 1. If all samples of X equal ``mean_``: 1 if they are reconstructed exactly, otherwise 0.
+
+        Warns
+        -----
+        UserWarning
+            If it is negative for a code that is denser than in training, ``WinnerTakeAll``.
         """
-        return r_squared(*self._error_and_variance(X))
+        r2 = r_squared(*self._error_and_variance(X))
+        if r2 < 0 and self._architecture.code.denser_than_trained:
+            warnings.warn(
+                f"R² is {r2:.3g}, worse than the mean: with code={self._architecture.code!r} transform keeps all "
+                "positive values, more than training does, and their sum overshoots. Score the codes by what uses "
+                "them, or raise the rate, or use TopK to reconstruct.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return r2
 
     def score_samples(self, X: Any) -> Any:
         """Return the negative squared reconstruction error per sample; the lowest are outliers.

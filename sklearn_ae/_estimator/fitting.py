@@ -38,6 +38,7 @@ from sklearn_ae._estimator.configuration import (
     max_epochs_of,
     patience_of,
     training_parameters,
+    warn_about_hourglass,
     warn_about_width,
 )
 from sklearn_ae._estimator.fitted_state import FittedState
@@ -129,6 +130,7 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     random_state = processes.broadcast_object(check_random_state(params.random_state))
     names = features.get("feature_names_in_")
     columns, architecture = _inspect_data(params, table, names)
+    warn_about_hourglass(architecture)
     is_warm = params.warm_start and getattr(params, "_architecture", None) == architecture
     checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
     given = _inspect_validation_data(params, X_val, features, architecture)
@@ -236,7 +238,10 @@ class PassPlan(NamedTuple):
 def plan_pass(params: Any, X: Any) -> PassPlan:
     """Validate data and parameters, and return all that a pass over X needs."""
     check_monitors(params.callbacks, "partial_fit has none; leave the callback out")
-    plan = _plan_next_pass(params, X) if hasattr(params, "module_") else _plan_first_pass(params, X)
+    is_first = not hasattr(params, "module_")
+    plan = _plan_first_pass(params, X) if is_first else _plan_next_pass(params, X)
+    if is_first:
+        warn_about_hourglass(plan.architecture)
     plan.net.data_bounds = plan.scaling.data_bounds(plan.column_range, plan.rows.device)
     plan.net.scaling = plan.rows.scaling
     plan.net.corruption = choose_corruption(params)

@@ -1,5 +1,6 @@
 """Parameters become building blocks and are checked against each other and the data; errors name the culprit."""
 
+import re
 from math import log2
 
 import numpy as np
@@ -24,10 +25,11 @@ from sklearn_ae._estimator.configuration import (
 )
 from sklearn_ae._model.module import Architecture, build
 from sklearn_ae._utils.compat import Interval
-from sklearn_ae.base import Member
+from sklearn_ae.base import Member, member
 from sklearn_ae.codes import CODES, Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import CORRUPTIONS, GaussianNoise, Masking, SaltAndPepper
-from sklearn_ae.losses import LOSSES, Huber, Mixed, SquaredError
+from sklearn_ae.losses import LOSSES, Huber, Loss, Mixed, SquaredError
+from sklearn_ae.outputs import Identity
 from sklearn_ae.penalties import L1, PENALTIES, Contractive, KLSparsity, Orthogonal
 
 
@@ -296,6 +298,9 @@ def test_a_boolean_of_numpy_is_a_boolean(flag, small):
         ({"code": "nonsense"}, "code"),
         ({"loss": SquaredError}, "loss"),
         ({"output_activation": "softplus"}, r"does not fit loss='squared_error'; choose 'auto' or one of"),
+        ({"output_activation": "none"}, r"does not fit loss='squared_error'; choose 'auto' or one of \['identity', "),
+        ({"output_activation": "by_columns"}, r"does not fit loss='squared_error'; choose 'auto' or one of"),
+        ({"output_activation": "clip", "loss": Mixed()}, r"choose 'auto' or one of \['by_columns'\]"),
         ({"loss": "poisson"}, r"models data in \[0, inf\], but X has values from .* in column"),
         ({"loss": Mixed([("log_loss", "a")])}, "names the column 'a', but X has 8 columns and no names"),
         ({"loss": Mixed([("log_loss", 3)])}, r"models data in \[0, 1\], but X has values from .* in column 3\."),
@@ -348,6 +353,29 @@ def test_callbacks_that_monitor_the_training_loss_need_no_validation_set(early_s
     for callback in (EarlyStopping(monitor="train_loss"), Checkpoint("train_loss_best", dirname=str(tmp_path))):
         model = quick(callbacks=[callback], early_stopping=early_stopping)
         assert model.fit(small).partial_fit(small).n_iter_ == 4
+
+
+class Rounded(SquaredError):
+    """A loss with an output activation of its own name."""
+
+    output_activations = ("rounded",)
+
+    def output(self, name, n_features):
+        assert name == "rounded"
+        return Identity(n_features)
+
+
+@pytest.mark.parametrize("loss", [*LOSSES, Mixed(), Mixed([("log_loss", 0)]), Rounded()])
+def test_every_output_activation_that_a_loss_admits_is_accepted(loss):
+    X = np.random.default_rng(0).dirichlet(np.ones(4), size=40)
+    admitted = member(loss, LOSSES, Loss).output_activations
+    chosen = quick(loss=loss).fit(X)
+    for name in admitted:
+        autoencoder = quick(loss=loss, output_activation=name).fit(X)
+        if name == chosen._architecture.output_activation:
+            np.testing.assert_array_equal(autoencoder.transform(X), chosen.transform(X))
+        with pytest.raises(ValueError, match=re.escape(f"choose 'auto' or one of {list(admitted)}")):
+            autoencoder.set_params(output_activation="none").fit(X)
 
 
 def test_log_loss_rejects_other_output_activations(small):

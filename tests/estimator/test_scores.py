@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import PCA
 
 from sklearn_ae._data.split import held_out_rows
-from sklearn_ae.codes import CODES, Gaussian
+from sklearn_ae.codes import CODES, Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.losses import LOSSES, Mixed
 from sklearn_ae.model_selection import reconstruction_score
 
@@ -30,6 +30,20 @@ def fractions() -> np.ndarray:
 
 
 class TestScores:
+    @pytest.mark.parametrize(("n_components", "rate"), [(50, 0.006), (80, 0.006), (50, 0.01)])
+    def test_a_negative_score_of_codes_denser_than_in_training_has_a_warning(self, small, n_components, rate):
+        code = WinnerTakeAll(rate)
+        autoencoder = quick(n_components, code=code, max_epochs=30, batch_size=60, early_stopping=False).fit(small[:60])
+        with pytest.warns(UserWarning, match="use TopK to reconstruct") as caught:
+            assert autoencoder.score(small[60:]) < 0
+        assert caught[0].filename == __file__
+
+    @pytest.mark.parametrize("code", [WinnerTakeAll(0.5), TopK(2), "relu"])
+    def test_other_scores_have_no_warning(self, small, code):
+        autoencoder = quick(5, code=code, max_epochs=20).fit(small[:60])
+        assert autoencoder.score(small[60:]) > 0
+        assert np.isfinite(autoencoder.score(small[60:] + 1000 * np.random.default_rng(0).normal(size=8)))
+
     def test_score_is_r2_about_the_training_mean(self, small):
         autoencoder = quick().fit(small[:60])
         reconstruction = autoencoder.inverse_transform(autoencoder.transform(small[60:]))

@@ -1,5 +1,6 @@
 """Warnings are raised if the user should do something, and only then."""
 
+import re
 import warnings
 
 import numpy as np
@@ -117,3 +118,23 @@ def test_other_targets_are_quiet(target):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         AutoencoderTransformer(random_state=0, max_epochs=0).fit(X, y).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("sizes", "encoder", "code"),
+    [((64, 8, 64), (64,), 8), ([9, 5, 2, 5, 9], (9, 5), 2), (np.array([30, 10, 20]), (30,), 10)],
+)
+def test_layers_that_narrow_and_widen_again_are_mirrored_with_a_warning(digits, sizes, encoder, code, begin):
+    advice = f"pass hidden_layer_sizes={encoder} and n_components={code}."
+    model = AutoencoderTransformer(hidden_layer_sizes=sizes, max_epochs=0, random_state=0)
+    with pytest.warns(UserWarning, match=re.escape(advice)) as caught:
+        getattr(model, begin)(digits[:40])
+    assert [one.filename for one in caught] == [__file__]
+    widths = [layer.out_features for layer in model.module_.network.decoder_hidden if hasattr(layer, "out_features")]
+    assert widths[:-1] == list(sizes)[::-1]
+
+
+@pytest.mark.parametrize("sizes", [(), (8,), 8, (64, 32), (8, 64), (8, 64, 8), (16, 16, 16), "auto"])
+def test_layers_that_do_not_narrow_and_widen_are_quiet(digits, sizes):
+    quiet_fit(digits[:40], hidden_layer_sizes=sizes, max_epochs=0)

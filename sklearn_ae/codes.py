@@ -1,8 +1,4 @@
-"""Codes: activations, and noise in training, applied to the encoder's output.
-
-A code is a scikit-learn estimator with plain parameters, called with the pre-activation. A new one takes one class here
-and one line in ``CODES``.
-"""
+"""Codes: activations, and noise in training, of the encoder's output. A new one is a class here and a line in CODES."""
 
 from collections.abc import Callable
 from math import ceil
@@ -308,8 +304,8 @@ class WinnerTakeAll(Code):
 
     In training h_ij = max(0, a_ij) if sample i is among the largest of component j in the batch, and 0 otherwise.
     Transforming keeps all positive values, h = max(0, a), so that the code of a sample does not depend on the others.
-    Codes are then denser than those that the decoder was trained with, and with many components or a low rate their sum
-    overshoots: R² may be negative. The codes are meant as features, as in [1]_; use :class:`TopK` to reconstruct.
+    Codes are then denser than in training, and with many components or a low rate their sum overshoots: R² may be
+    negative. They are meant as features, as in [1]_; use :class:`TopK` to reconstruct.
 
     Parameters
     ----------

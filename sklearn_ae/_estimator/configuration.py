@@ -41,8 +41,7 @@ __all__ = [
     "patience_of",
     "sizes_of",
     "training_parameters",
-    "warn_about_hourglass",
-    "warn_about_width",
+    "warn_about_architecture",
 ]
 
 #: What the estimator's parameters may be, in the form of scikit-learn's validation.
@@ -167,7 +166,13 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
         )
 
 
-def warn_about_width(params: Any, architecture: Architecture) -> None:
+def warn_about_architecture(params: Any, architecture: Architecture) -> None:
+    """Warn if the sizes of code and layers are hardly what was meant."""
+    _warn_about_width(params, architecture)
+    _warn_about_hourglass(architecture)
+
+
+def _warn_about_width(params: Any, architecture: Architecture) -> None:
     """Warn if a linear code is wider than the data, and no noise or penalty keeps it from a copy of the data."""
     k, d = architecture.n_components, architecture.n_features
     is_regularized = architecture.code_dropout or penalties_of(params.penalty) or choose_corruption(params) is not None
@@ -175,6 +180,22 @@ def warn_about_width(params: Any, architecture: Architecture) -> None:
         warnings.warn(
             f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already be a "
             f"copy of X. Use fewer, or a sparse code, a penalty or a corruption.",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
+def _warn_about_hourglass(architecture: Architecture) -> None:
+    """Warn if the encoder's layers narrow and widen again, as those of a whole autoencoder do."""
+    sizes = () if architecture.module is not None else architecture.hidden_layer_sizes
+    least = min(sizes, default=0)
+    narrowest = sizes.index(least) if sizes else 0
+    before, after = sizes[:narrowest], sizes[narrowest + 1 :]
+    if before and any(size > least for size in after):
+        warnings.warn(
+            f"hidden_layer_sizes={sizes} narrow and widen again, but they are those of the encoder alone, which the "
+            "decoder mirrors; the code in between has n_components. If they were meant for the whole autoencoder, pass "
+            f"hidden_layer_sizes={before} and n_components={least}.",
             UserWarning,
             stacklevel=6,
         )
@@ -256,22 +277,6 @@ def sizes_of(hidden_layer_sizes: Sequence[int] | int | str, n_samples: int) -> t
     if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
     return tuple(int(size) for size in sizes)
-
-
-def warn_about_hourglass(architecture: Architecture) -> None:
-    """Warn if the encoder's layers narrow and widen again, as those of a whole autoencoder do."""
-    sizes = () if architecture.module is not None else architecture.hidden_layer_sizes
-    least = min(sizes, default=0)
-    narrowest = sizes.index(least) if sizes else 0
-    before, after = sizes[:narrowest], sizes[narrowest + 1 :]
-    if before and any(size > least for size in after):
-        warnings.warn(
-            f"hidden_layer_sizes={sizes} narrow and widen again, but they are those of the encoder alone, which the "
-            "decoder mirrors; the code in between has n_components. If they were meant for the whole autoencoder, pass "
-            f"hidden_layer_sizes={before} and n_components={least}.",
-            UserWarning,
-            stacklevel=5,
-        )
 
 
 def find_device(device: str | torch.device) -> torch.device:

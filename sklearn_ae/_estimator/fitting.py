@@ -38,8 +38,7 @@ from sklearn_ae._estimator.configuration import (
     max_epochs_of,
     patience_of,
     training_parameters,
-    warn_about_hourglass,
-    warn_about_width,
+    warn_about_architecture,
 )
 from sklearn_ae._estimator.fitted_state import FittedState
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, smallest_sufficient, units_of_an_exact_start
@@ -130,7 +129,7 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     random_state = processes.broadcast_object(check_random_state(params.random_state))
     names = features.get("feature_names_in_")
     columns, architecture = _inspect_data(params, table, names)
-    warn_about_hourglass(architecture)
+    warn_about_architecture(params, architecture)
     is_warm = params.warm_start and getattr(params, "_architecture", None) == architecture
     checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
     given = _inspect_validation_data(params, X_val, features, architecture)
@@ -241,7 +240,7 @@ def plan_pass(params: Any, X: Any) -> PassPlan:
     is_first = not hasattr(params, "module_")
     plan = _plan_first_pass(params, X) if is_first else _plan_next_pass(params, X)
     if is_first:
-        warn_about_hourglass(plan.architecture)
+        warn_about_architecture(params, plan.architecture)
     plan.net.data_bounds = plan.scaling.data_bounds(plan.column_range, plan.rows.device)
     plan.net.scaling = plan.rows.scaling
     plan.net.corruption = choose_corruption(params)
@@ -336,9 +335,7 @@ def _plan_next_pass(params: Any, X: Any) -> PassPlan:
 def _inspect_data(params: Any, table: Table, names: np.ndarray | None) -> tuple[ColumnStats, Architecture]:
     """Return the statistics of the columns and the architecture that suits them."""
     columns = table.columns(names, allow_nan=params.missing == "mask")
-    architecture = choose_architecture(params, table.shape, columns, names)
-    warn_about_width(params, architecture)
-    return columns, architecture
+    return columns, choose_architecture(params, table.shape, columns, names)
 
 
 def _draw_validation_rows(params: Any, table: Table, random_state: np.random.RandomState) -> np.ndarray | None:

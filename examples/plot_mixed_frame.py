@@ -161,7 +161,7 @@ for name, frame in decoded.items():
 # table are the least or the greatest of their column, ``output_activation="auto"`` clips its output. But it is no
 # probability, and levels of a category may sum to more or less than 1.
 
-_, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained", width_ratios=[3, 2])
+figure, axes = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained", width_ratios=[3, 2])
 places = np.arange(len(scores))
 for shift, (name, values) in zip((-0.27, 0, 0.27), scores.items(), strict=True):
     axes[0].bar(places + shift, values, width=0.25, label=name)
@@ -169,13 +169,13 @@ for place, value in zip(places, commonest, strict=True):
     axes[0].plot(place + np.array([-0.4, 0.4]), [value, value], color="black", linewidth=1)
 axes[0].set(xticks=places, ylim=(0, 1), ylabel="R² or share right", title="Held-out households (line: commonest value)")
 axes[0].set_xticks(places, scores.index, rotation=45)
-axes[0].legend(loc="lower right", framealpha=1)
-for name, frame in decoded.items():
-    values, bins = frame[binaries].to_numpy().ravel(), np.linspace(-0.6, 1.6, 45)
-    axes[1].hist(values, bins, histtype="step", linewidth=2, label=name)
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+bins = np.arange(-14, 35) / 20
+bins[bins == 1] = np.nextafter(1, 2)  # a bin lacks its right edge, and 1 belongs to the last one within [0, 1]
+for frame in decoded.values():
+    axes[1].hist(frame[binaries].to_numpy().ravel(), bins, histtype="step", linewidth=2)
 axes[1].axvspan(0, 1, color="0.93", zorder=0)
 axes[1].set(title="What binaries come back as", xlabel="reconstruction", yticks=[])
-axes[1].legend()
 
 # %%
 # With polars

@@ -72,6 +72,18 @@ def test_every_example_runs(script):
     runpy.run_path(str(EXAMPLES / script), run_name="__main__")
 
 
+@pytest.mark.usefixtures("brief", "scratch")
+def test_the_mixed_frame_draws_no_probability_outside_0_and_1_and_no_legend_over_bars():
+    drawn = runpy.run_path(str(EXAMPLES / "plot_mixed_frame.py"))
+    bars, histogram = drawn["axes"]
+    for name, polygon in zip(drawn["decoded"], histogram.patches, strict=False):
+        inside = np.abs(polygon.get_xy()[:, 0] - 0.5) <= 0.5 + 1e-12
+        heights = polygon.get_xy()[:, 1]
+        assert (heights[~inside] > 0).any() == (name == "PCA")
+        assert heights[inside].max() > 0
+    assert bars.get_legend() is histogram.get_legend() is None
+
+
 @pytest.fixture(scope="module")
 def demo():
     return runpy.run_path(str(EXAMPLES / "demo.py"), run_name="demo")

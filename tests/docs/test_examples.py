@@ -53,9 +53,9 @@ def brief(monkeypatch, mnist):
         return Bunch(**{name: loaded[name][:300] for name in ("data", "images", "target")})
 
     @wraps(fit)
-    def fit_one_epoch(self, X, y=None):
+    def fit_one_epoch(self, X, y=None, **params):
         max_epochs, self.max_epochs = self.max_epochs, 1
-        fit(self, X, y)
+        fit(self, X, y, **params)
         return self.set_params(max_epochs=max_epochs)
 
     monkeypatch.setattr(sklearn.datasets, "load_digits", load_few_digits)

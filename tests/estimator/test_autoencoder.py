@@ -157,7 +157,7 @@ class TestCodes:
         X = seven_data_sets[name][:300]
         scores = PCA(k).fit_transform(X)
         for seed in range(3):
-            autoencoder = AutoencoderTransformer(k, max_epochs=20, early_stopping=False, random_state=seed, **params)
+            autoencoder = AutoencoderTransformer(k, max_epochs=5, early_stopping=False, random_state=seed, **params)
             codes = getattr(autoencoder, begin)(X).transform(X)
             correlations = np.corrcoef(codes.T, scores.T)[:k, k:]
             followed = np.abs(correlations).argmax(axis=1)

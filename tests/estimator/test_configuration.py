@@ -28,7 +28,7 @@ from sklearn_ae._utils.compat import Interval
 from sklearn_ae.base import Member, member
 from sklearn_ae.codes import CODES, Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import CORRUPTIONS, GaussianNoise, Masking, SaltAndPepper
-from sklearn_ae.losses import LOSSES, Huber, Loss, Mixed, SquaredError
+from sklearn_ae.losses import LOSSES, Huber, Loss, Mixed, Multinomial, SquaredError
 from sklearn_ae.outputs import Identity
 from sklearn_ae.penalties import L1, PENALTIES, Contractive, KLSparsity, Orthogonal
 
@@ -221,6 +221,7 @@ NUMBERS_OF_BLOCKS = [
     ("code", WinnerTakeAll, {"rate": [0.5]}),
     ("code", Gaussian, {"weight": [2.0, 2], "warm_up": [0.25]}),
     ("loss", Huber, {"delta": [0.5, 1]}),
+    ("loss", Multinomial, {"total": [100, 0.5]}),
     ("penalty", L1, {"alpha": [0.5, 1]}),
     ("penalty", KLSparsity, {"alpha": [0.5, 1], "rho": [0.25]}),
     ("penalty", Contractive, {"alpha": [0.5], "n_projections": [1]}),

@@ -1,7 +1,6 @@
 """Codes: activations, and noise in training, applied to the encoder's output.
 
-A code is a scikit-learn estimator with plain parameters, called with the pre-activation. A new one takes one class here
-and one line in ``CODES``.
+A code is an estimator with plain parameters, called with the pre-activation. A new one takes a line in ``CODES``.
 """
 
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from sklearn_ae._utils.onnx_graph import Graph
-from sklearn_ae.base import CheckContext, Member, Step
+from sklearn_ae.base import CheckContext, Member, Step, member
 
 __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 
@@ -446,10 +445,7 @@ class Gaussian(Code):
         return mean + torch.exp(log_variance / 2) * noise
 
     def _moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance (n_samples, n_components), the latter at most ``MAX_LOG_VARIANCE``.
-
-        The encoder extrapolates: without the limit the variance of samples far from the training data overflows.
-        """
+        """Return mean and log-variance (n_samples, n_components), limited as samples far from the data overflow."""
         mean, log_variance = a.chunk(2, dim=-1)
         return mean, log_variance.clamp(max=MAX_LOG_VARIANCE)
 
@@ -494,3 +490,10 @@ CODES: dict[str, type[Code]] = {
     "top_k": TopK,
     "winner_take_all": WinnerTakeAll,
 }
+#: Other names of codes.
+ALIASES = {"variational": "gaussian"}
+
+
+def code_of(value: Any) -> Code:
+    """Return the code for a value of the estimator's parameter: a code or a name."""
+    return member(ALIASES.get(value, value) if isinstance(value, str) else value, CODES)

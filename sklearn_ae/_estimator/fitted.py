@@ -26,7 +26,7 @@ from sklearn_ae._model.statistics import CodeMoments, r_squared
 from sklearn_ae._utils.compat import ADAPTERS_MANAGER, OUTPUT_CONFIG, available_if
 from sklearn_ae._utils.threads import one_thread_after_fork
 from sklearn_ae.base import member
-from sklearn_ae.codes import CODES
+from sklearn_ae.codes import code_of
 from sklearn_ae.losses import LOSSES
 
 __all__ = ["FittedAutoencoder"]
@@ -36,9 +36,16 @@ def _code_has(method: str) -> Callable[[Any], bool]:
     """Return a check whether the code has a method, for :func:`~sklearn.utils.metaestimators.available_if`."""
 
     def check(estimator: "FittedAutoencoder") -> bool:
-        return hasattr(member(estimator.code, CODES), method)
+        return _or_raise(hasattr(code_of(estimator.code), method), "fit with code='gaussian'")
 
     return check
+
+
+def _or_raise(holds: bool, remedy: str) -> bool:
+    """Return True, or raise an AttributeError that says what to do."""
+    if not holds:
+        raise AttributeError(remedy)
+    return True
 
 
 def _to_device(device: torch.device | None, values: np.ndarray) -> Any:
@@ -47,11 +54,12 @@ def _to_device(device: torch.device | None, values: np.ndarray) -> Any:
 
 
 def _masks_missing(estimator: "FittedAutoencoder") -> bool:
-    return estimator.missing == "mask"
+    return _or_raise(estimator.missing == "mask", "fit with missing='mask'")
 
 
 def _is_ordered(estimator: "FittedAutoencoder") -> bool:
-    return estimator.ordered or is_selected_by_fit(estimator.n_components)
+    is_ordered = estimator.ordered or is_selected_by_fit(estimator.n_components)
+    return _or_raise(is_ordered, "the code is not ordered; fit with ordered=True, or n_components='auto' or a float")
 
 
 @on_dask_collections

@@ -46,12 +46,27 @@ def errors_about(name: str) -> Iterator[None]:
         raise kind(f"{name} cannot be used: {error}") from error
 
 
+@contextmanager
+def _advice_on_images() -> Iterator[None]:
+    """Add to scikit-learn's error about arrays of more than two dimensions how to pass images."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Found array with dim "):
+            raise
+        raise ValueError(
+            f"{error} Make each sample, such as an image, one row: X.reshape(len(X), -1). For convolutions see "
+            "sklearn_ae.networks.ConvAutoencoder."
+        ) from None
+
+
 def validated_table(estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1) -> Table:
     """Return X as a table after checking names and number of its features, or setting them with `reset`."""
     table = TensorTable(X) if isinstance(X, Tensor) else out_of_core_table(X)
     if table is None:
         checks: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": min_samples}
-        X = validate_data(estimator, X, accept_sparse="csr", reset=reset, **checks)
+        with _advice_on_images():
+            X = validate_data(estimator, X, accept_sparse="csr", reset=reset, **checks)
         return SparseTable(X) if issparse(X) else DenseTable(X)
     validate_data(estimator, table.header, skip_check_array=True, reset=reset)
     for what, n, at_least in zip(("sample", "feature"), table.shape, (min_samples, 1), strict=True):

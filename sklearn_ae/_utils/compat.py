@@ -5,8 +5,9 @@ from typing import Any, TypeVar
 
 import sklearn
 from sklearn.base import _fit_context
-from sklearn.utils import metaestimators
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._available_if import _AvailableIfDescriptor
+from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError
+from sklearn.utils._param_validation import StrOptions as UnsortedStrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 
 try:
@@ -41,6 +42,7 @@ __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "InvalidParameterError",
     "StrOptions",
     "available_if",
     "fit_context",
@@ -48,6 +50,14 @@ __all__ = [
 
 #: The attribute in which ``set_output`` stores its setting, and from which ``clone`` copies it.
 OUTPUT_CONFIG = "_sklearn_output_config"
+
+
+class StrOptions(UnsortedStrOptions):
+    """A choice of strings, which messages list in order."""
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
+
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -58,7 +68,23 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Me
     return decorate
 
 
+class ConditionalMethod(_AvailableIfDescriptor):
+    """A method that some instances lack; the reason that its check raises is part of the message."""
+
+    def _check(self, obj: Any, owner: Any) -> None:
+        try:
+            super()._check(obj, owner)
+        except AttributeError as error:
+            if error.__cause__ is None:
+                raise
+            raise AttributeError(f"{error}: {error.__cause__}") from error.__cause__
+
+
 def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
-    """Return scikit-learn's decorator of conditional methods, with the type annotations that it lacks."""
-    decorate: Callable[[Method], Method] = metaestimators.available_if(check)
+    """Make a method conditional, as scikit-learn's decorator of this name."""
+
+    def decorate(method: Method) -> Method:
+        conditional: Any = ConditionalMethod(method, check, attribute_name=method.__name__)
+        return conditional
+
     return decorate

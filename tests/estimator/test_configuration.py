@@ -209,7 +209,7 @@ def test_partial_fit_checks_the_range_of_a_loss_too(small):
         ({"activation": dict}, "not a subclass of torch's Module"),
         ({"optimizer": dict}, "not a subclass of torch's Optimizer"),
         ({"lr": 0.0}, "lr"),
-        ({"lr_schedule": "cosine"}, "lr_schedule"),
+        ({"lr_schedule": "step"}, "lr_schedule"),
         ({"code_dropout": 1.0}, "code_dropout"),
         ({"code": "nonsense"}, "code"),
         ({"loss": SquaredError}, "loss"),

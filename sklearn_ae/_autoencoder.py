@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from sklearn_ae._data.out_of_core import is_one_shot
-from sklearn_ae._estimator.configuration import PARAMETER_CONSTRAINTS
+from sklearn_ae._estimator.configuration import PARAMETER_CONSTRAINTS, with_hint
 from sklearn_ae._estimator.fitted import FittedAutoencoder
 from sklearn_ae._estimator.fitting import finish, finish_pass, plan_fit, plan_pass, train, train_pass
 from sklearn_ae._estimator.validation import warn_about_target
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.sklearn_callbacks import CallbackContext
-from sklearn_ae._utils.compat import CallbackSupportMixin, fit_context
+from sklearn_ae._utils.compat import CallbackSupportMixin, InvalidParameterError, fit_context
 from sklearn_ae._utils.threads import one_thread_after_fork
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
@@ -57,13 +57,14 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Widths of the encoder's hidden layers, from the data to the code; the decoder mirrors them: ``(64, 32)`` is an
         autoencoder with layers of 64, 32, `n_components`, 32 and 64. ``"auto"`` is ``(128,)``, and ``(256,)`` from
         10,000 samples on. Empty for an autoencoder without hidden layers.
-    activation : {"relu", "silu", "gelu", "tanh", "sigmoid", "identity"} or type of torch.nn.Module, default="silu"
+    activation : {"relu", "silu", "gelu", "elu", "leaky_relu", "tanh", "sigmoid", "identity"} or type of \
+            torch.nn.Module, default="silu"
         The nonlinearity after each hidden layer; a class is called without arguments.
     code : {"identity", "relu", "sigmoid", "tanh", "top_k", "winner_take_all", "gaussian"} or Code, default="identity"
         The latent activation: the code is the encoder output after it. A class of :mod:`sklearn_ae.codes`, or the name
         of one with its defaults. :class:`~sklearn_ae.codes.TopK` keeps the k largest components of each sample,
         ``WinnerTakeAll`` the largest samples of each component, and :class:`~sklearn_ae.codes.Gaussian` makes a
-        variational autoencoder.
+        variational autoencoder, as does its other name ``"variational"``.
     loss : {"squared_error", "absolute_error", "huber", "log_loss", "poisson", "multinomial", "cross_entropy"} or \
             Loss, default="squared_error"
         The loss to minimise, averaged over entries; a class of :mod:`sklearn_ae.losses`. ``"log_loss"`` is the
@@ -112,8 +113,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         ``partial_fit``. For ``"adamw"`` and ``"adam"`` it is the rate of a layer with 64 inputs. Other rates are in
         inverse proportion to the number of inputs [11]_, so that one value suits narrow and wide layers; at most 8
         times `lr`, which is the rate of biases too.
-    lr_schedule : {"linear", "constant"}, default="linear"
-        ``"linear"`` raises the rate from zero over the first tenth of the steps and lowers it to zero at `max_epochs`.
+    lr_schedule : {"linear", "cosine", "constant"}, default="linear"
+        ``"linear"`` raises the rate from zero over the first tenth of the steps and lowers it to zero at `max_epochs`;
+        ``"cosine"`` lowers it along half a cosine instead.
         ``"constant"`` suits training of unknown length; a moving average of the weights, which either schedule
         evaluates and keeps, averages out its noise.
     weight_decay : float, default=0.0
@@ -155,7 +157,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         its own noise, and statistics over a batch, as of ``KLSparsity`` or ``WinnerTakeAll``, are those of its part.
         Without a launcher it is an ordinary fit. Requires Hugging Face Accelerate, the extra ``distributed``.
         Everything else, ``partial_fit`` included, works in its own process alone.
-    callbacks : sequence of skorch callbacks, default=None
+    callbacks : skorch callback or sequence of these, default=None
         Instances or (name, instance) pairs that see every epoch and step of `net_`. They are used directly, not
         copied.
     checkpoint : str or os.PathLike, default=None
@@ -328,7 +330,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         device: str | torch.device = "cpu",
         precision: str = "float32",
         distributed: bool = False,
-        callbacks: Sequence[Any] | None = None,
+        callbacks: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
         random_state: Any = None,
@@ -368,6 +370,12 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.resume = resume
         self.random_state = random_state
         self.verbose = verbose
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(with_hint(str(error), self)) from None
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:

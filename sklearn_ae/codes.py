@@ -9,11 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from sklearn_ae._utils.onnx_graph import Graph
-from sklearn_ae.base import CheckContext, Member, Step
+from sklearn_ae.base import CheckContext, Member, Step, member
 
 __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 
-#: Greatest log-variance of a Gaussian code; that of training samples stays near or below 0, the prior's.
+#: Greatest log-variance of a Gaussian code; that of training samples stays near or below 0.
 MAX_LOG_VARIANCE = 4.0
 
 
@@ -21,9 +21,8 @@ class Code(Member):
     """Base class of the codes.
 
     A subclass maps the encoder's output, the pre-activation, to the code: ``__call__`` for transforming, and
-    ``in_training`` if a training step uses another map. Class attributes declare the range of its values, whether it is
-    linear or elementwise, and the initialization that suits it. It may also add terms to the objective.
-    ``docs/extending.md`` lists all of these and shows a custom code.
+    ``in_training`` if a training step uses another map. Class attributes declare what else is to be known.
+    ``docs/extending.md`` lists them and shows a custom code.
     """
 
     #: Whether the code is linear, so that a linear decoder can undo any rotation of its components.
@@ -36,8 +35,7 @@ class Code(Member):
     value_range = (-torch.inf, torch.inf)
     #: The initialization that suits the code, one of the estimator's ``init``.
     init = "transpose"
-    #: Whether ``output_activation="auto"`` may choose ``"clip"``, depending on the data. With clipping, components that
-    #: overshoot the range cost nothing, and learn less of the shapes in the data.
+    #: Whether ``output_activation="auto"`` may clip: components that overshoot then cost nothing, and learn less.
     allows_auto_clip = True
     #: Whether training and transforming give a sample the same code.
     deterministic = True
@@ -303,9 +301,8 @@ class WinnerTakeAll(Code):
     """Nonnegative codes in which each component keeps only its largest values in a batch: lifetime sparsity [1]_.
 
     In training h_ij = max(0, a_ij) if sample i is among the largest of component j in the batch, and 0 otherwise.
-    Transforming keeps all positive values, h = max(0, a), so that the code of a sample does not depend on the others.
-    Codes are then denser than in training, and with many components or a low rate their sum overshoots: R² may be
-    negative. They are meant as features, as in [1]_; use :class:`TopK` to reconstruct.
+    Transforming keeps all positive values, h = max(0, a): codes are denser than in training, and with many components or
+    a low rate R² may be negative. They are meant as features, as in [1]_; use :class:`TopK` to reconstruct.
 
     Parameters
     ----------
@@ -448,10 +445,7 @@ class Gaussian(Code):
         return mean + torch.exp(log_variance / 2) * noise
 
     def _moments(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance (n_samples, n_components), the latter at most ``MAX_LOG_VARIANCE``.
-
-        The encoder extrapolates: without the limit the variance of samples far from the training data overflows.
-        """
+        """Return mean and log-variance (n_samples, n_components), limited as samples far from the data overflow."""
         mean, log_variance = a.chunk(2, dim=-1)
         return mean, log_variance.clamp(max=MAX_LOG_VARIANCE)
 
@@ -498,3 +492,9 @@ CODES: dict[str, type[Code]] = {
     "top_k": TopK,
     "winner_take_all": WinnerTakeAll,
 }
+ALIASES = {"variational": "gaussian"}
+
+
+def code_of(value: Any) -> Code:
+    """Return the code for a value of the estimator's parameter: a code or a name."""
+    return member(ALIASES.get(value, value) if isinstance(value, str) else value, CODES)

@@ -19,8 +19,10 @@ from torch import Tensor, nn
 __all__ = ["ACTIVATIONS", "AffineNetwork", "ConvAutoencoder", "DenseAutoencoder", "Linear", "TiedAutoencoder"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
     "gelu": nn.GELU,
     "identity": nn.Identity,
+    "leaky_relu": nn.LeakyReLU,
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
     "silu": nn.SiLU,

@@ -318,6 +318,16 @@ def _gelu(graph: Graph, layer: Any, x: str) -> str | None:
     return graph.add("Mul", graph.add("Mul", x, gate), 0.5)
 
 
+def _elu(graph: Graph, layer: Any, x: str) -> str:  # onnxruntime (1.24) lacks Elu and LeakyRelu in float64
+    negative = graph.add("Sub", graph.add("Exp", graph.add("Min", x, 0.0)), 1.0)
+    return graph.add("Add", graph.add("Relu", x), graph.add("Mul", negative, float(layer.alpha)))
+
+
+def _leaky_relu(graph: Graph, layer: Any, x: str) -> str:
+    negative = graph.add("Mul", graph.add("Min", x, 0.0), float(layer.negative_slope))
+    return graph.add("Add", graph.add("Relu", x), negative)
+
+
 def _silu(graph: Graph, layer: Any, x: str) -> str:
     if graph.dtype == np.float32:
         return graph.add("Mul", x, graph.add("Sigmoid", x))
@@ -364,7 +374,9 @@ LAYERS: dict[type, Callable[[Graph, Any, str], str | None]] = {
     Permute: lambda graph, layer, x: graph.add("Transpose", x, perm=list(layer.axes)),
     nn.Identity: _unchanged,
     nn.Dropout: _unchanged,
+    nn.ELU: _elu,
     nn.GELU: _gelu,
+    nn.LeakyReLU: _leaky_relu,
     nn.ReLU: lambda graph, layer, x: graph.add("Relu", x),
     nn.Sigmoid: lambda graph, layer, x: graph.add("Sigmoid", x),
     nn.SiLU: _silu,

@@ -97,6 +97,7 @@ class TensorTable(Table):
             raise ValueError(
                 f"X is a {X.layout} tensor of {X.dtype} with {X.ndim} dimension(s), but a dense one of real numbers "
                 "with two, (n_samples, n_features), is needed."
+                + (" Make each sample, such as an image, one row: X.flatten(1)." if X.ndim > 2 else "")
             )
         self.X = X.detach() if X.dtype in (torch.float32, torch.float64) else X.detach().double()
         self.shape: Any = tuple(X.shape)

@@ -1,6 +1,7 @@
 """Resolve the estimator's parameters for given data, and check that they are compatible."""
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from math import floor, inf, log2
@@ -14,12 +15,13 @@ from torch import Tensor, nn
 
 from sklearn_ae._data.columns import ColumnStats
 from sklearn_ae._estimator.size_selection import is_selected_by_fit, max_units
+from sklearn_ae._estimator.spelling import hint
 from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._training.net import AutoencoderNet, Objective
 from sklearn_ae._training.optimizers import OPTIMIZERS, PRECISIONS, SCHEDULES, optimizer_settings, rule
-from sklearn_ae._utils.compat import FloatInterval, Interval, StrOptions
+from sklearn_ae._utils.compat import FloatInterval, HasMethods, Interval, StrOptions
 from sklearn_ae.base import CheckContext, Member, Step, member
-from sklearn_ae.codes import CODES, Code
+from sklearn_ae.codes import ALIASES, CODES, Code, code_of
 from sklearn_ae.corruptions import CORRUPTIONS, Corruption, corruption_of
 from sklearn_ae.losses import LOSSES, Loss
 from sklearn_ae.networks import ACTIVATIONS
@@ -29,6 +31,7 @@ __all__ = [
     "PARAMETER_CONSTRAINTS",
     "batch_size_of",
     "building_blocks",
+    "callbacks_of",
     "check_building_blocks",
     "check_monitors",
     "check_unchanged",
@@ -42,6 +45,7 @@ __all__ = [
     "sizes_of",
     "training_parameters",
     "warn_about_architecture",
+    "with_hint",
 ]
 
 #: What the estimator's parameters may be, in the form of scikit-learn's validation.
@@ -56,7 +60,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "whiten": ["boolean"],
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
-    "code": [StrOptions(set(CODES)), Code],
+    "code": [StrOptions({*CODES, *ALIASES}), Code],
     "loss": [StrOptions(set(LOSSES)), Loss],
     "output_activation": [str],  # the loss has the names
     "code_dropout": [Interval(Real, 0, 1, closed="left")],
@@ -80,7 +84,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "device": [str, torch.device],
     "precision": [StrOptions(set(PRECISIONS))],
     "distributed": ["boolean"],
-    "callbacks": [list, tuple, None],
+    "callbacks": [list, tuple, HasMethods("on_train_begin"), None],
     "checkpoint": [str, os.PathLike, None],
     "resume": ["boolean"],
     "random_state": ["random_state"],
@@ -95,6 +99,17 @@ CLIP_FRACTION = 0.3
 #: Rate of the masking that ``corruption="auto"`` chooses for ``missing="mask"``: the best of 0.1, 0.2, 0.3 and 0.5 for
 #: imputing digits and breast cancer, on other splits than those of ``benchmarks/bench_data.py``.
 AUTO_MASKING_RATE = 0.3
+
+
+def with_hint(message: str, params: Any) -> str:
+    """Return scikit-learn's message about an invalid parameter, with what to pass instead if that is known."""
+    found = re.match(r"The '(\w+)' parameter", message)
+    if found is None:
+        return message
+    name = found[1]
+    choices = (choice for choice in PARAMETER_CONSTRAINTS[name] if isinstance(choice, StrOptions))
+    what = hint(name, getattr(params, name), {option for choice in choices for option in choice.options})
+    return f"{message} {what[:1].upper()}{what[1:]}".rstrip()
 
 
 def choose_architecture(
@@ -112,7 +127,7 @@ def choose_architecture(
         if isinstance(value, type) and not issubclass(value, base):
             raise ValueError(f"{name}={value!r} is not a subclass of torch's {base.__name__}.")
     check_callbacks(params.callbacks)
-    code = clone(member(params.code, CODES))
+    code = clone(code_of(params.code))
     if params.whiten and not code.has_free_scale:
         raise ValueError(
             f"whiten=True gives the components of the code variance 1, but code={params.code!r} fixes their scale. Set "
@@ -138,6 +153,14 @@ def choose_architecture(
     )
 
 
+def callbacks_of(callbacks: Any) -> list[Any]:
+    """Return the callbacks, or pairs of a name and one, that the parameter holds or is."""
+    is_pair = isinstance(callbacks, tuple) and len(callbacks) == 2 and isinstance(callbacks[0], str)
+    if is_pair or hasattr(callbacks, "on_train_begin"):
+        return [callbacks]
+    return list(callbacks or ())
+
+
 def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray | None, *, masks_missing: bool) -> None:
     """Raise a ValueError if parameters describe another model than the fitted one, which ``partial_fit`` continues."""
     a = architecture
@@ -150,7 +173,7 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
         "whiten": bool(params.whiten) == a.whiten,
         "hidden_layer_sizes": a.module is not None or a.hidden_layer_sizes in sizes,
         "activation": params.activation == a.activation,
-        "code": member(params.code, CODES) == a.code,
+        "code": code_of(params.code) == a.code,
         "loss": clone(member(params.loss, LOSSES)).for_columns(a.n_features, names) == a.loss,
         "output_activation": params.output_activation in ("auto", a.output_activation),
         "code_dropout": float(params.code_dropout) == a.code_dropout,
@@ -201,14 +224,14 @@ def _warn_about_hourglass(architecture: Architecture) -> None:
         )
 
 
-def check_callbacks(callbacks: Sequence[Any] | None) -> None:
+def check_callbacks(callbacks: Any) -> None:
     """Raise a TypeError if an item is neither a skorch callback nor a pair of a name and one."""
-    for given, callback in zip(callbacks or (), _without_names(callbacks), strict=True):
+    for given, callback in zip(callbacks_of(callbacks), _without_names(callbacks), strict=True):
         if not hasattr(callback, "on_train_begin"):
             raise TypeError(f"callbacks must contain skorch callbacks or (name, callback) pairs, got {given!r}.")
 
 
-def check_monitors(callbacks: Sequence[Any] | None, remedy: str) -> None:
+def check_monitors(callbacks: Any, remedy: str) -> None:
     """Raise a ValueError if a callback monitors a score of validation samples, for training without these."""
     scores = [callback for callback in _without_names(callbacks) if not getattr(callback, "on_train", True)]
     names = [getattr(score, "name", None) or getattr(score, "scoring", None) for score in scores]
@@ -222,8 +245,8 @@ def check_monitors(callbacks: Sequence[Any] | None, remedy: str) -> None:
             )
 
 
-def _without_names(callbacks: Sequence[Any] | None) -> list[Any]:
-    return [given[1] if isinstance(given, tuple) and len(given) == 2 else given for given in callbacks or ()]
+def _without_names(callbacks: Any) -> list[Any]:
+    return [given[1] if isinstance(given, tuple) and len(given) == 2 else given for given in callbacks_of(callbacks)]
 
 
 def choose_output(params: Any, code: Code, loss: Loss, columns: ColumnStats) -> str:
@@ -359,7 +382,7 @@ def make_net(
         precision=params.precision,
         corruption=choose_corruption(params),
         **optimizer_settings(params.optimizer, float(params.weight_decay)),
-        **{"callbacks": list(params.callbacks or [])} | settings,
+        **{"callbacks": callbacks_of(params.callbacks)} | settings,
     )
     net.made_with = training_parameters(params)
     return net.initialize()

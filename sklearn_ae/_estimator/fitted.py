@@ -27,7 +27,7 @@ from sklearn_ae._model.statistics import CodeMoments, r_squared
 from sklearn_ae._utils.compat import ADAPTERS_MANAGER, OUTPUT_CONFIG, available_if
 from sklearn_ae._utils.threads import one_thread_after_fork
 from sklearn_ae.base import member
-from sklearn_ae.codes import CODES
+from sklearn_ae.codes import code_of
 from sklearn_ae.losses import LOSSES
 
 __all__ = ["FittedAutoencoder"]
@@ -36,16 +36,18 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _depends_on(
-    name: str, of_params: Callable[[Any], bool], of_fit: Callable[[Any], bool]
+    name: str, remedy: str, of_params: Callable[[Any], bool], of_fit: Callable[[Any], bool]
 ) -> Callable[[Method], Method]:
     """Make a method available by a parameter before a fit, and afterwards by what was fitted."""
 
     def check(estimator: "FittedAutoencoder") -> bool:
-        if not hasattr(estimator, "_architecture"):
-            return of_params(estimator)
-        if of_params(estimator) and not of_fit(estimator):
+        is_fitted = hasattr(estimator, "_architecture")
+        available = of_fit(estimator) if is_fitted else of_params(estimator)
+        if not available and is_fitted and of_params(estimator):
             raise AttributeError(f"{name} changed after the fit, which this method follows: fit again.")
-        return of_fit(estimator)
+        if not available:
+            raise AttributeError(remedy)
+        return True
 
     return available_if(check)
 
@@ -54,7 +56,8 @@ def _code_has(method: str) -> Callable[[Method], Method]:
     """Make a method available if the code has one."""
     return _depends_on(
         "code",
-        lambda estimator: hasattr(member(estimator.code, CODES), method),
+        "fit with code='gaussian'",
+        lambda estimator: hasattr(code_of(estimator.code), method),
         lambda estimator: hasattr(estimator._architecture.code, method),
     )
 
@@ -66,11 +69,13 @@ def _to_device(device: torch.device | None, values: np.ndarray) -> Any:
 
 _masks_missing = _depends_on(
     "missing",
+    "fit with missing='mask'",
     lambda estimator: estimator.missing == "mask",
     lambda estimator: estimator._scaling.fills_missing,
 )
 _is_ordered = _depends_on(
     "ordered or n_components",
+    "the code is not ordered; fit with ordered=True, or n_components='auto' or a float",
     lambda estimator: estimator.ordered or is_selected_by_fit(estimator.n_components),
     lambda estimator: estimator._architecture.ordered,
 )

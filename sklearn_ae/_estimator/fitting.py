@@ -28,6 +28,7 @@ from sklearn_ae._data.tables import SparseTable, Table
 from sklearn_ae._data.training_rows import TrainingRows, to_training_rows
 from sklearn_ae._estimator.configuration import (
     building_blocks,
+    callbacks_of,
     check_building_blocks,
     check_monitors,
     check_unchanged,
@@ -182,7 +183,7 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
         continues=plan.start is Start.PREVIOUS_FIT,
         data_bounds=plan.scaling.data_bounds(plan.column_range, plan.rows.device),
         scaling=plan.rows.scaling,
-        callbacks=[*(params.callbacks or []), *own],
+        callbacks=[*callbacks_of(params.callbacks), *own],
         max_epochs=max_epochs_of(params, n_samples),
         lr_schedule=params.lr_schedule,
         train_split=plan.split,

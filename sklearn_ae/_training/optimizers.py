@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from math import ceil, exp
+from math import ceil, cos, exp, pi
 from typing import Any, NamedTuple
 
 import torch
@@ -151,12 +151,28 @@ class LinearSchedule(Callback):
         for group in net.optimizer_.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
+    def remaining(self, progress: float) -> float:
+        """Return the fraction of the rate that is left, before the warm-up counts."""
+        return 1 - progress
+
     def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Set the rate of a step."""
         if training:
-            fraction = min(1.0, (net.progress_ + 1 / net.n_steps_) / rule().warm_up) * (1 - net.progress_)
+            fraction = min(1.0, (net.progress_ + 1 / net.n_steps_) / rule().warm_up) * self.remaining(net.progress_)
             for group in net.optimizer_.param_groups:
                 group["lr"] = fraction * group["initial_lr"]
 
 
-SCHEDULES: dict[str, list[Callable[[], Callback]]] = {"constant": [], "linear": [LinearSchedule]}
+class CosineSchedule(LinearSchedule):
+    """Learning rate that rises over the first steps, then falls along half a cosine (Loshchilov and Hutter, 2017)."""
+
+    def remaining(self, progress: float) -> float:
+        """Return the fraction of the rate that is left, before the warm-up counts."""
+        return (1 + cos(pi * progress)) / 2
+
+
+SCHEDULES: dict[str, list[Callable[[], Callback]]] = {
+    "constant": [],
+    "cosine": [CosineSchedule],
+    "linear": [LinearSchedule],
+}

@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 import numpy as np
 import sklearn
 from sklearn.base import _fit_context
-from sklearn.utils import _safe_indexing, metaestimators
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils import _safe_indexing
+from sklearn.utils._available_if import _AvailableIfDescriptor
+from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, RealNotInt
+from sklearn.utils._param_validation import StrOptions as UnsortedStrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in
 
@@ -44,6 +46,7 @@ __all__ = [
     "FloatInterval",
     "HasMethods",
     "Interval",
+    "InvalidParameterError",
     "StrOptions",
     "available_if",
     "feature_names_in",
@@ -83,6 +86,13 @@ class FloatInterval(Interval):
         return bool(super().is_satisfied_by(float(val) if isinstance(val, np.floating) else val))
 
 
+class StrOptions(UnsortedStrOptions):
+    """A choice of strings, which messages list in order."""
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
+
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -92,7 +102,23 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Me
     return decorate
 
 
+class ConditionalMethod(_AvailableIfDescriptor):
+    """A method that some instances lack; the reason that its check raises is part of the message."""
+
+    def _check(self, obj: Any, owner: Any) -> None:
+        try:
+            super()._check(obj, owner)
+        except AttributeError as error:
+            if error.__cause__ is None:
+                raise
+            raise AttributeError(f"{error}: {error.__cause__}") from error.__cause__
+
+
 def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
-    """Return scikit-learn's decorator of conditional methods, with the type annotations that it lacks."""
-    decorate: Callable[[Method], Method] = metaestimators.available_if(check)
+    """Make a method conditional, as scikit-learn's decorator of this name."""
+
+    def decorate(method: Method) -> Method:
+        conditional: Any = ConditionalMethod(method, check, attribute_name=method.__name__)
+        return conditional
+
     return decorate

@@ -64,7 +64,7 @@ HOUSE: list[dict[str, list[str]]] = [
     {"_training": ["callbacks optimizers processes resume sklearn_callbacks", "net"]},
     {
         "_estimator": [
-            "dask size_selection validation",
+            "dask size_selection spelling validation",
             "configuration fitted_state",
             "persistence",
             "fitted fitting",
@@ -85,7 +85,7 @@ SELF_CONTAINED = {
 WITHOUT_TORCH = {"_metrics", "outliers", "plotting", "model_selection"}
 #: What other files may import from a file of building blocks: the base class, the registry, functions; no block itself.
 BUILDING_BLOCKS = {
-    "codes": {"Code", "CODES"},
+    "codes": {"Code", "CODES", "ALIASES", "code_of"},
     "losses": {"Loss", "LOSSES", "loss_by_kind"},
     "penalties": {"Penalty", "PENALTIES", "penalties_of"},
     "corruptions": {"Corruption", "CORRUPTIONS", "corruption_of"},

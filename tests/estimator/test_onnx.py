@@ -237,7 +237,7 @@ class CustomAffineNetwork(AffineNetwork):
     ("params", "name"),
     [
         ({"activation": CustomActivation}, "CustomActivation"),
-        ({"activation": nn.ELU}, "ELU"),
+        ({"activation": nn.CELU}, "CELU"),
         ({"code": CustomCode()}, "CustomCode"),
         ({"code": OtherReLU()}, "OtherReLU"),
         ({"module": CustomNetwork}, "CustomNetwork"),

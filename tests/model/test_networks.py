@@ -27,8 +27,10 @@ from sklearn_ae.networks import (
 
 D, K, M = 5, 3, 6
 FORMULAS = {
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "gelu": lambda x: x * (1 + erf(x / sqrt(2))) / 2,
     "identity": lambda x: x,
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": expit,
     "silu": lambda x: x * expit(x),

@@ -301,7 +301,7 @@ class WinnerTakeAll(Code):
     """Nonnegative codes in which each component keeps only its largest values in a batch: lifetime sparsity [1]_.
 
     In training h_ij = max(0, a_ij) if sample i is among the largest of component j in the batch, and 0 otherwise.
-    Transforming keeps all positive values, h = max(0, a): codes are denser than in training, and with many components or
+    Transforming keeps all positive values, h = max(0, a): codes are denser than in training; with many components or
     a low rate R² may be negative. They are meant as features, as in [1]_; use :class:`TopK` to reconstruct.
 
     Parameters

@@ -47,7 +47,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         The encoder of binaries and categories, None without these.
     n_features_in_ : int
         Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if they are all strings.
 
     See Also

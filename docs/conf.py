@@ -63,9 +63,10 @@ sphinx_gallery_conf = {
 }
 
 
-def skip_requests(app, what, name, obj, skip, options):
-    """Skip the methods that scikit-learn adds to every estimator for metadata routing."""
-    return skip or name == "get_metadata_routing" or (name.startswith("set_") and name.endswith("_request"))
+def skip_inherited(app, what, name, obj, skip, options):
+    """Skip the methods that scikit-learn adds to estimators for metadata routing and containers."""
+    is_request = name == "get_metadata_routing" or (name.startswith("set_") and name.endswith("_request"))
+    return skip or is_request or (name == "set_output" and obj.__module__.startswith("sklearn."))
 
 
 def drop_citations(app, doctree):
@@ -80,7 +81,7 @@ def drop_citations(app, doctree):
 
 def setup(app):
     app.connect("doctree-read", drop_citations)
-    app.connect("autodoc-skip-member", skip_requests)
+    app.connect("autodoc-skip-member", skip_inherited)
 
 
 html_theme = "pydata_sphinx_theme"

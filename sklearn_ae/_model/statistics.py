@@ -1,5 +1,7 @@
 """Squared errors, R² and moments of the code over samples."""
 
+import sys
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,8 +15,11 @@ __all__ = ["CodeMoments", "add_moments", "r_squared", "squared_distances", "squa
 
 
 def r_squared(error: float, variance: float) -> float:
-    """Return 1 - error / variance; without variance 1 if there is no error and else 0, as ``r2_score``."""
-    return 1.0 - error / variance if variance else float(error == 0.0)
+    """Return 1 - error / variance; without variance 1 if there is no error and else 0, as ``r2_score``.
+
+    A variance below the smallest normal number counts as none.
+    """
+    return 1.0 - float(error) / float(variance) if variance >= sys.float_info.min else float(error == 0.0)
 
 
 def squared_errors(

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback
 from threadpoolctl import threadpool_limits
 
+from benchmarks.clock import Clock
 from benchmarks.data import mnist
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
@@ -27,19 +27,6 @@ COPIES = 3  # of MNIST held by the workers
 NETWORKS = {"784-512-32-512-784": (32, (512,)), "784-128-2-128-784, the default": (2, (128,))}
 BATCH_SIZES = (256, 1024, 4096)
 LAUNCHER = ["torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-
-
-class Clock(Callback):
-    """Records when each epoch begins and when training ends."""
-
-    def on_train_begin(self, net, **kwargs):
-        self.times_ = []
-
-    def on_epoch_begin(self, net, **kwargs):
-        self.times_.append(time.perf_counter())
-
-    def on_train_end(self, net, **kwargs):
-        self.times_.append(time.perf_counter())
 
 
 def train(network: str, batch_size: int) -> None:

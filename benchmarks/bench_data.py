@@ -20,7 +20,7 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.bench_speed import Clock
+from benchmarks.clock import Clock
 from benchmarks.data import SHARED
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
@@ -183,7 +183,7 @@ import sys, time
 import numpy as np
 import sklearn
 from benchmarks.bench_data import EPOCHS, settings
-from benchmarks.bench_speed import Clock
+from benchmarks.clock import Clock
 from benchmarks.measure import forget_peak, kib
 from sklearn_ae import AutoencoderTransformer
 path, in_memory = sys.argv[1], sys.argv[2] == "in memory"

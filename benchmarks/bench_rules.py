@@ -29,8 +29,8 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback
 
+from benchmarks.clock import Clock
 from benchmarks.data import SHARED, mnist, small_data_sets
 from benchmarks.peers.data import table
 from benchmarks.tables import print_head, print_header, print_row
@@ -156,16 +156,6 @@ def measure(rule: dict[str, Any], case: Case) -> tuple[float, float, float]:
     return reconstruction_score(pca, case.test), reconstruction_score(autoencoder, case.test), seconds
 
 
-class Clock(Callback):
-    """The CPU time after the start and after each epoch."""
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.times = [time.process_time()]
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        self.times.append(time.process_time())
-
-
 def draw(only: str) -> None:
     """Draw the best R² so far on the validation samples against CPU seconds, PCA's as the first."""
     torch.set_num_threads(1)
@@ -174,10 +164,10 @@ def draw(only: str) -> None:
     figure, axes = plt.subplots(-(-len(names) // 4), min(4, len(names)), figsize=(15, 9), layout="constrained")
     for ax, name in zip(np.ravel(axes), names, strict=False):
         for label, rule in WHAT["compare"].items():
-            clock, begun = Clock(), time.process_time()
+            clock, begun = Clock(time.process_time), time.process_time()
             model = fitted(rule | {"callbacks": [clock]}, chosen[name])
             best = np.maximum.accumulate(model.validation_scores_)
-            ax.plot(np.array(clock.times) - begun, best, label=label.split(":")[0], linewidth=2)
+            ax.plot(np.array(clock.times_) - begun, best, label=label.split(":")[0], linewidth=2)
         ax.set(title=name, xscale="log")
     for ax in np.ravel(axes)[len(names) :]:
         ax.set_axis_off()

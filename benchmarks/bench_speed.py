@@ -21,10 +21,10 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
-from skorch.callbacks import Callback
 from skorch.dataset import ValidSplit
 from torch import nn
 
+from benchmarks.clock import Clock
 from benchmarks.data import mnist
 from benchmarks.hand_written import Network, train
 from benchmarks.measure import timed
@@ -35,23 +35,6 @@ REPEATS = 9
 THREADS = 2
 EPOCHS = 2
 PAUSE = 0.5  # seconds: OpenBLAS' threads keep the cores busy for a while after a product, and torch's would wait
-
-
-class Clock(Callback):
-    """Records when each epoch begins and when training ends."""
-
-    def on_train_begin(self, net, **kwargs):
-        self.times_ = []
-
-    def on_epoch_begin(self, net, **kwargs):
-        self.times_.append(time.perf_counter())
-
-    def on_train_end(self, net, **kwargs):
-        self.times_.append(time.perf_counter())
-
-    @property
-    def seconds_per_epoch(self) -> float:
-        return (self.times_[-1] - self.times_[0]) / (len(self.times_) - 1)
 
 
 def compare(title: str, contenders: dict[str, Callable[[], float]], bars: dict[str, float]) -> None:

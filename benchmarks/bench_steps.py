@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from benchmarks.bench_speed import PAUSE, Clock
+from benchmarks.bench_speed import PAUSE
+from benchmarks.clock import Clock
 from benchmarks.hand_written import Network, train_epoch
 from benchmarks.measure import timed
 from benchmarks.tables import print_head, print_header, print_row

@@ -260,11 +260,10 @@ class Poisson(Loss):
     def entries(self, step: Step) -> Tensor:
         x, u, rate = step.target.clamp_min(0), step.linear_output, step.output  # rounding may give less than 0
         log_rate = torch.where(u < -30, u, torch.log(F.softplus(u.clamp_min(-30))))  # also if the rate underflows
-        return torch.xlogy(x, x) - x * log_rate - x + rate
+        return _half_deviance(x, rate, log_rate)
 
     def log_partition(self, target: Tensor) -> Tensor:
-        x = target.clamp_min(0)
-        return x - torch.xlogy(x, x) + torch.lgamma(x + 1)
+        return _log_partition_of_counts(target.clamp_min(0))
 
 
 class Multinomial(Loss):
@@ -309,16 +308,24 @@ class Multinomial(Loss):
     def entries(self, step: Step) -> Tensor:
         x, rate = step.target.clamp_min(0), step.output  # rounding may give less than 0
         total = rate.sum(-1, keepdim=True).clamp_min(torch.finfo(rate.dtype).tiny)
-        log_rate = F.log_softmax(ScaledSoftmax.unit * step.linear_output, dim=-1) + total.log()
-        return torch.xlogy(x, x) - x * log_rate - x + rate
+        return _half_deviance(x, rate, ScaledSoftmax.log_shares(step.linear_output) + total.log())
 
     def log_partition(self, target: Tensor) -> Tensor:
-        x, total = target.clamp_min(0), target.clamp_min(0).sum(-1, keepdim=True)
-        of_total = torch.xlogy(total, total) - total - torch.lgamma(total + 1)
-        return x - torch.xlogy(x, x) + torch.lgamma(x + 1) + of_total / x.shape[-1]
+        x = target.clamp_min(0)
+        return _log_partition_of_counts(x) - _log_partition_of_counts(x.sum(-1, keepdim=True)) / x.shape[-1]
 
     def output(self, name: str, n_features: int) -> Output:
         return ScaledSoftmax(n_features, self.total)
+
+
+def _half_deviance(x: Tensor, rate: Tensor, log_rate: Tensor) -> Tensor:
+    """Return half the Poisson deviance of counts, 0 at a rate of x."""
+    return torch.xlogy(x, x) - x * log_rate - x + rate
+
+
+def _log_partition_of_counts(x: Tensor) -> Tensor:
+    """Return the negative log-probability of counts at a rate of x."""
+    return x - torch.xlogy(x, x) + torch.lgamma(x + 1)
 
 
 class CrossEntropy(Loss):

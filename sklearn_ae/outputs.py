@@ -303,9 +303,10 @@ class ScaledSoftmax(Output):
     def slope(self, mean: Tensor) -> Tensor:
         return torch.full_like(mean, self.unit)
 
-    def log_shares(self, u: Tensor) -> Tensor:
+    @classmethod
+    def log_shares(cls, u: Tensor) -> Tensor:
         """Return the natural logarithm of the shares."""
-        return torch.log_softmax(self.unit * u, dim=-1)
+        return torch.log_softmax(cls.unit * u, dim=-1)
 
     def forward(self, u: Tensor) -> Tensor:
         """Return the shares times the given or the mean total."""

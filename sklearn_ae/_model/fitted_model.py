@@ -63,6 +63,8 @@ class FittedModel:
         self.output_range = output_range
         self.feature_names = feature_names
         self.objective = objective
+        #: The least and the greatest entry that the loss models, None if it models all.
+        self.modelled = _finite_range(module64)
         self.by_dtype = {
             torch.float32: (module, device),
             torch.float64: (module64, torch.device("cpu")),
@@ -185,14 +187,13 @@ class FittedModel:
 
     def _check_range(self, x: np.ndarray | Tensor, X: Table) -> None:
         """Raise a ValueError that names the columns of X if samples x exceed the range that the loss models."""
-        data_range = self.module64.output.data_range
-        least, greatest = closed_range(data_range, self.module64.n_features)
-        if np.isinf(least).all() and np.isinf(greatest).all():
+        if self.modelled is None:
             return
+        least, greatest = self.modelled
         t = to_float_tensor(x)
-        if ((t < torch.from_numpy(least).to(t)) | (t > torch.from_numpy(greatest).to(t))).any():
+        if ((t < least.to(t)) | (t > greatest.to(t))).any():
             columns = X.columns(self.feature_names, allow_nan=self.scaling.fills_missing)
-            check_range(columns.range, data_range, self.feature_names, self.objective)
+            check_range(columns.range, self.module64.output.data_range, self.feature_names, self.objective)
 
     def _check_overflow(self, computed: Tensor, X: Table) -> None:
         """Raise a ValueError if a result of finite X is not finite."""
@@ -201,6 +202,14 @@ class FittedModel:
                 f"X has entries too large for {X.dtype} arithmetic, compared with the scale of the training data, "
                 f"{self.scaling.scale:g}. {'Pass float64, or leave' if X.dtype == np.float32 else 'Leave'} them out."
             )
+
+
+def _finite_range(module: Autoencoder) -> tuple[Tensor, Tensor] | None:
+    """Return the least and the greatest entry (n_features,) that the output models, None if it models all."""
+    least, greatest = closed_range(module.output.data_range, module.n_features)
+    if np.isinf(least).all() and np.isinf(greatest).all():
+        return None
+    return torch.from_numpy(least), torch.from_numpy(greatest)
 
 
 def _like_input(results: Tensor, X: Table) -> Any:

@@ -52,8 +52,9 @@ bench: $(STAMP) ## compare speed and memory with a hand-written loop, skorch, ML
 	@$(PY) -m benchmarks.bench_speed
 
 bench-floor: $(STAMP) ## compare steps with the minimum that they need, and measure growth; tables go to benchmarks/results/
-	@for table in steps profile growth; do \
-	  echo "$$table"; $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$table.md" || exit 1; \
+	@for table in steps profile growth "growth durations"; do \
+	  echo "$$table"; \
+	  $(PY) -m benchmarks.bench_$$table > "benchmarks/results/$$(echo $$table | tr ' ' _).md" || exit 1; \
 	done
 
 bench-peers: $(PEERS_STAMP) ## compare the seconds to a given quality with other packages, in .venv-peers

@@ -1,6 +1,7 @@
 """How seconds and memory of a fit grow with samples and features: python -m benchmarks.bench_growth.
 
-With --draw, plot the recorded figures to docs/growth.png instead.
+durations: seconds of a fit with all defaults, by samples and features. --draw: plot the recorded growth to
+docs/growth.png instead.
 """
 
 import subprocess
@@ -18,6 +19,10 @@ SIZES = (
     (1_000_000, 100),
 )
 
+#: Samples and features of the fits with all defaults; a million samples of 1,000 features are left out.
+DURATIONS = [(n_rows, n_features) for n_rows in (1_000, 10_000, 100_000, 1_000_000) for n_features in (10, 100, 1_000)]
+DURATIONS = DURATIONS[:-1]
+
 FIT = """
 import sys, time, warnings
 import numpy as np
@@ -26,7 +31,8 @@ from benchmarks.measure import forget_peak, kib
 from sklearn_ae import AutoencoderTransformer
 warnings.simplefilter("ignore")
 torch.set_num_threads(2)
-n_rows, n_features, epochs = map(int, sys.argv[1:])
+n_rows, n_features = map(int, sys.argv[1:3])
+epochs = sys.argv[3] if sys.argv[3] == "auto" else int(sys.argv[3])
 rng = np.random.default_rng(0)
 X = np.empty((n_rows, n_features), np.float32)
 mixing = rng.standard_normal((5, n_features), dtype=np.float32)
@@ -38,8 +44,16 @@ model.fit(X[:500])
 forget_peak()
 before, start = kib("VmRSS"), time.perf_counter()
 model.fit(X)
-print(time.perf_counter() - start, (kib("VmHWM") - before) * 1024 / X.nbytes, np.mean(model.net_.history[:, "dur"]))
+seconds, peak = time.perf_counter() - start, (kib("VmHWM") - before) * 1024 / X.nbytes
+print(seconds, peak, np.mean(model.net_.history[:, "dur"]), model.n_iter_)
 """
+
+
+def measured(n_rows: int, n_features: int, epochs: int | str) -> list[float]:
+    """Return seconds, peak memory as a multiple of the data, seconds of an epoch and epochs of a fit in a process."""
+    command = [sys.executable, "-c", FIT, str(n_rows), str(n_features), str(epochs)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [float(figure) for figure in result.stdout.split()]
 
 
 def draw() -> None:
@@ -68,13 +82,19 @@ def main() -> None:
         "rows", "columns", "seconds", "seconds an epoch", "microseconds an entry", "peak above data, MB", "peak / data"
     )
     for n_rows, n_features in SIZES:
-        command = [sys.executable, "-c", FIT, str(n_rows), str(n_features), str(EPOCHS)]
-        result = subprocess.run(command, check=True, capture_output=True, text=True)
-        seconds, peak, epoch = map(float, result.stdout.split())
+        seconds, peak, epoch, _ = measured(n_rows, n_features, EPOCHS)
         each = f"{1e6 * seconds / (n_rows * n_features):.3f}"
         megabytes = f"{peak * 4 * n_rows * n_features / 1e6:,.0f}"
         print_row(f"{n_rows:,}", f"{n_features:,}", f"{seconds:.2f}", f"{epoch:.2f}", each, megabytes, f"{peak:.2f}")
 
 
+def print_durations() -> None:
+    print_header("Seconds of a fit with all defaults, 5 components, float32", (0,))
+    print_head("samples", "features", "seconds", "epochs")
+    for n_rows, n_features in DURATIONS:
+        seconds, _, _, epochs = measured(n_rows, n_features, "auto")
+        print_row(f"{n_rows:,}", f"{n_features:,}", f"{seconds:.1f}", f"{epochs:.0f}")
+
+
 if __name__ == "__main__":
-    draw() if "--draw" in sys.argv else main()
+    {"--draw": draw, "durations": print_durations}.get((*sys.argv, "")[1], main)()

@@ -109,12 +109,12 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         ``"sgd"`` has a Nesterov momentum of 0.9. With a name, the gradient of a step is limited to a norm of
         1, for data with heavy tails. A class is called with the weights, `lr` and, if not 0, `weight_decay`.
     lr : float or "auto", default="auto"
-        Peak learning rate, above 0. ``"auto"`` is 0.0125, or 0.0015 for the constant schedule, a warm start and
-        ``partial_fit``. For ``"adamw"`` and ``"adam"`` it is the rate of a layer with 64 inputs. Other rates are in
-        inverse proportion to the number of inputs [11]_, so that one value suits narrow and wide layers; at most 8
-        times `lr`, which is the rate of biases too.
+        Peak learning rate, above 0. ``"auto"`` is 0.01, or 0.0015 for the constant schedule, a warm start and
+        ``partial_fit``. For ``"adamw"`` and ``"adam"`` it is the rate of a layer with 64 inputs. Other rates fall with
+        the number of inputs [11]_, in proportion to its power −3/4, so that one value suits narrow and wide layers; at
+        most 16 times `lr`, which is the rate of biases too.
     lr_schedule : {"linear", "cosine", "constant"}, default="linear"
-        ``"linear"`` raises the rate from zero over the first tenth of the steps and lowers it to zero at `max_epochs`;
+        ``"linear"`` raises the rate from zero over the first fifth of the steps and lowers it to zero at `max_epochs`;
         ``"cosine"`` lowers it along half a cosine instead.
         ``"constant"`` suits training of unknown length; a moving average of the weights, which either schedule
         evaluates and keeps, averages out its noise.

@@ -223,7 +223,8 @@ class AutoencoderNet(NeuralNet):
         loss.backward()
         loss = self.processes.average_gradients(self.module_, loss, share)
         if self.gradient_norm < inf:
-            nn.utils.clip_grad_norm_(self.module_.parameters(), self.gradient_norm)
+            weights = [weight for group in self.optimizer_.param_groups for weight in group["params"]]
+            nn.utils.clip_grad_norm_(weights, self.gradient_norm)
         return {"loss": loss, "y_pred": step.output}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:

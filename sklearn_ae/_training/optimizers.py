@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from math import ceil, cos, exp, pi
+from math import cos, exp, pi
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from sklearn_ae._data.training_rows import n_batches
 from sklearn_ae._model.module import Autoencoder
 
 __all__ = [
@@ -33,15 +34,17 @@ class LearningRule(NamedTuple):
     """
 
     #: ``lr="auto"`` under a schedule that lowers it.
-    lr: float = 1.25e-2
+    lr: float = 1e-2
     #: ``lr="auto"`` under the constant schedule, and where training continues from earlier weights.
     constant_lr: float = 1.5e-3
-    #: Fan-in of a matrix that is trained at `lr` itself; other rates are in proportion to 1 / fan-in.
+    #: Fan-in of a matrix that is trained at `lr` itself.
     fan_in: float = 64
+    #: Power of 1 / fan-in to which other rates are in proportion.
+    fan_in_power: float = 0.75
     #: Greatest rate as a multiple of `lr`, that of narrow matrices and of biases.
-    greatest_ratio: float = 8
+    greatest_ratio: float = 16
     #: Fraction of the steps in which the rate of the linear schedule rises.
-    warm_up: float = 0.1
+    warm_up: float = 0.2
     #: Adam's epsilon, above the gradients that rounding leaves in the encoder of a PCA start.
     eps: float = 1e-5
     #: Greatest norm of the gradient of all weights; longer gradients are shortened to it.
@@ -60,7 +63,7 @@ class LearningRule(NamedTuple):
     def n_epochs(self, n_samples: int, batch_size: int) -> int:
         """Return the number of epochs that take about the number of steps for these samples."""
         n_steps = self.n_steps * max(1.0, n_samples / 2500) ** self.growth
-        return max(1, round(n_steps / ceil(n_samples / batch_size)))
+        return max(1, round(n_steps / n_batches(n_samples, batch_size)))
 
 
 _RULE = LearningRule()
@@ -98,15 +101,16 @@ def mixed_precision(precision: str, device: str | torch.device) -> AbstractConte
 
 
 def parameter_groups(weights: Iterable[Tensor], lr: float, fan_in: float) -> list[dict[str, Any]]:
-    """Return the weights in groups with a rate each: `lr` for matrices of this fan-in, in proportion to 1 / fan-in.
+    """Return the weights in groups with a rate each: `lr` for matrices of this fan-in, less for a greater one.
 
-    Adam changes each weight by about the rate, and an output of a layer by the sum over its inputs: maximal update
-    parametrisation (Yang et al. 2022, arXiv:2203.03466).
+    Adam changes each weight by about the rate, and an output of a layer by the sum over its inputs. The maximal update
+    parametrisation (Yang et al. 2022, arXiv:2203.03466) has 1 / fan-in, for inputs that change alike.
     """
     groups: dict[float, list[Tensor]] = {}
     for weight in weights:
         n_inputs = weight[0].numel() if weight.ndim > 1 else 1
-        groups.setdefault(min(rule().greatest_ratio, fan_in / n_inputs), []).append(weight)
+        ratio = min(rule().greatest_ratio, (fan_in / n_inputs) ** rule().fan_in_power)
+        groups.setdefault(ratio, []).append(weight)
     return [{"params": group, "lr": ratio * lr} for ratio, group in groups.items()]
 
 

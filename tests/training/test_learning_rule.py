@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits, load_iris
 from skorch.callbacks import Callback
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._data.training_rows import n_batches
 from sklearn_ae._training.optimizers import LearningRule, parameter_groups
 
 DIGITS = load_digits().data
@@ -37,16 +38,18 @@ def test_the_rate_of_a_matrix_falls_with_its_fan_in():
     weights = [torch.zeros(shape) for shape in [(5, 640), (5,), (640, 5), (7, 64), (3, 4, 10, 16), (5, 16)]]
     groups = parameter_groups(weights, lr=0.5, fan_in=64)
     rates = {id(weight): group["lr"] for group in groups for weight in group["params"]}
-    assert [rates[id(weight)] for weight in weights] == [0.05, 4.0, 4.0, 0.5, 0.05, 2.0]
+    wide, narrow = 0.5 * 0.1**0.75, 0.5 * 4**0.75
+    assert [rates[id(weight)] for weight in weights] == pytest.approx([wide, 8.0, 0.5 * 12.8**0.75, 0.5, wide, narrow])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_adam_trains_wide_layers_at_lower_rates(optimizer):
     model, _ = fitted(optimizer=optimizer, lr=0.01, lr_schedule="constant", max_epochs=1, hidden_layer_sizes=(256,))
     rates = {weight.shape: group["lr"] for group in model.net_.optimizer_.param_groups for weight in group["params"]}
-    assert rates[8,] == rates[256, 8] == 0.08
+    assert rates[8,] == 0.16
+    assert rates[256, 8] == pytest.approx(0.01 * 8**0.75)
     assert rates[256, 64] == 0.01
-    assert rates[64, 256] == rates[8, 256] == 0.0025
+    assert rates[64, 256] == rates[8, 256] == pytest.approx(0.01 * 4**-0.75)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", torch.optim.AdamW])
@@ -62,8 +65,9 @@ def test_the_linear_schedule_rises_falls_to_zero_and_ends_at_the_last_epoch():
     assert model.n_iter_ == 30
     assert n_steps == 30 * ceil(1617 / 128)
     peak = int(rates.argmax())
-    assert peak == pytest.approx(0.1 * n_steps, abs=1)
-    assert rates[peak] == pytest.approx(0.02 * 0.9, rel=0.01)
+    warm_up = LearningRule().warm_up
+    assert peak == pytest.approx(warm_up * n_steps, abs=1)
+    assert rates[peak] == pytest.approx(0.02 * (1 - warm_up), rel=0.01)
     assert (np.diff(rates[: peak + 1]) > 0).all()
     assert (np.diff(rates[peak:]) < 0).all()
     assert rates[-1] == pytest.approx(0.02 / n_steps, rel=0.01)
@@ -83,10 +87,11 @@ def test_gradients_are_limited():
     assert min(steps.norms) < limit
 
 
-@pytest.mark.parametrize(("n_samples", "batch_size"), [(60, 32), (1437, 128), (2500, 256)])
+@pytest.mark.parametrize(("n_samples", "batch_size"), [(60, 32), (1437, 128), (2500, 256), (65, 64)])
 def test_automatic_epochs_take_a_number_of_steps(n_samples, batch_size):
     rule = LearningRule()
-    assert rule.n_epochs(n_samples, batch_size) * ceil(n_samples / batch_size) == pytest.approx(800, rel=0.05)
+    n_steps = rule.n_epochs(n_samples, batch_size) * n_batches(n_samples, batch_size)
+    assert n_steps == pytest.approx(800, rel=0.05)
 
 
 def test_automatic_epochs_grow_slowly_with_the_number_of_samples():
@@ -104,7 +109,7 @@ def test_the_automatic_rate_suits_what_is_trained():
     rule = LearningRule()
     model, steps = fitted(max_epochs=20)
     assert model.net_.lr == rule.lr
-    assert np.max(steps.rates) == pytest.approx(0.9 * rule.greatest_ratio * rule.lr, rel=0.01)
+    assert np.max(steps.rates) == pytest.approx((1 - rule.warm_up) * rule.greatest_ratio * rule.lr, rel=0.01)
     assert fitted(max_epochs=1, lr_schedule="constant")[0].net_.lr == rule.constant_lr
     assert model.set_params(warm_start=True).fit(DIGITS).net_.lr == rule.constant_lr
     assert AutoencoderTransformer(8).partial_fit(DIGITS).net_.lr == rule.constant_lr

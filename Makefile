@@ -76,7 +76,7 @@ bench-data: $(STAMP) ## measure missing, sparse, streamed and distributed data, 
 	done
 
 bench-practice: $(STAMP) ## compare with what practitioners use on their kinds of data; tables go to benchmarks/results/
-	@for table in counts frames; do \
+	@for table in counts frames scatter; do \
 	  echo "$$table"; $(PY) -m benchmarks.bench_practice $$table > "benchmarks/results/practice_$$table.md" || exit 1; \
 	done
 

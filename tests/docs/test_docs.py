@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from sklearn.decomposition import NMF, PCA
+from sklearn.neural_network import MLPRegressor
 
 import sklearn_ae
 from sklearn_ae import AutoencoderTransformer
@@ -18,8 +19,9 @@ from sklearn_ae import AutoencoderTransformer
 DOCS = Path(__file__).parents[2] / "docs"
 MODULES = {"sklearn_ae"} | {module.name for module in pkgutil.walk_packages(sklearn_ae.__path__, "sklearn_ae.")}
 PUBLIC = {name for name in MODULES if "._" not in name}
+COMPARISONS = sorted(set((DOCS / "comparisons").glob("*.md")) - {DOCS / "comparisons" / "index.md"})
 CLASSES = {"PCA": PCA, "NMF": NMF, "here": AutoencoderTransformer}
-VERDICTS = {"same", "better", "other", "absent", "own"}
+VERDICTS = {"same", "extended", "different", "absent", "new"}
 
 
 def section(page: str, title: str) -> str:
@@ -33,6 +35,13 @@ def rows(page: str, title: str) -> dict[str, list[str]]:
     lines = re.findall(r"^\|(.+)\|$", section(page, title), re.MULTILINE)[2:]  # after the header
     cells = [[cell.strip() for cell in line.split("|")] for line in lines]
     return {name: others for name, *others in cells}
+
+
+def comparison(page: Path) -> list[list[list[str]]]:
+    """Return the tables of a page, each a list of rows of cells that begins with the header."""
+    tables = re.findall(r"^\|.+(?:\n\|.+)*", page.read_text(encoding="utf-8"), re.MULTILINE)
+    cells = [[[cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n")] for table in tables]
+    return [[header, *body] for header, _, *body in cells]
 
 
 @pytest.fixture(scope="module")
@@ -65,19 +74,19 @@ def tags(estimator) -> dict[str, str]:
 
 @pytest.mark.parametrize(("title", "names_of"), [("Methods", methods), ("Attributes", attributes)])
 def test_every_name_is_compared_with_those_of_pca_and_nmf(title, names_of, fitted):
-    table = {name.strip("`"): cells for name, cells in rows("decompositions.md", title).items()}
+    table = {name.strip("`"): cells for name, cells in rows("guide/decompositions.md", title).items()}
     names = {name: names_of(estimator) for name, estimator in fitted.items()}
     assert table.keys() == set.union(*names.values())
     for name, (pca, nmf, here, remark) in table.items():
         assert (pca == "yes", nmf == "yes") == (name in names["PCA"], name in names["NMF"]), name
         assert here in VERDICTS, name
         assert (here != "absent") == (name in names["here"]), name
-        assert (here == "own") == (name not in names["PCA"] | names["NMF"]), name
+        assert (here == "new") == (name not in names["PCA"] | names["NMF"]), name
         assert remark or here == "same", name
 
 
 def test_every_tag_is_compared_with_those_of_pca_and_nmf(fitted):
-    table = {name.strip("`"): cells for name, cells in rows("decompositions.md", "Tags").items()}
+    table = {name.strip("`"): cells for name, cells in rows("guide/decompositions.md", "Estimator tags").items()}
     values = {name: tags(estimator) for name, estimator in fitted.items()}
     assert table.keys() == values["PCA"].keys() == values["here"].keys()
     for name, (pca, nmf, here, remark) in table.items():
@@ -87,22 +96,31 @@ def test_every_tag_is_compared_with_those_of_pca_and_nmf(fitted):
         assert (verdict == "same") == (value in (pca, nmf) and not remark), name
 
 
-@pytest.mark.parametrize("cls", [PCA, NMF])
-def test_every_parameter_has_its_counterpart(cls):
-    documented = set(re.findall(r"`(\w+)", " ".join(rows("coming_from.md", f"From {cls.__name__}"))))
-    assert documented == set(inspect.signature(cls).parameters)
+@pytest.mark.parametrize(("cls", "since"), [(PCA, set()), (NMF, set()), (MLPRegressor, {"loss"})])  # 1.7
+def test_every_parameter_has_its_counterpart(cls, since):
+    table, *_ = comparison(DOCS / "comparisons" / f"{cls.__name__.lower()}.md")
+    documented = set(re.findall(r"`(\w+)", " ".join(line[0] for line in table[1:])))
+    parameters = set(inspect.signature(cls).parameters)
+    assert documented - since == parameters - since
+    assert documented >= parameters
 
 
-def test_counterparts_are_parameters_methods_or_attributes():
+@pytest.mark.parametrize("page", COMPARISONS, ids=lambda page: page.stem)
+def test_counterparts_are_parameters_methods_or_attributes(page):
     here = {*inspect.signature(AutoencoderTransformer).parameters, *dir(AutoencoderTransformer)}
-    here |= {"loss_curve_", "validation_scores_", "net_"}
-    cells = [
-        cells[0] for title in ("PCA", "NMF", "Keras") for cells in rows("coming_from.md", f"From {title}").values()
-    ]
-    cells += [cells[0] for cells in rows("coming_from.md", "From PyOD's `AutoEncoder`").values()]
+    here |= {"loss_curve_", "validation_scores_", "net_", "module_", "components_"}
+    cells = [line[table[0].index("sklearn-ae")] for table in comparison(page) for line in table[1:]]
     names = {name for cell in cells for name in re.findall(r"`-?([a-z]\w*)(?:=[^`]*|\([^`]*\)|\.\w+)?`", cell)}
-    assert len(names) > 20
+    assert len(names) > 3
     assert names <= here
+
+
+@pytest.mark.parametrize("page", COMPARISONS, ids=lambda page: page.stem)
+def test_comparisons_are_short_and_name_the_advantages_of_both(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 55
+    assert re.findall("^## What (.+) better$", text, re.MULTILINE)[-1] == "sklearn-ae does"
+    assert text.count("\n## ") == 2
 
 
 def test_the_api_reference_has_every_public_name():
@@ -139,9 +157,8 @@ def test_every_page_is_linked():
         for toctree in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
             names = re.findall(r"^(?:.*<)?([\w./]+)>?$", toctree, re.MULTILINE)
             listed |= {(page.parent / name).resolve().relative_to(DOCS).as_posix() for name in names}
-    pages = {
-        page.relative_to(DOCS).with_suffix("").as_posix() for page in [*DOCS.glob("*.md"), *DOCS.glob("guide/*.md")]
-    }
+    pages = [page for folder in (".", "guide", "comparisons") for page in (DOCS / folder).glob("*.md")]
+    pages = {page.relative_to(DOCS).with_suffix("").as_posix() for page in pages}
     assert pages <= listed
 
 

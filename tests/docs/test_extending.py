@@ -28,8 +28,17 @@ TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = list(re.finditer(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE))
 BASES = {"code": Code, "loss": Loss, "penalty": Penalty, "corruption": Corruption}
 #: The sections of the page that document what each base class lets subclasses override, and the fields of tuples.
-SECTIONS = {"For all members": Member, "A code": Code, "A loss": Loss, "A penalty": Penalty}
-FIELDS = {"A step": Step, "For all members": CheckContext, "A corruption": DataBounds}
+SECTIONS = {
+    "Rules for all building blocks": Member,
+    "Custom codes": Code,
+    "Custom losses": Loss,
+    "Custom penalties": Penalty,
+}
+FIELDS = {
+    "The training step": Step,
+    "Rules for all building blocks": CheckContext,
+    "Custom corruptions": DataBounds,
+}
 #: The estimator's parameters for each class of the page.
 VARIANTS = {
     "Shrink": lambda page: {"code": page.Shrink(0.2)},

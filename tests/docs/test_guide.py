@@ -7,10 +7,10 @@ from helpers import run_blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: These have no Python blocks or, like extending, their own test file.
-OTHERS = {"benchmarks", "changelog", "extending", "literature", "guide/index"}
+OTHERS = {"benchmarks", "changelog", "extending", "literature", "guide/index", "comparisons/index"}
 PAGES = sorted(
     page
-    for page in [*DOCS.glob("*.md"), *DOCS.glob("guide/*.md")]
+    for page in [*DOCS.glob("*.md"), *DOCS.glob("guide/*.md"), *DOCS.glob("comparisons/*.md")]
     if page.relative_to(DOCS).with_suffix("").as_posix() not in OTHERS
 )
 

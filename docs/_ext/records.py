@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-PAGE = "benchmarks"
+PAGE = "records"
 
 
 def script(record: Path) -> tuple[Path, str]:

@@ -50,6 +50,7 @@ __all__ = [
 
 #: What the estimator's parameters may be, in the form of scikit-learn's validation.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    # latent code
     "n_components": [
         Interval(Integral, 1, None, closed="left"),
         FloatInterval(0, 1, closed="neither"),
@@ -58,35 +59,41 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     ],
     "ordered": ["boolean"],
     "whiten": ["boolean"],
+    "code": [StrOptions({*CODES, *ALIASES}), Code],
+    "code_dropout": [Interval(Real, 0, 1, closed="left")],
+    # network
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
-    "code": [StrOptions({*CODES, *ALIASES}), Code],
-    "loss": [StrOptions(set(LOSSES)), Loss],
     "output_activation": [str],  # the loss has the names
-    "code_dropout": [Interval(Real, 0, 1, closed="left")],
-    "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
-    "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
     "tied_weights": ["boolean"],
     "module": [callable, None],
     "init": [StrOptions({"auto", "pca", "transpose", "random"})],
-    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+    # objective
+    "loss": [StrOptions(set(LOSSES)), Loss],
+    "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
+    "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
     "missing": [StrOptions({"error", "mask"})],
+    # optimisation
+    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "lr_schedule": [StrOptions(set(SCHEDULES))],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "precision": [StrOptions(set(PRECISIONS))],
+    # stopping
     "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    # continuing
     "warm_start": ["boolean"],
-    "device": [str, torch.device],
-    "precision": [StrOptions(set(PRECISIONS))],
-    "distributed": ["boolean"],
-    "callbacks": [list, tuple, HasMethods("on_train_begin"), None],
     "checkpoint": [str, os.PathLike, None],
     "resume": ["boolean"],
+    # running
+    "device": [str, torch.device],
+    "distributed": ["boolean"],
+    "callbacks": [list, tuple, HasMethods("on_train_begin"), None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

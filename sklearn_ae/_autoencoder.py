@@ -44,15 +44,13 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     latent code   `n_components`, `ordered`, `whiten`, `code`,             Always set `n_components`; the others for
                   `code_dropout`                                           sparse, variational, ordered or scaled codes.
     network       `hidden_layer_sizes`, `activation`,                      To trade accuracy against speed or
-                  `output_activation`, `tied_weights`, `module`, `init`    overfitting; for images.
-    objective     `loss`, `penalty`, `corruption`, `missing`               For counts, binary or mixed data, outliers,
-                                                                           NaNs and noise.
+                  `output_activation`, `module`, `init`                    overfitting; for images.
+    objective     `loss`, `penalty`, `corruption`, `missing`               For counts, binaries, outliers, NaNs, noise.
     optimisation  `optimizer`, `lr`, `lr_schedule`, `weight_decay`,        If training is slow, diverges or overfits.
                   `batch_size`, `precision`
     stopping      `max_epochs`, `early_stopping`, `validation_fraction`,   For shorter or longer fits.
                   `n_iter_no_change`, `tol`
-    continuing    `warm_start`, `checkpoint`, `resume`                     For fits that follow an earlier one, or that
-                                                                           may be interrupted.
+    continuing    `warm_start`, `checkpoint`, `resume`                     For long fits, and fits that follow others.
     running       `device`, `distributed`, `callbacks`, `random_state`,    For GPUs, several processes, reproducible
                   `verbose`                                                results and progress.
     ============  =======================================================  =============================================
@@ -74,8 +72,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     whiten : bool, default=False
         Whether :meth:`transform` divides the components of the code by their standard deviations on the training data,
         as ``PCA(whiten=True)``; :meth:`inverse_transform` undoes it, and no other result changes. Set it if the next
-        step expects components of the same scale. Not for codes that fix the scale of their components:
-        ``"sigmoid"``, ``"tanh"`` and ``"gaussian"``.
+        step expects equal scales. Not for codes that fix the scale: ``"sigmoid"``, ``"tanh"`` and ``"gaussian"``.
     code : {"identity", "relu", "sigmoid", "tanh", "top_k", "winner_take_all", "gaussian"} or Code, default="identity"
         The latent activation: the code is the encoder output after it. A class of :mod:`sklearn_ae.codes`, or the name
         of one with its defaults. The identity has the smallest reconstruction error on most data; change it for sparse
@@ -89,12 +86,10 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
         Widths of the encoder's hidden layers, from the data to the code; the decoder mirrors them: ``(64, 32)`` is an
         autoencoder with layers of 64, 32, `n_components`, 32 and 64. ``"auto"`` is ``(128,)``, and ``(256,)`` from
-        10,000 samples on. Use smaller layers against overfitting, more or wider ones for large data, and an empty
-        sequence for no hidden layers.
+        10,000 samples on. Use smaller layers against overfitting, larger ones for large data, ``()`` for none.
     activation : {"relu", "silu", "gelu", "elu", "leaky_relu", "tanh", "sigmoid", "identity"} or type of \
             torch.nn.Module, default="silu"
-        The nonlinearity after each hidden layer; change it to reproduce another network. A class is called without
-        arguments.
+        Nonlinearity of the hidden layers; change it to reproduce another network. A class is called without arguments.
     output_activation : {"auto", "identity", "clip", "sigmoid", "softplus", "scaled_softmax", "softmax", \
             "by_columns"}, default="auto"
         ``"auto"`` chooses by the loss: for squared, absolute and Huber's error ``"clip"`` if at least three tenths of
@@ -104,13 +99,12 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         ``"sigmoid"`` is for data in [0, 1], which the network then works on without scaling; ``"log_loss"`` requires
         it, as ``"poisson"`` requires ``"softplus"``, ``"multinomial"`` ``"scaled_softmax"``, ``"cross_entropy"``
         ``"softmax"`` and ``Mixed`` ``"by_columns"``.
-    tied_weights : bool, default=False
-        Whether the decoder's matrix is the encoder's transpose, W = A'. Requires ``hidden_layer_sizes=()``.
     module : torch.nn.Module, or class or callable that returns one, default=None
         A custom network with ``encode`` and ``decode``, in place of the one that `hidden_layer_sizes` and `activation`
-        describe. Set it for images, :class:`~sklearn_ae.networks.ConvAutoencoder`, or for layers that those cannot
-        describe. An instance is copied, never changed; anything else is called with those of ``n_features``,
-        ``n_components`` and ``n_preactivations`` that its signature names.
+        describe. Set it for images, :class:`~sklearn_ae.networks.ConvAutoencoder`, for tied weights,
+        :class:`~sklearn_ae.networks.TiedAutoencoder`, or for layers that those two parameters cannot describe. An
+        instance is copied, never changed; anything else is called with those of ``n_features``, ``n_components`` and
+        ``n_preactivations`` that its signature names.
     init : {"auto", "pca", "transpose", "random"}, default="auto"
         ``"pca"``: principal axes in A and W, f and g zero. ``"transpose"``: random unit vectors in W, A their
         transpose, f and g zero [5]_. ``"random"``: He's scheme in every layer [4]_. ``"auto"`` is ``"pca"`` for the
@@ -129,18 +123,16 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     corruption : {"auto", "masking", "gaussian_noise", "salt_and_pepper"}, float, Corruption or None, default="auto"
         Noise added to the input in training, while the target stays clean: the denoising autoencoder [7]_. Set it to
         denoise data, or against overfitting. A class of :mod:`sklearn_ae.corruptions`; a float in [0, 1) is the rate of
-        masking, and None is no corruption. ``"auto"`` is none with ``missing="error"``, and masking at a rate of 0.3
-        with ``missing="mask"``, which :meth:`impute` needs: without it nothing teaches the network to predict an entry
-        that it does not see.
+        masking, None is no corruption. ``"auto"`` is none with ``missing="error"``, and masking at a rate of 0.3 with
+        ``missing="mask"``, which :meth:`impute` needs: it teaches the network to predict entries that it does not see.
     missing : {"error", "mask"}, default="error"
         How NaNs are handled; ``"error"`` raises a ValueError. Set ``"mask"`` for data with missing entries: each is
         replaced by its column's mean, and loss, scores and errors cover observed entries alone; see :meth:`impute`. A
         column without an observed entry has the mean 0. Masking, which `corruption` then is by default, sets entries to
         the mean too, as if they were missing.
     optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
-        ``"sgd"`` has a Nesterov momentum of 0.9. With a name, the gradient of a step is limited to a norm of
-        1, for data with heavy tails. A class is called with the weights, `lr` and, if not 0, `weight_decay`; set `lr`
-        with it.
+        ``"sgd"`` has a Nesterov momentum of 0.9. With a name, the gradient of a step is limited to a norm of 1, for
+        data with heavy tails. A class is called with the weights, `lr`, to set too, and `weight_decay` if not 0.
     lr : float or "auto", default="auto"
         Peak learning rate, above 0. Lower it if training diverges or never improves on the initialization; raise it if
         components of a sparse code are dead. ``"auto"`` is 0.0125, or 0.0015 for the constant schedule, a warm start
@@ -149,12 +141,10 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         times `lr`, which is the rate of biases too.
     lr_schedule : {"linear", "cosine", "constant"}, default="linear"
         ``"linear"`` raises the rate from zero over the first tenth of the steps and lowers it to zero at `max_epochs`;
-        ``"cosine"`` lowers it along half a cosine instead. ``"constant"`` is for training of unknown length, which
-        `n_iter_no_change` ends. With each of them a moving average of the weights is evaluated and kept, which averages
-        out the noise of the steps.
+        ``"cosine"`` lowers it along half a cosine instead. ``"constant"`` suits training of unknown length, which
+        `n_iter_no_change` ends. With each, a moving average of the weights, which averages out noise, is kept.
     weight_decay : float, default=0.0
-        Weight decay of the optimizer, at least 0; with ``"adamw"`` decoupled from the gradient. Raise it against
-        overfitting.
+        Weight decay, at least 0; raise it against overfitting. With ``"adamw"`` it is decoupled from the gradient.
     batch_size : "auto" or int, default="auto"
         Number of samples in a training step. ``"auto"`` is the largest power of two up to a tenth of the training
         samples, from 32 to 256. Raise it for wide layers, where larger batches are faster.
@@ -175,8 +165,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         the validation set is too small to rank epochs. Ignored if ``fit`` is given `X_val`.
     n_iter_no_change : int or "auto", default="auto"
         Stop after this number of epochs without an improvement of the objective by more than `tol`. Epochs in which a
-        code is still annealed do not count. ``"auto"`` is 20 for the constant schedule; the others then always run to
-        their end.
+        code is still annealed do not count. ``"auto"`` is 20 for the constant schedule; the others then run to the end.
     tol : float, default=1e-4
         See `n_iter_no_change`; relative to the best objective so far. Raise it to stop earlier.
     warm_start : bool, default=False
@@ -335,43 +324,35 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
 
     def __init__(
         self,
-        # latent code
         n_components: int | float | str | None = 2,
         *,
         ordered: bool = False,
         whiten: bool = False,
         code: str | Code = "identity",
         code_dropout: float = 0.0,
-        # network
         hidden_layer_sizes: Sequence[int] | int | str = "auto",
         activation: str | type[nn.Module] = "silu",
         output_activation: str = "auto",
-        tied_weights: bool = False,
         module: Any = None,
         init: str = "auto",
-        # objective
         loss: str | Loss = "squared_error",
         penalty: Any = None,
         corruption: Any = "auto",
         missing: str = "error",
-        # optimisation
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         lr: float | str = "auto",
         lr_schedule: str = "linear",
         weight_decay: float = 0.0,
         batch_size: str | int = "auto",
         precision: str = "float32",
-        # stopping
         max_epochs: int | str = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
-        # continuing
         warm_start: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
-        # running
         device: str | torch.device = "cpu",
         distributed: bool = False,
         callbacks: Any = None,
@@ -386,7 +367,6 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.output_activation = output_activation
-        self.tied_weights = tied_weights
         self.module = module
         self.init = init
         self.loss = loss

@@ -65,7 +65,6 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
     "output_activation": [str],  # the loss has the names
-    "tied_weights": ["boolean"],
     "module": [callable, None],
     "init": [StrOptions({"auto", "pca", "transpose", "random"})],
     # objective
@@ -124,11 +123,6 @@ def choose_architecture(
 ) -> Architecture:
     """Return the architecture that the parameters of an estimator describe, for data with these columns."""
     hidden_layer_sizes = sizes_of(params.hidden_layer_sizes, shape[0])
-    if params.tied_weights and (hidden_layer_sizes or params.module is not None):
-        raise ValueError(
-            "tied_weights=True shares one matrix between encoder and decoder and needs hidden_layer_sizes=() and "
-            f"module=None, got hidden_layer_sizes={params.hidden_layer_sizes!r}, module={params.module!r}."
-        )
     for name, base in (("activation", nn.Module), ("optimizer", torch.optim.Optimizer)):
         value = getattr(params, name)
         if isinstance(value, type) and not issubclass(value, base):
@@ -152,7 +146,6 @@ def choose_architecture(
         loss=loss,
         output_activation=choose_output(params, code, loss, columns),
         code_dropout=float(params.code_dropout),
-        tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
         ordered=ordered,
         whiten=bool(params.whiten),
@@ -184,7 +177,6 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
         "loss": clone(member(params.loss, LOSSES)).for_columns(a.n_features, names) == a.loss,
         "output_activation": params.output_activation in ("auto", a.output_activation),
         "code_dropout": float(params.code_dropout) == a.code_dropout,
-        "tied_weights": bool(params.tied_weights) == a.tied_weights,
         "module": params.module == a.module,
         "missing": (params.missing == "mask") == masks_missing,
     }
@@ -288,7 +280,7 @@ def check_building_blocks(architecture: Architecture, module: Autoencoder, other
         n_features=architecture.n_features,
         n_components=architecture.n_components,
         code_range=architecture.code.value_range,
-        tied_weights=architecture.tied_weights,
+        tied_weights=module.has_tied_weights,
         affine_path=module.has_affine_path,
     )
     for block in (architecture.code, architecture.loss, *others):

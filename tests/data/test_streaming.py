@@ -23,6 +23,7 @@ from sklearn_ae._data import out_of_core, training_rows
 from sklearn_ae.codes import TopK
 from sklearn_ae.corruptions import Masking
 from sklearn_ae.losses import Mixed
+from sklearn_ae.networks import TiedAutoencoder
 
 
 def readers() -> list[threading.Thread]:
@@ -230,7 +231,7 @@ VARIANTS = [
     {"loss": "multinomial"},
     {"loss": Mixed([("poisson", slice(0, 30))])},
     {"init": "transpose"},
-    {"hidden_layer_sizes": (), "tied_weights": True},
+    {"module": TiedAutoencoder},
     {"warm_start": True},
     {"lr_schedule": "constant"},
 ]

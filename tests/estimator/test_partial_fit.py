@@ -13,7 +13,7 @@ from sklearn_ae.codes import TopK
 from sklearn_ae.corruptions import Masking
 from sklearn_ae.losses import Huber, Mixed
 from sklearn_ae.model_selection import reconstruction_score
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, TiedAutoencoder
 from sklearn_ae.penalties import L1
 from sklearn_ae.plotting import LossCurveDisplay
 
@@ -137,8 +137,7 @@ OTHER_MODELS = {
     "loss": ({"loss": Huber(0.5)}, ["squared_error", Huber(0.25), Mixed([("huber", 0)])]),
     "output_activation": ({}, ["clip"]),
     "code_dropout": ({}, [0.5]),
-    "tied_weights": ({"hidden_layer_sizes": ()}, [True]),
-    "module": ({}, [ConvAutoencoder]),
+    "module": ({}, [ConvAutoencoder, TiedAutoencoder]),
     "missing": ({}, ["mask"]),
 }
 

@@ -397,11 +397,6 @@ def test_a_named_initialization_needs_an_affine_path(init, small):
     np.testing.assert_array_equal(by_module.transform(small), by_sizes.transform(small))
 
 
-def test_a_custom_network_has_no_tied_weights(small):
-    with pytest.raises(ValueError, match=r"tied_weights=True .* needs hidden_layer_sizes=\(\) and module=None"):
-        fitted(small, module=CustomNetwork, tied_weights=True, hidden_layer_sizes=())
-
-
 @pytest.mark.parametrize(
     ("params", "message"),
     [

@@ -21,6 +21,7 @@ from sklearn_ae._training import net as net_module
 from sklearn_ae._training.callbacks import KeepBest
 from sklearn_ae._training.optimizers import OPTIMIZERS, LearningRule, WeightAverage, optimizer_settings
 from sklearn_ae.losses import LogLoss, SquaredError
+from sklearn_ae.networks import TiedAutoencoder
 
 D, N = 4, 53
 
@@ -83,7 +84,7 @@ def hand_written_loop(
     ("changes", "loss"),
     [
         ({}, SquaredError()),
-        ({"hidden_layer_sizes": (), "tied_weights": True}, SquaredError()),
+        ({"module": TiedAutoencoder}, SquaredError()),
         ({"code_dropout": 0.5}, SquaredError()),
         ({"code": "relu", "output_activation": "sigmoid"}, LogLoss()),
         ({"output_activation": "clip"}, SquaredError()),

@@ -294,6 +294,10 @@ def test_a_boolean_of_numpy_is_a_boolean(flag, small):
         ({"device": "nonsense"}, "not a torch device"),
         ({"activation": dict}, "not a subclass of torch's Module"),
         ({"optimizer": dict}, "not a subclass of torch's Optimizer"),
+        (
+            {"optimizer": torch.optim.LBFGS, "weight_decay": 0.1},
+            r"weight_decay=0\.1, but optimizer=LBFGS takes no weight_decay\. Set weight_decay=0",
+        ),
         ({"lr": 0.0}, "lr"),
         ({"lr_schedule": "step"}, "lr_schedule"),
         ({"code_dropout": 1.0}, "code_dropout"),

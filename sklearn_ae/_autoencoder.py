@@ -34,7 +34,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
 
     Before the first step the reconstruction is that of ``PCA(n_components)``, and training keeps the best weights seen,
     the initial ones included. Like PCA, the fit is equivariant to shifting and rescaling the whole data set: data is
-    centred and divided by one number, its overall root mean square. Scaling individual columns is left to the user.
+    centred and divided by one number, its overall root mean square. Scale individual columns yourself if needed.
 
     Most fits need `n_components`, `random_state` and little else. The parameters are in seven groups, in this order:
 
@@ -236,7 +236,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     module_ : torch.nn.Module
         The network, in centred and scaled coordinates.
     net_ : skorch.NeuralNet
-        The skorch net that trained it, usable as any other; its ``history`` has the epochs.
+        The skorch net that trained it; its ``history`` has the epochs.
 
     See Also
     --------
@@ -254,10 +254,10 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     autoencoder with a linear decoder has a smaller squared error [1]_. The gain comes from the hidden layers [3]_, and
     on images partly from the clipping.
 
-    After training the components of the code are put in an order, without changing any reconstruction. The identity
+    After training the components of the code are ordered, without changing any reconstruction. The identity
     code without dropout, or a penalty on codes, is rotated so that components are uncorrelated and `components_`
     orthonormal; other codes are ordered by explained variance. With `ordered` the order is that of training: an
-    identity code only gets rows of `components_` of length 1. Where signs are free and the initialization is PCA, each
+    identity code only gets rows of `components_` of length 1. If signs are free and the initialization is PCA, each
     component correlates positively with the principal axis that it follows most: PCA's signs for a linear autoencoder.
 
     X may be a torch tensor on any device: results are then tensors there. It may be a sparse matrix or array, of which
@@ -269,8 +269,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     of a few of them at a time.
 
     For a dask array or data frame :meth:`transform`, :meth:`inverse_transform`, :meth:`score_samples` and
-    :meth:`reconstruction_error` return a lazy one, block by block, of the estimator at that time; :meth:`score` sums
-    over blocks.
+    :meth:`reconstruction_error` return a lazy one, block by block, with the estimator as fitted at that time;
+    :meth:`score` sums over blocks.
 
     References
     ----------
@@ -437,10 +437,10 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             `lr_schedule` is ``"constant"``. If no epoch improved on the initialization; the message names what to
             try, and whether the result is PCA.
         UserWarning
-            If Ctrl-C ended training; the best weights so far are kept. If no number of components reaches the R² that
-            `n_components` asks for; all are kept. If the ranges of two columns of dense data differ by a factor of
+            If Ctrl-C ended training; the best weights so far are kept. If no number of components reaches the R² given
+            as `n_components`; all are kept. If the ranges of two columns of dense data differ by a factor of
             1,000 or more, and both are centred and scaled. If an identity code has more components than X has features,
-            and nothing but training keeps it from a copy of X. If `hidden_layer_sizes` narrow and widen again. If y has
+            and no noise or penalty keeps it from copying X. If `hidden_layer_sizes` narrow and widen again. If y has
             the shape of X, as if it were a target.
         """
         context = CallbackContext.of(self, X, y)
@@ -459,7 +459,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         """Train for one pass over X, continuing from the present weights.
 
         The first call, unless ``fit`` came before it, starts as PCA of its samples and fixes ``mean_``, the scale and
-        the order and axes of the code, so that codes do not jump from call to call; if `n_components` is not an
+        the order and axes of the code, so that codes stay comparable from call to call; if `n_components` is not an
         integer, they also select the number of components. The weights are those after the last step: there is no
         validation set and no averaging. Between calls, parameters of training such as `lr` may change, which restarts
         the optimizer; those of the model, such as `n_components` or `loss`, may not.
@@ -468,7 +468,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         ----------
         X : array-like, sparse matrix, source or iterator of shape (n_samples, n_features)
             Samples of finite numbers, or NaN with ``missing="mask"``; at least two in the first call. An iterator, such
-            as a generator, yields chunks of samples, and each chunk is a call.
+            as a generator, yields chunks of samples, and each chunk is a separate call.
         y : Ignored
             Present for API consistency by convention.
 
@@ -488,7 +488,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
                 self.partial_fit(chunk)
             if not hasattr(self, "module_"):
                 raise ValueError(
-                    "X is an iterator without a chunk; it must yield arrays of shape (n_rows, n_features)."
+                    "X is an iterator that yields no chunk; it must yield arrays of shape (n_rows, n_features)."
                 )
             return self
         with one_thread_after_fork():

@@ -352,8 +352,9 @@ def _image_sizes(image_shape: Sequence[int], n_features: int) -> tuple[int, int,
     """Return height, width and number of channels after checking them."""
     if len(image_shape) not in (2, 3) or min(image_shape) < 1 or prod(image_shape) != n_features:
         raise ValueError(
-            f"ConvAutoencoder was given {n_features} features, which are no {' x '.join(map(str, image_shape))} image: "
-            f"pass image_shape=(height, width) or (height, width, channels) with a product of {n_features}."
+            f"ConvAutoencoder was given {n_features} features, which do not form a "
+            f"{' x '.join(map(str, image_shape))} image: pass image_shape=(height, width) or (height, width, channels) "
+            f"with a product of {n_features}."
         )
     height, width, *rest = image_shape
     return height, width, rest[0] if rest else 1

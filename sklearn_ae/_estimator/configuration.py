@@ -48,7 +48,7 @@ __all__ = [
     "with_hint",
 ]
 
-#: What the estimator's parameters may be, in the form of scikit-learn's validation.
+#: Allowed values of the estimator's parameters, in the form that scikit-learn validates.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     # latent code
     "n_components": [
@@ -183,25 +183,25 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
     changed = [f"{name}={getattr(params, name)!r}" for name, same in unchanged.items() if not same]
     if changed:
         raise ValueError(
-            f"partial_fit continues a model that was fitted without {', '.join(changed)}. Set the parameter back, or "
-            "call fit, which starts afresh."
+            f"partial_fit cannot change parameters of the fitted model, got {', '.join(changed)}. Restore their values "
+            "of the fit, or call fit to train a new model."
         )
 
 
 def warn_about_architecture(params: Any, architecture: Architecture) -> None:
-    """Warn if the sizes of code and layers are hardly what was meant."""
+    """Warn if the sizes of code and layers are probably a mistake."""
     _warn_about_width(params, architecture)
     _warn_about_hourglass(architecture)
 
 
 def _warn_about_width(params: Any, architecture: Architecture) -> None:
-    """Warn if a linear code is wider than the data, and no noise or penalty keeps it from a copy of the data."""
+    """Warn if a linear code is wider than the data, and no noise or penalty keeps it from copying the data."""
     k, d = architecture.n_components, architecture.n_features
     is_regularized = architecture.code_dropout or penalties_of(params.penalty) or choose_corruption(params) is not None
     if architecture.code.linear and k > d and not is_regularized:
         warnings.warn(
-            f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already be a "
-            f"copy of X. Use fewer, or a sparse code, a penalty or a corruption.",
+            f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already "
+            f"copy X. Use fewer components, or a sparse code, a penalty or a corruption.",
             UserWarning,
             stacklevel=6,
         )
@@ -215,8 +215,8 @@ def _warn_about_hourglass(architecture: Architecture) -> None:
     before, after = sizes[:narrowest], sizes[narrowest + 1 :]
     if before and any(size > least for size in after):
         warnings.warn(
-            f"hidden_layer_sizes={sizes} narrow and widen again, but they are those of the encoder alone, which the "
-            "decoder mirrors; the code in between has n_components. If they were meant for the whole autoencoder, pass "
+            f"hidden_layer_sizes={sizes} narrow and widen again, but they describe the encoder only: the decoder "
+            "mirrors them, and the code in between has n_components. To describe the whole autoencoder, pass "
             f"hidden_layer_sizes={before} and n_components={least}.",
             UserWarning,
             stacklevel=6,
@@ -288,7 +288,7 @@ def check_building_blocks(architecture: Architecture, module: Autoencoder, other
             try:
                 block.check(context)
             except TypeError as error:  # from a comparison that the parameter's type does not support
-                raise TypeError(f"{block!r} has a parameter of a wrong type: {error}.") from error
+                raise TypeError(f"{block!r} has a parameter of the wrong type: {error}.") from error
 
 
 def sizes_of(hidden_layer_sizes: Sequence[int] | int | str, n_samples: int) -> tuple[int, ...]:
@@ -314,7 +314,7 @@ def find_device(device: str | torch.device) -> torch.device:
             f"device={device!r} is not a torch device to compute on; choose 'cpu', 'cuda' or 'auto'."
         ) from error
     if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r} was asked for, but torch sees no CUDA device; choose 'cpu' or 'auto'.")
+        raise ValueError(f"device={device!r}, but torch finds no CUDA device; choose 'cpu' or 'auto'.")
     return found
 
 
@@ -334,7 +334,7 @@ def batch_size_of(params: Any, n_samples: int) -> int:
 
 
 def max_epochs_of(params: Any, n_samples: int) -> int:
-    """Return the greatest number of epochs."""
+    """Return the maximum number of epochs."""
     if params.max_epochs != "auto":
         return int(params.max_epochs)
     if params.lr_schedule == "constant":
@@ -343,7 +343,7 @@ def max_epochs_of(params: Any, n_samples: int) -> int:
 
 
 def patience_of(params: Any) -> float:
-    """Return the number of epochs without improvement that end training, infinite if none does."""
+    """Return the number of epochs without improvement that end training, infinite for no limit."""
     if params.n_iter_no_change != "auto":
         return float(params.n_iter_no_change)
     return rule().patience if params.lr_schedule == "constant" else inf
@@ -366,7 +366,7 @@ def make_net(
     continues: bool = True,
     **settings: Any,
 ) -> AutoencoderNet:
-    """Return an initialized net that trains a module on a number of samples, by default with the rate of a pass."""
+    """Return an initialized net that trains a module on some samples, by default with the learning rate of a pass."""
     loss, code = architecture.loss, architecture.code
     terms: list[Callable[[Step], Tensor]] = [*code.terms, *penalties_of(params.penalty)]
     net = AutoencoderNet(

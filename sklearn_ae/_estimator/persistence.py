@@ -35,7 +35,7 @@ VERSIONS = {
 }
 #: Attributes that are rebuilt on loading instead of being stored.
 REBUILT = ("module_", "net_", "_fitted_model")
-#: What the history of an epoch has and the state has not: batches, and the seconds, which differ from fit to fit.
+#: Parts of an epoch's history that are not stored: batches, and the seconds, which differ from fit to fit.
 NOT_STORED = ("batches", "dur")
 #: Key of the class name of a building block, next to its parameters.
 MEMBER = "member of sklearn_ae"
@@ -114,7 +114,7 @@ def _check_origin(number: int, versions: dict[str, str]) -> None:
         if package != "sklearn-ae" and before.split(".")[0] != present.split(".")[0]:
             warnings.warn(
                 f"This AutoencoderTransformer was saved with {package} {before} and is loaded with {package} "
-                f"{present}: another major version. Compare some results with those of before, or fit again.",
+                f"{present}: another major version. Compare some results with earlier ones, or fit again.",
                 stacklevel=4,
             )
 

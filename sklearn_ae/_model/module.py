@@ -20,7 +20,7 @@ from sklearn_ae.outputs import Output
 
 __all__ = ["Architecture", "Autoencoder", "build", "global_generator_seeded", "prefixes"]
 
-#: Held while torch's global generator, which all threads share, is not in the user's state.
+#: Held while the state of torch's global generator, which all threads share, is not the user's.
 GLOBAL_GENERATOR = RLock()
 
 
@@ -254,9 +254,9 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
 
 
 def code_map_of(a: Architecture) -> CodeMap:
-    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing.
+    """Return a map that fixes what training leaves undetermined: axes, order, length and signs, or nothing.
 
-    With `whiten` it also settles the variance of the components.
+    With `whiten` it also fixes the variance of the components.
     """
     inner: CodeMap
     if a.ordered:

@@ -198,7 +198,7 @@ class TestPartialFit:
         np.testing.assert_array_equal(model.components_, expected.components_)
 
     def test_an_empty_generator_raises_an_error(self, digits):
-        with pytest.raises(ValueError, match=r"yields no chunk|without a chunk"):
+        with pytest.raises(ValueError, match="yields no chunk"):
             quick().partial_fit(iter([]))
 
     @pytest.mark.parametrize("container", [list, iter])

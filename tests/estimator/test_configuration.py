@@ -178,7 +178,7 @@ def test_devices_are_found_by_name_and_missing_ones_named():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_missing_cuda_is_named():
-    with pytest.raises(ValueError, match="torch sees no CUDA device; choose 'cpu' or 'auto'"):
+    with pytest.raises(ValueError, match="torch finds no CUDA device; choose 'cpu' or 'auto'"):
         quick(device="cuda").fit(np.eye(5))
     assert find_device_or_cpu("cuda") == torch.device("cpu")
 

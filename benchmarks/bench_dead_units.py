@@ -10,6 +10,7 @@ from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import TopK
 from sklearn_ae.model_selection import component_quality
+from sklearn_ae.networks import TiedAutoencoder
 
 
 def main(data: Bunch) -> None:
@@ -19,8 +20,7 @@ def main(data: Bunch) -> None:
         model = AutoencoderTransformer(
             1000,
             code=TopK(k, aux=aux),
-            hidden_layer_sizes=(),
-            tied_weights=True,
+            module=TiedAutoencoder,
             lr=lr,
             max_epochs=4,
             random_state=0,

@@ -18,6 +18,7 @@ from benchmarks.tables import print_head, print_header, print_limits, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import TopK, WinnerTakeAll
 from sklearn_ae.model_selection import component_quality, reconstruction_score
+from sklearn_ae.networks import TiedAutoencoder
 from sklearn_ae.penalties import L1, Contractive
 from sklearn_ae.plotting import ComponentsDisplay
 
@@ -35,7 +36,7 @@ AUTOENCODERS: dict[str, dict[str, Any]] = {
     "TopK, k = 5": {"code": TopK(5)},
     "winner-take-all, 0.1": {"code": WinnerTakeAll(0.1)},
     "contractive, 1": {"code": "sigmoid", "penalty": Contractive(1.0)},
-    "tied weights (rectifier)": {"code": "relu", "tied_weights": True},
+    "tied weights (rectifier)": {"code": "relu", "module": TiedAutoencoder},
 }
 
 

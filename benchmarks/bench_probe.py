@@ -19,12 +19,12 @@ from benchmarks.data import MNIST_TRAINING, mnist_split
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import TopK, WinnerTakeAll
+from sklearn_ae.networks import TiedAutoencoder
 
 SEEDS = (0, 1, 2)
 C = 0.03
 COMMON = MNIST_TRAINING | {
-    "hidden_layer_sizes": (),
-    "tied_weights": True,
+    "module": TiedAutoencoder,
     "output_activation": "identity",
     "max_epochs": 20,
 }

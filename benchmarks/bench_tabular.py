@@ -20,6 +20,7 @@ from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.losses import Mixed
 from sklearn_ae.model_selection import reconstruction_score
+from sklearn_ae.networks import TiedAutoencoder
 
 SEEDS = (0, 1, 2)
 K = 5
@@ -43,7 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "corruption gaussian_noise": {"corruption": "gaussian_noise"},
     "corruption salt_and_pepper": {"corruption": "salt_and_pepper"},
     "dropout 0.2": {"code_dropout": 0.2},
-    "tied weights": {"tied_weights": True, "hidden_layer_sizes": ()},
+    "tied weights": {"module": TiedAutoencoder},
     "lr_schedule constant": {"lr_schedule": "constant"},
 }
 MIXED = Mixed([("log_loss", [6, 7]), ("cross_entropy", [8, 9, 10, 11])])

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import Gaussian, TopK
 from sklearn_ae.losses import Mixed
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, TiedAutoencoder
 
 DIGITS = load_digits().data[:600]
 CANCER = StandardScaler().fit_transform(load_breast_cancer().data)[:300]
@@ -31,7 +31,7 @@ def fits() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield "float32", DIGITS.astype(np.float32), {}
     yield "standardised", CANCER, {}
     yield "linear", CANCER, {"hidden_layer_sizes": ()}
-    yield "tied", CANCER, {"hidden_layer_sizes": (), "tied_weights": True}
+    yield "tied", CANCER, {"module": TiedAutoencoder}
     yield "deep", DIGITS, {"hidden_layer_sizes": (40, 20), "activation": "relu", "lr_schedule": "linear"}
     yield "ordered", DIGITS, {"ordered": True}
     yield "share", DIGITS, {"n_components": 0.7}

@@ -29,7 +29,7 @@ from benchmarks.tables import print_head, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.losses import Huber, Mixed
-from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.penalties import KLSparsity
 
 N_FITS, WARM, STEP = 2000, 100, 100
@@ -37,7 +37,7 @@ GROWTH = 20  # MB
 CONFIGURATIONS = [
     {},
     {"hidden_layer_sizes": ()},
-    {"hidden_layer_sizes": (), "tied_weights": True, "penalty": "orthogonal"},
+    {"module": TiedAutoencoder, "penalty": "orthogonal"},
     {"hidden_layer_sizes": (32, 8), "activation": "relu", "output_activation": "clip"},
     {"code": "relu", "code_dropout": 0.2, "optimizer": "sgd"},
     {"code": "sigmoid", "penalty": KLSparsity(0.1)},
@@ -56,7 +56,7 @@ CONFIGURATIONS = [
 FAILURES = [
     {"lr": 1e30, "init": "random"},
     {"code": "no code"},
-    {"tied_weights": True, "hidden_layer_sizes": (4,)},
+    {"hidden_layer_sizes": (0,)},
     {"loss": Mixed([("huber", 99)])},
 ]
 

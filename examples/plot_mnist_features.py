@@ -120,7 +120,7 @@ for name, autoencoder in dropouts.items():
 # -------------------
 # A sigmoid finds the same kind of strokes as the rectifier. Without any nonlinearity dropout does not help: features
 # stay patterns over the whole field, and the classifier does no better than with PCA. Tied weights, a random start and
-# weight decay change the picture little (``tied_weights=True``, ``init="random"``, ``weight_decay=1``): try them.
+# weight decay change the picture little (``module=TiedAutoencoder``, ``init="random"``, ``weight_decay=1``): try them.
 
 compare(
     {

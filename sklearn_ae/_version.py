@@ -1,3 +1,3 @@
-"""The version, which files that ``__init__`` imports write down too."""
+"""The version, in a file that modules imported by ``__init__`` can import too."""
 
 __version__ = "0.1.0"

@@ -77,7 +77,7 @@ class DataBounds(NamedTuple):
 
 
 class CheckContext(NamedTuple):
-    """The setting that a component is checked against before training.
+    """The setting that a building block is checked against before training.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def member(value: Any, registry: dict[str, Any], base: type = object, where: str = "Unknown short name ") -> Any:
-    """Return the instance that a short name denotes, with its defaults, or an instance of `base` unchanged.
+    """Return the instance with default parameters for a short name, or an instance of `base` unchanged.
 
     The ValueError for anything else begins with `where` and the value.
     """

@@ -1,4 +1,4 @@
-"""Codes: activations, and noise in training, of the encoder's output. A new one is a class here and a line in CODES."""
+"""Codes: activations, and noise in training, of the encoder's output. A new one takes one class and a line in CODES."""
 
 from collections.abc import Callable
 from math import ceil
@@ -13,7 +13,7 @@ from sklearn_ae.base import CheckContext, Member, Step, member
 
 __all__ = ["CODES", "Code", "Gaussian", "Identity", "ReLU", "Sigmoid", "Tanh", "TopK", "WinnerTakeAll"]
 
-#: Greatest log-variance of a Gaussian code; that of training samples stays near or below 0.
+#: Maximum log-variance of a Gaussian code; that of training samples stays near or below 0.
 MAX_LOG_VARIANCE = 4.0
 
 
@@ -21,7 +21,7 @@ class Code(Member):
     """Base class of the codes.
 
     A subclass maps the encoder's output, the pre-activation, to the code: ``__call__`` for transforming, and
-    ``in_training`` if a training step uses another map. Class attributes declare what else is to be known.
+    ``in_training`` if a training step uses another map. Class attributes declare its other properties.
     ``docs/extending.md`` lists them and shows a custom code.
     """
 
@@ -187,7 +187,7 @@ class TopK(Code):
     """Codes that keep the k largest positive pre-activations of each sample and set the others to zero.
 
     The k-sparse autoencoder [1]_: h_j = max(0, a_j) for the k largest a_j of a sample, and 0 for the others. Training
-    begins with 4 k components and narrows down to k. If units stay dead, never active for any sample, raise the
+    begins with 4 k components and narrows down to k. If components stay dead, never active for any sample, raise the
     learning rate first.
 
     Parameters
@@ -211,7 +211,7 @@ class TopK(Code):
     clip.
 
     In [1]_ kept values may be negative; here negative ones are set to zero, so that a sample may have fewer than k. For
-    `aux`, [2]_ counts a unit as dead after many samples without use; here it is one that no sample of the batch uses.
+    `aux`, [2]_ counts a component as dead after many samples without use; here one that no sample of the batch uses.
     Of these 2 k are kept.
 
     References
@@ -284,10 +284,10 @@ class TopK(Code):
         return keep_largest(a, min(round(widening * k), a.shape[-1]))
 
     def unused_units(self, step: Step) -> Tensor:
-        """Return the weighted squared error left after units unused in the batch have reconstructed the residual."""
-        # NOTE[DIFF]: Gao et al. count a unit as dead after 10 million samples without firing, which needs a memory;
-        # here a batch decides. benchmarks/bench_dead_units.py measures its effect, hence the default of 0: a memory of
-        # 2,000 samples did no better on MNIST (14 % dead with it, 11 % without; 1,000 units, k = 10, four epochs).
+        """Return the weighted squared error after components unused in the batch have reconstructed the residual."""
+        # NOTE[DIFF]: Gao et al. count a component as dead after 10 million samples without firing, which needs a
+        # memory; here a batch decides. benchmarks/bench_dead_units.py measures its effect, hence the default of 0: a
+        # memory of 2,000 samples did no better on MNIST (14 % dead, 11 % without; 1,000 components, k = 10, 4 epochs).
         used = (step.code > 0).any(0)
         residual = (step.target - step.output).detach()
         if not used.all():
@@ -450,7 +450,7 @@ class Gaussian(Code):
         return mean, log_variance.clamp(max=MAX_LOG_VARIANCE)
 
     def divergence(self, a: Tensor, n_units: int | None = None) -> Tensor:
-        """Return the divergence (n_samples,), in nats, of codes, or of their first units, from the prior."""
+        """Return the divergence (n_samples,), in nats, of codes, or of their first components, from the prior."""
         mean, log_variance = (moment[..., :n_units] for moment in self._moments(a))
         return (mean.square() + torch.expm1(log_variance) - log_variance).sum(-1) / 2
 
@@ -473,7 +473,7 @@ def keep_largest(a: Tensor, k: int) -> Tensor:
 
 
 def count(value: int | float, total: int) -> int:
-    """Return a number of components or samples that is given as such or as a fraction of `total`."""
+    """Return a number of components or samples that is given as a number or as a fraction of `total`."""
     if isinstance(value, (int, np.integer)):
         return int(value)
     return max(1, ceil(float(value) * total * (1 - 1e-7)))  # 0.07 of 100 is 7, in float32 too

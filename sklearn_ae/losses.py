@@ -1,4 +1,4 @@
-"""Losses: reconstruction errors that training minimises, with the data and the output activations that they admit.
+"""Losses: reconstruction errors that training minimises, with the data and the output activations that they allow.
 
 A loss is a scikit-learn estimator with plain parameters that computes the loss of each entry of a
 :class:`~sklearn_ae.base.Step`. A new one takes one class here and one line in ``LOSSES``.
@@ -33,7 +33,7 @@ __all__ = [
 class Loss(Member):
     """Base class of the losses.
 
-    A subclass computes the loss of each entry of a training step, and declares the output activations that it admits,
+    A subclass computes the loss of each entry of a training step, and declares the output activations that it allows,
     its log-likelihood, and the number of entries of a sample. ``docs/extending.md`` lists what it may override and
     shows a custom loss.
 
@@ -42,7 +42,7 @@ class Loss(Member):
     objective; ``score`` and ``reconstruction_error`` always use the squared error.
     """
 
-    #: The output activations that the loss admits; ``"auto"`` takes the first, unless the data suggest ``"clip"``.
+    #: The output activations that the loss allows; ``"auto"`` takes the first, unless the data suggest ``"clip"``.
     output_activations: tuple[str, ...] = ("identity",)
     #: Whether ``"auto"`` may choose ``"clip"``, depending on the data.
     allows_auto_clip = False
@@ -267,21 +267,22 @@ class Poisson(Loss):
 
 
 class Multinomial(Loss):
-    """Half the deviance of counts given the total of each sample, x log(x / x_hat) - x + x_hat: shares of a total.
+    """Half the deviance of counts given the total of each sample, x log(x / x_hat) - x + x_hat.
 
-    For counts whose total says how much was sampled: a cell's library size, a document's length, an exposure. The
-    output is that total times a softmax, and the encoder receives log(1 + x) of samples at the mean total.
+    It models the fractions of a total that only says how much was sampled: a cell's library size, a document's length,
+    an exposure. The output is that total times a softmax, and the encoder receives log(1 + x) of samples at the mean
+    total.
 
     Parameters
     ----------
     total : float or None, default=None
-        Total of the reconstructions of ``inverse_transform`` and ``sample``, above 0: 1 for shares, 1e4 for counts per
-        ten thousand, None for the mean total of the training data. Scores and ``impute`` use that of each sample.
+        Total of the reconstructions of ``inverse_transform`` and ``sample``, above 0: 1 for fractions, 1e4 for counts
+        per ten thousand, None for the mean total of the training data. Scores and ``impute`` use that of each sample.
 
     Notes
     -----
     Given their total, Poisson counts are multinomial: the loss is half the Poisson deviance for rates that sum to the
-    total. It is no option of :class:`Poisson`, which models totals too, also of single columns in :class:`Mixed`.
+    total. It is not an option of :class:`Poisson`, which models totals too, also of single columns in :class:`Mixed`.
     Negative data raises a ValueError; entries need not be whole numbers, but ``elbo`` bounds a log-probability only if
     they are and none is missing.
 
@@ -308,7 +309,7 @@ class Multinomial(Loss):
     def entries(self, step: Step) -> Tensor:
         x, rate = step.target.clamp_min(0), step.output  # rounding may give less than 0
         total = rate.sum(-1, keepdim=True).clamp_min(torch.finfo(rate.dtype).tiny)
-        return _half_deviance(x, rate, ScaledSoftmax.log_shares(step.linear_output) + total.log())
+        return _half_deviance(x, rate, ScaledSoftmax.log_fractions(step.linear_output) + total.log())
 
     def log_partition(self, target: Tensor) -> Tensor:
         x = target.clamp_min(0)
@@ -386,7 +387,7 @@ class Mixed(Loss):
 
     Notes
     -----
-    Each loss has the first output activation that it admits: identity, never clip, for squared error, absolute error
+    Each loss has the first output activation that it allows: identity, never clip, for squared error, absolute error
     and Huber. Their columns are centred and divided by one number, the root mean square of their entries about their
     means; numbers in different units should be standardised first. The other columns are not scaled.
 

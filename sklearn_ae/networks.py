@@ -182,7 +182,7 @@ def _ends_in_zero(part: nn.Module | None) -> bool:
 class DenseAutoencoder(AffineNetwork):
     """Multilayer perceptrons, if any, parallel to the affine path: the network of ``hidden_layer_sizes``.
 
-    The estimator builds it by default, with neither a `module` nor tied weights.
+    The estimator builds it by default, without a `module`.
 
     Parameters
     ----------
@@ -236,8 +236,8 @@ def perceptron(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequenti
 class TiedAutoencoder(AffineNetwork):
     """The affine path alone, with the transpose of the encoder as decoder: W = A'.
 
-    The estimator builds it for ``tied_weights=True``. If the encoder has more outputs than the code has components, W
-    is the transpose of the first rows of A.
+    For ``module=TiedAutoencoder``. There are no hidden layers: `hidden_layer_sizes` is ignored. If the encoder has more
+    outputs than the code has components, W is the transpose of the first rows of A.
 
     Parameters
     ----------
@@ -250,8 +250,9 @@ class TiedAutoencoder(AffineNetwork):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.networks import TiedAutoencoder
     >>> X = load_digits().data[:300]
-    >>> model = AutoencoderTransformer(4, hidden_layer_sizes=(), tied_weights=True, max_epochs=2, random_state=0).fit(X)
+    >>> model = AutoencoderTransformer(4, module=TiedAutoencoder, max_epochs=2, random_state=0).fit(X)
     >>> network = model.module_.network
     >>> bool((network.decoder_weight == network.encoder_affine.weight.T).all())
     True
@@ -351,8 +352,9 @@ def _image_sizes(image_shape: Sequence[int], n_features: int) -> tuple[int, int,
     """Return height, width and number of channels after checking them."""
     if len(image_shape) not in (2, 3) or min(image_shape) < 1 or prod(image_shape) != n_features:
         raise ValueError(
-            f"ConvAutoencoder was given {n_features} features, which are no {' x '.join(map(str, image_shape))} image: "
-            f"pass image_shape=(height, width) or (height, width, channels) with a product of {n_features}."
+            f"ConvAutoencoder was given {n_features} features, which do not form a "
+            f"{' x '.join(map(str, image_shape))} image: pass image_shape=(height, width) or (height, width, channels) "
+            f"with a product of {n_features}."
         )
     height, width, *rest = image_shape
     return height, width, rest[0] if rest else 1

@@ -26,10 +26,10 @@ class ReconstructionDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : estimator instance
         With ``fit``, ``transform`` and ``inverse_transform``: AutoencoderTransformer, PCA, NMF, or a
         :class:`~sklearn.pipeline.Pipeline` that ends in one. Its other steps are preprocessing, and scores are errors
-        in the units that the last step sees: with a scaler before it, features count alike.
+        in the units of the input of the last step: after a scaler, features have equal weight.
     contamination : "auto" or float, default="auto"
-        Where to draw the line. A float in (0, 0.5] is the fraction of the training data to call outliers. ``"auto"``
-        is the rule of a boxplot, on samples that the model was not fitted to, as those that it will see later:
+        How to choose the threshold. A float in (0, 0.5] is the fraction of the training data to call outliers.
+        ``"auto"`` is the rule of a boxplot, on samples that the model was not fitted to, like those to be scored later:
         outliers are farther from their reconstruction than the third quartile of the distances in cross-validation by
         more than 1.5 times the interquartile range. It assumes that fewer than a fourth of the samples are outliers,
         and calls a few per cent of ordinary ones outliers.
@@ -56,7 +56,7 @@ class ReconstructionDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     Notes
     -----
     A sample with missing values, for an estimator that accepts them, is scored by the mean error of its observed
-    features times the number of features, so that samples with gaps compare with others.
+    features times the number of features, so that scores with and without gaps are comparable.
 
     For a model that is already fitted pass ``sklearn.frozen.FrozenEstimator(model)``, and samples it was not fitted to.
 
@@ -75,7 +75,8 @@ class ReconstructionDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     ordinary digits that are outliers: 0.014
     transposed digits that are outliers: 1.000
 
-    PCA can be an autoencoder, or a Pipeline, as ``make_pipeline(StandardScaler(), AutoencoderTransformer(8))``.
+    The estimator can also be an autoencoder or a Pipeline, such as
+    ``make_pipeline(StandardScaler(), AutoencoderTransformer(8))``.
     """
 
     _parameter_constraints = {  # noqa: RUF012

@@ -15,7 +15,7 @@ __all__ = ["OUTPUTS", "ByColumns", "Clip", "Identity", "Output", "ScaledSoftmax"
 class Output(nn.Module):
     """Base class of the output activations: modules from the decoder's output u to the reconstruction.
 
-    The estimator builds one by the name in `output_activation`; a loss declares the names that it admits, as
+    The estimator builds one by the name in `output_activation`; a loss declares the names that it allows, as
     ``docs/extending.md`` shows, or builds one in its method ``output``. The class declares the range of the data,
     whether the network works on unscaled data, and how to initialize the decoder near the mean of the data.
 
@@ -219,7 +219,7 @@ class Softplus(Output):
 
 
 class Softmax(Probabilities):
-    """Outputs in (0, 1) that sum to 1 in each row, exp(u_j) / sum_i exp(u_i): ``output_activation="softmax"``.
+    """Outputs in (0, 1) that sum to 1 for each sample, exp(u_j) / sum_i exp(u_i): ``output_activation="softmax"``.
 
     They are the probabilities of one group of columns. The network works on the unscaled data, neither centred nor
     divided.
@@ -249,12 +249,12 @@ class Softmax(Probabilities):
 
 
 class ScaledSoftmax(Output):
-    """Shares of the total of each sample, total * softmax(u), for counts: ``output_activation="scaled_softmax"``.
+    """Fractions of the total of each sample, total * softmax(u), for counts: ``output_activation="scaled_softmax"``.
 
     The encoder receives log(1 + c x / total), with c the mean total in the training data, the normalization that is
     usual for single cells. The network works on the unscaled data otherwise. A sample is reconstructed with its own
     total. That of a sample with missing entries is estimated by the sum of its observed entries, divided by the sum of
-    their shares.
+    their fractions.
 
     Parameters
     ----------
@@ -277,8 +277,9 @@ class ScaledSoftmax(Output):
     data_range = (0.0, torch.inf)
     unscaled = True
     maps_input = True
-    #: Natural logarithm of a share per unit of u. A step of Adam changes weights by about the learning rate, whatever
-    #: the units: of 1, 1/4 and 1/10, one quarter was the best compromise for cells, documents, digits and drawn counts.
+    #: Natural logarithm of a fraction per unit of u. A step of Adam changes weights by about the learning rate,
+    #: whatever the units: of 1, 1/4 and 1/10, one quarter was the best compromise for cells, documents, digits and
+    #: drawn counts.
     unit = 0.25
     mean_total: Tensor  # ()
 
@@ -304,31 +305,31 @@ class ScaledSoftmax(Output):
         return torch.full_like(mean, self.unit)
 
     @classmethod
-    def log_shares(cls, u: Tensor) -> Tensor:
-        """Return the natural logarithm of the shares."""
+    def log_fractions(cls, u: Tensor) -> Tensor:
+        """Return the natural logarithm of the fractions."""
         return torch.log_softmax(cls.unit * u, dim=-1)
 
     def forward(self, u: Tensor) -> Tensor:
-        """Return the shares times the given or the mean total."""
-        return self.log_shares(u).exp() * (self.mean_total if self.total is None else self.total)
+        """Return the fractions times the given or the mean total."""
+        return self.log_fractions(u).exp() * (self.mean_total if self.total is None else self.total)
 
     def reconstruct(self, u: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Return the shares times the totals of the samples; the mean total if no entry is observed."""
-        shares, x = self.log_shares(u).exp(), x.clamp_min(0)
+        """Return the fractions times the totals of the samples; the mean total if no entry is observed."""
+        fractions, x = self.log_fractions(u).exp(), x.clamp_min(0)
         if observed is None:
-            return shares * x.sum(-1, keepdim=True)
-        total, part = (torch.where(observed, each, 0.0).sum(-1, keepdim=True) for each in (x, shares))
-        return shares * torch.where(part > 0, total / torch.where(part > 0, part, 1.0), self.mean_total)
+            return fractions * x.sum(-1, keepdim=True)
+        total, part = (torch.where(observed, each, 0.0).sum(-1, keepdim=True) for each in (x, fractions))
+        return fractions * torch.where(part > 0, total / torch.where(part > 0, part, 1.0), self.mean_total)
 
     def to_onnx(self, graph: Graph, u: str) -> str:
-        shares = graph.add("Softmax", graph.add("Mul", u, self.unit), axis=1)
-        return graph.add("Mul", shares, self.mean_total if self.total is None else self.total)
+        fractions = graph.add("Softmax", graph.add("Mul", u, self.unit), axis=1)
+        return graph.add("Mul", fractions, self.mean_total if self.total is None else self.total)
 
     def input_to_onnx(self, graph: Graph, x: str) -> str:
         x = graph.add("Max", x, 0.0)
         total = graph.add("MatMul", x, torch.ones(self.n_features, 1))
-        shares = graph.add("Div", x, graph.add("Max", total, float(np.finfo(graph.dtype).tiny)))
-        return graph.add("Log", graph.add("Add", graph.add("Mul", shares, self.mean_total), 1.0))
+        fractions = graph.add("Div", x, graph.add("Max", total, float(np.finfo(graph.dtype).tiny)))
+        return graph.add("Log", graph.add("Add", graph.add("Mul", fractions, self.mean_total), 1.0))
 
 
 class ByColumns(Output):

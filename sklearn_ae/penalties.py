@@ -169,8 +169,8 @@ class Contractive(Weighted):
     -----
     In [1]_ the encoder is one layer and weights are tied. The estimate, for deeper ones, is the mean of
     ``||v' dh/dx||²`` over vectors v of independent random signs. If weights are not tied and the code is unbounded,
-    training can evade the penalty by shrinking the encoder while the decoder grows: set ``tied_weights=True`` or
-    `weight_decay`.
+    training can evade the penalty by shrinking the encoder while the decoder grows: set
+    ``module=TiedAutoencoder`` or `weight_decay`.
 
     The Jacobian is that of the code without noise and dropout, at the corrupted samples. The identity code is still
     rotated after training, as the norm does not depend on its axes.

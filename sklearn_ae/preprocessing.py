@@ -1,4 +1,4 @@
-"""Frames of numbers, binaries and categories, with gaps: to the columns that an autoencoder takes, and back."""
+"""Encode frames of numbers, binaries and categories, with gaps, for an autoencoder, and decode them."""
 
 from collections import Counter
 from typing import Any, Self
@@ -56,7 +56,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Encoded columns are in the order of the frame. Empty columns are left out, and come back as gaps. ``transform`` and
+    Encoded columns are in the order of the frame. Empty columns are left out, and decoded as gaps. ``transform`` and
     ``inverse_transform`` work without an autoencoder too.
 
     In cross-validation a fold may lack a level of a column of strings, and a loss made for all levels then raises an
@@ -107,7 +107,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a column is of dates or of another type that cannot be encoded, holds infinity, is named twice or in
+            If a column holds dates or another type that cannot be encoded, holds infinity, is named twice or in
             `kinds` with a kind that it cannot have, or if no value is observed in any column.
         """
         frame = read_frame(X, type(self).__name__)
@@ -143,7 +143,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         X_encoded : ndarray of shape (n_samples, n_encoded), float64
-            Columns as named by ``get_feature_names_out``; NaN for missing values. A frame if ``set_output`` says so.
+            Columns as named by ``get_feature_names_out``; NaN for missing values. A frame if ``set_output`` chose one.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         X_original : DataFrame or ndarray of shape (n_samples, n_features)
-            Columns as in ``fit``, with their dtypes, or the nearest ones that have gaps where there are any. Numbers
+            Columns as in ``fit``, with their dtypes, or the nearest ones that can hold gaps, if there are any. Numbers
             of integer dtypes are rounded, a binary is its second level above 0.5, a category its greatest level. The
             index of a pandas frame is that of X if X is one.
 
@@ -259,7 +259,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
             remedy = f", or kinds={{{name!r}: 'number'}}" if column.is_numeric else ""
             raise ValueError(
                 f"Found unknown values in the column {name!r} in transform: {', '.join(found[:5])}; fit saw the levels "
-                f"{self.levels_[name][:10]}. Set handle_unknown='missing' to take them for gaps{remedy}."
+                f"{self.levels_[name][:10]}. Set handle_unknown='missing' to treat them as missing{remedy}."
             )
         values[~known] = self.levels_[name][0]
         return values, ~known
@@ -338,7 +338,7 @@ def impute(pipeline: Any, X: Any) -> Any:
     for name, step in before:
         if not hasattr(step, "inverse_transform"):
             raise TypeError(
-                f"The step {name!r}, a {type(step).__name__}, has no inverse_transform: imputation needs the way back. "
+                f"The step {name!r}, a {type(step).__name__}, has no inverse_transform, which imputation needs. "
                 "For frames of numbers and categories use sklearn_ae.preprocessing.FrameEncoder."
             )
     values = X
@@ -390,7 +390,6 @@ def _numbers(name: str, column: Column) -> np.ndarray:
         return column.values
     if not column.gaps.all():
         raise ValueError(
-            f"The column {name!r} was of numbers in fit, and now has dtype {column.dtype['name']}: convert it to "
-            "numbers."
+            f"The column {name!r} held numbers in fit, but now has dtype {column.dtype['name']}: convert it to numbers."
         )
     return np.full(len(column.values), np.nan)

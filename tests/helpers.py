@@ -27,7 +27,7 @@ def quick(n_components=2, **params) -> AutoencoderTransformer:
 def random_network(code="identity", **changes) -> Autoencoder:
     """Return a network of four features, a hidden layer of five and two components, with weights from a fixed seed."""
     made_of = {"code": member(code, CODES), "loss": SquaredError(), "output_activation": "identity"}
-    plain = Architecture(4, 2, (5,), "silu", **made_of, code_dropout=0.0, tied_weights=False, rotation_invariant=True)
+    plain = Architecture(4, 2, (5,), "silu", **made_of, code_dropout=0.0, rotation_invariant=True)
     module, generator = build(plain._replace(**changes)), Generator().manual_seed(0)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)

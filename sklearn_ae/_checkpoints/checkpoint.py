@@ -96,9 +96,9 @@ class Checkpoint:
         return seed, valid
 
     def check_data(self, name: str, shape: Sequence[int] = (), arrays: Iterable[np.ndarray] = ()) -> None:
-        """Raise a ValueError if the file belongs to a fit with others under this name, ``"data"`` or ``"X_val"``.
+        """Raise a ValueError if the file was written by a fit with other data of this name, ``"data"`` or ``"X_val"``.
 
-        Without a shape there are none.
+        Pass no shape if the fit has no such data.
         """
         self.plain[name] = data_fingerprint(shape, arrays)
         self._check(name)
@@ -147,9 +147,9 @@ class Checkpoint:
             if of_file == of_fit:
                 differing = ["other values in the same shape"]
         raise ValueError(
-            f"checkpoint={str(self.path)!r} belongs to a fit with other {what}: {'; '.join(differing)}. Give each fit "
-            "its own path (clones in a search or a cross-validation cannot share one), or delete the file to start "
-            "afresh."
+            f"checkpoint={str(self.path)!r} was written by a fit with other {what}: {'; '.join(differing)}. Give each "
+            "fit its own path (clones in a search or a cross-validation cannot share one), or delete the file to start "
+            "from scratch."
         )
 
 

@@ -43,7 +43,7 @@ def decode_state(content: bytes) -> CheckpointState:
         raise ValueError("it is truncated or damaged: its digest does not match its content")
     number = int.from_bytes(version, "big")
     if number != FORMAT:
-        raise ValueError(f"it is in format {number}, of a newer sklearn-ae; this one reads format {FORMAT}")
+        raise ValueError(f"it has format {number}, written by a newer sklearn-ae; this version reads format {FORMAT}")
     with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
         arrays = dict(archive)
     return CheckpointState(json.loads(arrays.pop("plain").tobytes()), arrays)

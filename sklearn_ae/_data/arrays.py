@@ -8,7 +8,7 @@ from torch import Tensor
 
 __all__ = ["as_tensor", "row_slices", "to_float_tensor"]
 
-#: Greatest numbers of entries and of rows in a chunk: hidden layers may be wider than the data.
+#: Maximum numbers of entries and of rows in a chunk: hidden layers may be wider than the data.
 CHUNK_ENTRIES, CHUNK_ROWS = 2**19, 2**13
 
 

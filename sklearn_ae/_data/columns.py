@@ -18,14 +18,14 @@ __all__ = [
 
 #: Fraction of a range by which data may exceed it.
 ROUNDING = 1e-6
-#: Least scale of data, and the inverse of the greatest: well within the square roots of float64's range.
+#: Minimum scale of data, and the inverse of the maximum: well within the square roots of float64's range.
 LEAST_SCALE = 1e-130
-#: Least ratio of the ranges of two columns to warn about.
+#: Ratio of the ranges of two columns from which on a warning is given.
 UNEQUAL_RANGES = 1e3
 
 
 class ColumnStats(NamedTuple):
-    """Statistics of the observed entries of each column, all (n_features,); zeros without one."""
+    """Statistics of the observed entries of each column, all (n_features,); zeros for columns without any."""
 
     mean: np.ndarray  # in float64
     low: np.ndarray
@@ -55,14 +55,14 @@ class ColumnStats(NamedTuple):
 
     @property
     def fraction_on_bounds(self) -> float:
-        """The fraction of entries that repeat their column's least or greatest one, constant columns left out."""
+        """The fraction of entries that repeat their column's least or greatest one, without constant columns."""
         varying = self.low < self.high
         repeats = self.n_on_bounds[varying].sum() - 2 * varying.sum()
         return float(repeats / max(self.n_observed[varying].sum(), 1))
 
 
 class ColumnRange(NamedTuple):
-    """The least and the greatest observed entry of each column, all (n_features,); zeros without one."""
+    """The least and the greatest observed entry of each column, all (n_features,); zeros for columns without any."""
 
     low: np.ndarray
     high: np.ndarray
@@ -82,13 +82,13 @@ def check_scale(scale: float) -> None:
     """Raise a ValueError if squares of data of this scale, or their sums, leave the range of float64."""
     if not LEAST_SCALE <= scale <= 1 / LEAST_SCALE:
         raise ValueError(
-            f"X varies on a scale of {scale:.3g}, and its squares leave the range of float64: the scale must be from "
-            f"{LEAST_SCALE:g} to {1 / LEAST_SCALE:g}. Multiply X by a constant."
+            f"X varies on a scale of {scale:.3g}, and its squares leave the range of float64: the scale must be "
+            f"between {LEAST_SCALE:g} and {1 / LEAST_SCALE:g}. Multiply X by a constant."
         )
 
 
 def warn_about_ranges(columns: ColumnStats, unscaled: Any, names: np.ndarray | None) -> None:
-    """Warn if the ranges of two scaled columns differ by a factor of 1,000 or more; constant ones do not count."""
+    """Warn if the ranges of two scaled columns differ by a factor of 1,000 or more, constant columns aside."""
     ranges = columns.high - columns.low
     scaled = np.flatnonzero((ranges > 0) & ~np.broadcast_to(np.asarray(unscaled), ranges.shape))
     if len(scaled) == 0:
@@ -108,7 +108,7 @@ def warn_about_ranges(columns: ColumnStats, unscaled: Any, names: np.ndarray | N
 
 
 def closed_range(data_range: tuple[Any, Any], n_features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the greatest entry (n_features,) that an interval, or one for each column, admits.
+    """Return the least and the greatest entry (n_features,) that an interval, or one for each column, allows.
 
     Data may exceed it by the rounding of float32, the precision of training: scaled to [0, 1] it may end just outside.
     """

@@ -1,6 +1,6 @@
 """Blocks of dask collections, computed one at a time.
 
-Dask is imported when it is used: whoever passes one of its collections has it.
+Dask is imported when it is used: a user who passes one of its collections has it installed.
 """
 
 from typing import Any
@@ -115,7 +115,7 @@ def _delayed_blocks(X: Any) -> list[Any]:
 def _in_blocks_of_rows(X: Any) -> Any:
     """Return a collection with all columns in each block, after checking that the columns are known."""
     if getattr(two_dimensional(X), "ndim", None) != 2 or not hasattr(X, "to_delayed"):
-        raise ValueError(f"X is {X!r}, but a dask array or data frame with two dimensions is needed.")
+        raise ValueError(f"X must be a dask array or data frame with two dimensions, got {X!r}.")
     if _is_array(X) and np.isnan(X.shape[1]):
         raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
     return X.rechunk({1: -1}) if _is_array(X) and X.numblocks[1] > 1 else X

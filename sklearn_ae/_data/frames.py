@@ -62,7 +62,7 @@ def read_frame(X: Any, owner: str) -> Frame:
         container, labels, read, parts = "polars", X.columns, _read_polars, X.get_columns()
     else:
         if polars is not None and isinstance(X, polars.LazyFrame):
-            raise TypeError(f"{owner} takes frames in memory, and X is a polars LazyFrame: pass X.collect().")
+            raise TypeError(f"{owner} requires a frame in memory, but X is a polars LazyFrame: pass X.collect().")
         X, read = _checked_array(X, owner), _read_array
         container, labels, parts = "array", [f"x{i}" for i in range(X.shape[1])], list(X.T)
     repeated = [str(label) for label, n in Counter(labels).items() if n > 1]
@@ -77,7 +77,7 @@ def read_frame(X: Any, owner: str) -> Frame:
     for label, part in zip(labels, parts, strict=True):
         column = read(part)
         if column is None:
-            raise ValueError(_refusal(owner, label, part))
+            raise ValueError(_cannot_encode(owner, label, part))
         if column.is_numeric and np.isinf(column.values).any():
             raise ValueError(
                 f"Input X contains infinity in the column {label!r}. {owner} does not accept infinite values: replace "
@@ -90,8 +90,8 @@ def read_frame(X: Any, owner: str) -> Frame:
 def build_frame(container: str, labels: Sequence[Any], columns: Sequence[np.ndarray], dtypes: Any, like: Any) -> Any:
     """Return a frame, or an array, of columns with the given dtypes.
 
-    Columns are float64 with NaN, or objects with None. A dtype that has no gaps is replaced by one that has if there
-    are any. A pandas frame has the index of `like` if that has one.
+    Columns are float64 with NaN, or objects with None. A dtype that cannot hold gaps is replaced by one that can if
+    there are any. A pandas frame has the index of `like` if that has one.
     """
     if container == "array":
         return _build_array(columns, dtypes)
@@ -152,16 +152,16 @@ def _filled_polars(given: Any, values: Any) -> Any:
     return given.zip_with(~gaps, values.cast(given.dtype)) if gaps.any() else given
 
 
-def _refusal(owner: str, label: Any, part: Any) -> str:
+def _cannot_encode(owner: str, label: Any, part: Any) -> str:
     """Return the message for a column that cannot be encoded."""
     held = f"dtype {part.dtype}"
     if held == "dtype object":
         values = np.array(part, dtype=object)
         held += f" with values of {', '.join(sorted({type(value).__name__ for value in values[~_missing(values)]}))}"
     return (
-        f"{owner} cannot encode the column {label!r} of {held}: a column holds numbers, booleans or strings, or has a "
-        "categorical dtype. Turn dates and durations into numbers first, for example days since a date; drop other "
-        "columns, or convert them to strings."
+        f"{owner} cannot encode the column {label!r} of {held}: a column must hold numbers, booleans or strings, or "
+        "have a categorical dtype. Turn dates and durations into numbers first, for example days since a date; drop "
+        "other columns, or convert them to strings."
     )
 
 
@@ -256,7 +256,7 @@ def _integers(values: np.ndarray) -> list[int | None]:
 
 
 def _build_array(columns: Sequence[np.ndarray], dtypes: Sequence[Dtype]) -> np.ndarray:
-    """Return an array of the one dtype that all columns have, or the nearest one that has gaps where there are any."""
+    """Return an array of the dtype of all columns, or the nearest one that can hold gaps, if there are any."""
     dtype = np.dtype(dtypes[0]["name"])
     array = np.stack([column.astype(object) for column in columns], axis=1)
     if dtype.kind == "O" or not _missing(array).any():

@@ -27,15 +27,15 @@ def numeric(X: Any) -> Any:
     library = type(X).__module__.partition(".")[0]
     if get_config()["array_api_dispatch"] and hasattr(X, "__array_namespace__") and not isinstance(X, np.ndarray):
         raise TypeError(
-            f"X is an array of {library}, but with array_api_dispatch=True AutoencoderTransformer takes arrays of "
-            "NumPy and tensors of torch: pass torch.from_dlpack(X) or numpy.asarray(X)."
+            f"X is an array of {library}, but with array_api_dispatch=True AutoencoderTransformer accepts only "
+            "NumPy arrays and torch tensors: pass torch.from_dlpack(X) or numpy.asarray(X)."
         )
     if isinstance(X, (list, tuple)):
         try:
             array = np.asarray(X)
             if array.dtype.kind in "biufc":
                 return array
-            X = np.asarray(X, dtype=object)  # in which text does not turn the numbers beside it into text
+            X = np.asarray(X, dtype=object)  # in which text does not turn the numbers next to it into text
         except ValueError:  # of a ragged list, which is left to scikit-learn's validation
             return X
     check_numeric(X)
@@ -43,7 +43,7 @@ def numeric(X: Any) -> Any:
 
 
 def two_dimensional(X: Any) -> Any:
-    """Return samples, after checking that they are no images or other arrays of more than two dimensions.
+    """Return samples, after checking that they are not images or other arrays of more than two dimensions.
 
     Raises
     ------
@@ -54,14 +54,14 @@ def two_dimensional(X: Any) -> Any:
     if len(shape) > 2:
         raise ValueError(
             f"Found array with dim {len(shape)}, while dim <= 2 is required by AutoencoderTransformer: X has shape "
-            f"{tuple(shape)}. Give each image or window as one row, X.reshape(len(X), -1). For convolutions, "
+            f"{tuple(shape)}. Pass each image or window as one row, X.reshape(len(X), -1). For convolutions, "
             "sklearn_ae.networks.ConvAutoencoder takes the image_shape of such rows: see docs/extending.md."
         )
     return X
 
 
 def check_numeric(X: Any) -> None:
-    """Raise an error that names the columns of an array or a frame that hold no real numbers.
+    """Raise an error that names the columns of an array or a frame that do not hold real numbers.
 
     Objects that are numbers are accepted, and None for missing ones. What is neither an array nor a frame is left to
     scikit-learn's validation, and so are complex numbers and structured arrays.
@@ -71,7 +71,7 @@ def check_numeric(X: Any) -> None:
     ValueError
         If there are dates, durations or text, also text that could be read as numbers.
     TypeError
-        If there are other objects that are no numbers.
+        If there are other objects that are not numbers.
     """
     text, dates = [], []
     all_names = column_names(X)
@@ -88,7 +88,7 @@ def check_numeric(X: Any) -> None:
     if text:
         messages.append(
             f"X holds text in {column_list(text, names)}: encode categories with sklearn_ae.preprocessing.FrameEncoder "
-            "or sklearn.preprocessing.OneHotEncoder, and convert numbers that are written as text with astype(float). "
+            "or sklearn.preprocessing.OneHotEncoder, and convert numbers stored as text with astype(float). "
             "See docs/guide/frames.md."
         )
     if dates:
@@ -102,13 +102,13 @@ def check_numeric(X: Any) -> None:
 
 
 def column_names(X: Any) -> list[Any]:
-    """Return the names of the columns of a frame, none of anything else."""
+    """Return the names of the columns of a frame, None for anything else."""
     attribute = next((name for name in ("column_names", "columns") if hasattr(type(X), name)), None)
     return [] if attribute is None else list(getattr(X, attribute))
 
 
 def _suspect_columns(X: Any) -> Iterator[tuple[int, Any]]:
-    """Yield the indices of columns that may hold something else than numbers, and the columns."""
+    """Yield the indices of columns that may hold values other than numbers, and the columns."""
     if isinstance(X, np.ndarray):
         if X.ndim == 2 and X.dtype.kind not in "biufcV":
             yield from enumerate(X.T)
@@ -143,4 +143,4 @@ def _check_objects(column: Any, types: set[type], name: str) -> None:
         try:
             float(value)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"X holds objects that are no real numbers in {name}: {error}.") from error
+            raise TypeError(f"X holds objects that are not real numbers in {name}: {error}.") from error

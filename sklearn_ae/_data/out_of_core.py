@@ -28,7 +28,7 @@ __all__ = [
 
 #: Number of entries in a block of an array that is read by slices.
 BLOCK_ENTRIES = 2**19
-#: Greatest number of entries of the validation samples, which stay in memory.
+#: Maximum number of entries of the validation samples, which stay in memory.
 HELD_OUT_ENTRIES = 2**26
 
 
@@ -137,7 +137,9 @@ class IterableTable(OutOfCoreTable):
             lengths.append(len(part))
             dtypes.add(_dtype_of(part))
         if header is None:
-            raise ValueError("X is an iterable without a chunk; it must yield arrays of shape (n_rows, n_features).")
+            raise ValueError(
+                "X is an iterable that yields no chunk; it must yield arrays of shape (n_rows, n_features)."
+            )
         super().__init__(header, np.result_type(*dtypes), lengths)
 
     def blocks(self, order: Iterable[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
@@ -162,9 +164,7 @@ class ParquetTable(OutOfCoreTable):
         kinds = {str(field.type) for field in dataset.schema}
         others = [field.name for field in dataset.schema if not _is_number(field.type)]
         if others:
-            raise ValueError(
-                f"X has columns that are not numeric: {others[:10]}. Leave them out, or encode them first."
-            )
+            raise ValueError(f"X has columns that are not numeric: {others[:10]}. Drop them, or encode them first.")
         dtype = np.float32 if kinds <= {"float", "halffloat"} else np.float64
         super().__init__(dataset.schema.empty_table(), dtype, [_n_rows(group) for group in self._groups])
 
@@ -194,7 +194,7 @@ def out_of_core_table(X: Any) -> OutOfCoreTable | None:
     if is_one_shot(X):
         raise ValueError(
             f"X is a {type(X).__name__}, which yields its chunks only once: pass an iterable that can be iterated "
-            "again, such as a list, or give it to partial_fit."
+            "again, such as a list, or pass it to partial_fit."
         )
     if is_dask(X):
         return DaskTable(X)

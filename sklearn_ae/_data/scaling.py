@@ -13,7 +13,7 @@ from sklearn_ae.base import DataBounds
 
 __all__ = ["GREATEST_ENTRY", "Scaling"]
 
-#: Greatest entry in the network's coordinates, or length of its weights: the squares of many fit into float32.
+#: Largest entry in the network's coordinates, or length of its weights: the squares of many fit into float32.
 GREATEST_ENTRY = 1e15
 
 
@@ -129,7 +129,7 @@ class Scaling:
         return float((about_own_mean + columns.n_observed * shift**2).sum())
 
     def data_bounds(self, columns: ColumnRange, device: torch.device) -> DataBounds:
-        """Return what a corruption may know of the data."""
+        """Return the bounds of the data that corruptions are called with."""
         zero, mean, low, high = (
             torch.from_numpy(self.transform_point(point)).to(device, torch.float32)
             for point in (np.zeros_like(self.mean), self.mean, columns.low, columns.high)

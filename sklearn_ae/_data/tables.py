@@ -29,7 +29,7 @@ class Table:
 
     shape: tuple[int, int]
     dtype: np.dtype
-    #: Greatest number of samples that may be held out for validation, None for any.
+    #: Maximum number of samples that may be held out for validation, None for no limit.
     most_held_out: int | None = None
     #: Device of results as tensors, None for arrays.
     device: torch.device | None = None
@@ -95,8 +95,8 @@ class TensorTable(Table):
     def __init__(self, X: torch.Tensor):
         if X.ndim != 2 or X.layout != torch.strided or X.is_complex():
             raise ValueError(
-                f"X is a {X.layout} tensor of {X.dtype} with {X.ndim} dimension(s), but a dense one of real numbers "
-                "with two, (n_samples, n_features), is needed."
+                "X must be a dense tensor of real numbers with two dimensions, (n_samples, n_features), got a "
+                f"{X.layout} tensor of {X.dtype} with {X.ndim} dimension(s)."
                 + (" Make each sample, such as an image, one row: X.flatten(1)." if X.ndim > 2 else "")
             )
         self.X = X.detach() if X.dtype in (torch.float32, torch.float64) else X.detach().double()
@@ -255,7 +255,7 @@ def _count_equal(t: Tensor, values: np.ndarray, occur: np.ndarray) -> np.ndarray
     """Return how many entries of each column equal its value, 0 for columns in which that does not occur."""
     if not occur.any():
         return np.zeros(len(values), dtype=np.int64)
-    if 4 * occur.sum() < len(occur):  # of data without repeats a new chunk has few extremes
+    if 4 * occur.sum() < len(occur):  # in data without repeats a new chunk has few extremes
         counts = np.zeros(len(values), dtype=np.int64)
         chosen = np.flatnonzero(occur)
         counts[chosen] = _count_equal(t[:, as_tensor(chosen)], values[chosen], occur[chosen])

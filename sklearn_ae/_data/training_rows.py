@@ -28,7 +28,7 @@ __all__ = [
 
 #: Number of entries that a stream shuffles at a time.
 BUFFER_ENTRIES = 2**23
-#: Number of columns above which the chunks of a sparse matrix have more entries than others, and the factor.
+#: Number of columns above which chunks of a sparse matrix have more entries, and the factor.
 MANY_COLUMNS, LARGER_CHUNKS = 4096, 4
 
 
@@ -183,7 +183,7 @@ class SparseRows(TrainingRows):
     def matrix(self) -> tuple[Any, Tensor]:
         """Return the samples as a sparse matrix of differences from a point, and the point (n_features,).
 
-        It is the data's zero, but that of the network in columns without zeros, which may lie far from it.
+        The point is the data's zero, but the network's zero in columns without zeros, which may be far from it.
         """
         matrix = self.data.copy() if self.index is None else self.data[self.index.cpu().numpy()]
         origin = torch.where(_has_zeros(matrix).to(self.device), self.background, 0.0)
@@ -300,7 +300,7 @@ def _check_entries(z: Tensor, scaling: Scaling) -> None:
     if not max(greatest, -least) <= GREATEST_ENTRY and (z.abs() > GREATEST_ENTRY).any():
         raise ValueError(
             f"X has entries too large for training in float32: over {GREATEST_ENTRY:g} times the scale, "
-            f"{scaling.scale:g}, that they are divided by. Leave these out, or divide X by a constant."
+            f"{scaling.scale:g}, that they are divided by. Drop these samples, or divide X by a constant."
         )
 
 

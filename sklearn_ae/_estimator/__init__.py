@@ -1,1 +1,1 @@
-"""What the estimator is made of: validation, configuration, fitting, fitted methods, persistence."""
+"""The parts of the estimator: validation, configuration, fitting, fitted methods, persistence."""

@@ -48,8 +48,9 @@ __all__ = [
     "with_hint",
 ]
 
-#: What the estimator's parameters may be, in the form of scikit-learn's validation.
+#: Allowed values of the estimator's parameters, in the form that scikit-learn validates.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    # latent code
     "n_components": [
         Interval(Integral, 1, None, closed="left"),
         FloatInterval(0, 1, closed="neither"),
@@ -58,35 +59,40 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     ],
     "ordered": ["boolean"],
     "whiten": ["boolean"],
+    "code": [StrOptions({*CODES, *ALIASES}), Code],
+    "code_dropout": [Interval(Real, 0, 1, closed="left")],
+    # network
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS)), type],
-    "code": [StrOptions({*CODES, *ALIASES}), Code],
-    "loss": [StrOptions(set(LOSSES)), Loss],
     "output_activation": [str],  # the loss has the names
-    "code_dropout": [Interval(Real, 0, 1, closed="left")],
-    "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
-    "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
-    "tied_weights": ["boolean"],
     "module": [callable, None],
     "init": [StrOptions({"auto", "pca", "transpose", "random"})],
-    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+    # objective
+    "loss": [StrOptions(set(LOSSES)), Loss],
+    "penalty": [StrOptions(set(PENALTIES)), Penalty, list, tuple, None],
+    "corruption": [StrOptions({"auto", *CORRUPTIONS}), Corruption, Interval(Real, 0, 1, closed="left"), None],
     "missing": [StrOptions({"error", "mask"})],
+    # optimisation
+    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
     "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "lr_schedule": [StrOptions(set(SCHEDULES))],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "precision": [StrOptions(set(PRECISIONS))],
+    # stopping
     "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    # continuing
     "warm_start": ["boolean"],
-    "device": [str, torch.device],
-    "precision": [StrOptions(set(PRECISIONS))],
-    "distributed": ["boolean"],
-    "callbacks": [list, tuple, HasMethods("on_train_begin"), None],
     "checkpoint": [str, os.PathLike, None],
     "resume": ["boolean"],
+    # running
+    "device": [str, torch.device],
+    "distributed": ["boolean"],
+    "callbacks": [list, tuple, HasMethods("on_train_begin"), None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
@@ -117,11 +123,6 @@ def choose_architecture(
 ) -> Architecture:
     """Return the architecture that the parameters of an estimator describe, for data with these columns."""
     hidden_layer_sizes = sizes_of(params.hidden_layer_sizes, shape[0])
-    if params.tied_weights and (hidden_layer_sizes or params.module is not None):
-        raise ValueError(
-            "tied_weights=True shares one matrix between encoder and decoder and needs hidden_layer_sizes=() and "
-            f"module=None, got hidden_layer_sizes={params.hidden_layer_sizes!r}, module={params.module!r}."
-        )
     for name, base in (("activation", nn.Module), ("optimizer", torch.optim.Optimizer)):
         value = getattr(params, name)
         if isinstance(value, type) and not issubclass(value, base):
@@ -145,7 +146,6 @@ def choose_architecture(
         loss=loss,
         output_activation=choose_output(params, code, loss, columns),
         code_dropout=float(params.code_dropout),
-        tied_weights=bool(params.tied_weights),
         rotation_invariant=plain and all(penalty.rotation_invariant for penalty in penalties_of(params.penalty)),
         ordered=ordered,
         whiten=bool(params.whiten),
@@ -177,32 +177,31 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
         "loss": clone(member(params.loss, LOSSES)).for_columns(a.n_features, names) == a.loss,
         "output_activation": params.output_activation in ("auto", a.output_activation),
         "code_dropout": float(params.code_dropout) == a.code_dropout,
-        "tied_weights": bool(params.tied_weights) == a.tied_weights,
         "module": params.module == a.module,
         "missing": (params.missing == "mask") == masks_missing,
     }
     changed = [f"{name}={getattr(params, name)!r}" for name, same in unchanged.items() if not same]
     if changed:
         raise ValueError(
-            f"partial_fit continues a model that was fitted without {', '.join(changed)}. Set the parameter back, or "
-            "call fit, which starts afresh."
+            f"partial_fit cannot change parameters of the fitted model, got {', '.join(changed)}. Restore their values "
+            "of the fit, or call fit to train a new model."
         )
 
 
 def warn_about_architecture(params: Any, architecture: Architecture) -> None:
-    """Warn if the sizes of code and layers are hardly what was meant."""
+    """Warn if the sizes of code and layers are probably a mistake."""
     _warn_about_width(params, architecture)
     _warn_about_hourglass(architecture)
 
 
 def _warn_about_width(params: Any, architecture: Architecture) -> None:
-    """Warn if a linear code is wider than the data, and no noise or penalty keeps it from a copy of the data."""
+    """Warn if a linear code is wider than the data, and no noise or penalty keeps it from copying the data."""
     k, d = architecture.n_components, architecture.n_features
     is_regularized = architecture.code_dropout or penalties_of(params.penalty) or choose_corruption(params) is not None
     if architecture.code.linear and k > d and not is_regularized:
         warnings.warn(
-            f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already be a "
-            f"copy of X. Use fewer, or a sparse code, a penalty or a corruption.",
+            f"n_components={k} is more than the {d} features of X: an identity code of {d} components can already "
+            f"copy X. Use fewer components, or a sparse code, a penalty or a corruption.",
             UserWarning,
             stacklevel=6,
         )
@@ -216,8 +215,8 @@ def _warn_about_hourglass(architecture: Architecture) -> None:
     before, after = sizes[:narrowest], sizes[narrowest + 1 :]
     if before and any(size > least for size in after):
         warnings.warn(
-            f"hidden_layer_sizes={sizes} narrow and widen again, but they are those of the encoder alone, which the "
-            "decoder mirrors; the code in between has n_components. If they were meant for the whole autoencoder, pass "
+            f"hidden_layer_sizes={sizes} narrow and widen again, but they describe the encoder only: the decoder "
+            "mirrors them, and the code in between has n_components. To describe the whole autoencoder, pass "
             f"hidden_layer_sizes={before} and n_components={least}.",
             UserWarning,
             stacklevel=6,
@@ -281,7 +280,7 @@ def check_building_blocks(architecture: Architecture, module: Autoencoder, other
         n_features=architecture.n_features,
         n_components=architecture.n_components,
         code_range=architecture.code.value_range,
-        tied_weights=architecture.tied_weights,
+        tied_weights=module.has_tied_weights,
         affine_path=module.has_affine_path,
     )
     for block in (architecture.code, architecture.loss, *others):
@@ -289,7 +288,7 @@ def check_building_blocks(architecture: Architecture, module: Autoencoder, other
             try:
                 block.check(context)
             except TypeError as error:  # from a comparison that the parameter's type does not support
-                raise TypeError(f"{block!r} has a parameter of a wrong type: {error}.") from error
+                raise TypeError(f"{block!r} has a parameter of the wrong type: {error}.") from error
 
 
 def sizes_of(hidden_layer_sizes: Sequence[int] | int | str, n_samples: int) -> tuple[int, ...]:
@@ -315,7 +314,7 @@ def find_device(device: str | torch.device) -> torch.device:
             f"device={device!r} is not a torch device to compute on; choose 'cpu', 'cuda' or 'auto'."
         ) from error
     if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r} was asked for, but torch sees no CUDA device; choose 'cpu' or 'auto'.")
+        raise ValueError(f"device={device!r}, but torch finds no CUDA device; choose 'cpu' or 'auto'.")
     return found
 
 
@@ -335,7 +334,7 @@ def batch_size_of(params: Any, n_samples: int) -> int:
 
 
 def max_epochs_of(params: Any, n_samples: int) -> int:
-    """Return the greatest number of epochs."""
+    """Return the maximum number of epochs."""
     if params.max_epochs != "auto":
         return int(params.max_epochs)
     if params.lr_schedule == "constant":
@@ -344,7 +343,7 @@ def max_epochs_of(params: Any, n_samples: int) -> int:
 
 
 def patience_of(params: Any) -> float:
-    """Return the number of epochs without improvement that end training, infinite if none does."""
+    """Return the number of epochs without improvement that end training, infinite for no limit."""
     if params.n_iter_no_change != "auto":
         return float(params.n_iter_no_change)
     return rule().patience if params.lr_schedule == "constant" else inf
@@ -367,7 +366,7 @@ def make_net(
     continues: bool = True,
     **settings: Any,
 ) -> AutoencoderNet:
-    """Return an initialized net that trains a module on a number of samples, by default with the rate of a pass."""
+    """Return an initialized net that trains a module on some samples, by default with the learning rate of a pass."""
     loss, code = architecture.loss, architecture.code
     terms: list[Callable[[Step], Tensor]] = [*code.terms, *penalties_of(params.penalty)]
     net = AutoencoderNet(

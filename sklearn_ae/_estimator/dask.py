@@ -1,6 +1,6 @@
 """Lazy results of a fitted estimator for dask collections.
 
-Dask is imported when it is used: whoever passes one of its collections has it.
+Dask is imported when it is used: a user who passes one of its collections has it installed.
 """
 
 from collections.abc import Callable

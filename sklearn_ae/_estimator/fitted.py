@@ -38,13 +38,13 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 def _depends_on(
     name: str, remedy: str, of_params: Callable[[Any], bool], of_fit: Callable[[Any], bool]
 ) -> Callable[[Method], Method]:
-    """Make a method available by a parameter before a fit, and afterwards by what was fitted."""
+    """Make a method available depending on a parameter before a fit, and on the fitted model afterwards."""
 
     def check(estimator: "FittedAutoencoder") -> bool:
         is_fitted = hasattr(estimator, "_architecture")
         available = of_fit(estimator) if is_fitted else of_params(estimator)
         if not available and is_fitted and of_params(estimator):
-            raise AttributeError(f"{name} changed after the fit, which this method follows: fit again.")
+            raise AttributeError(f"{name} changed after the fit, but this method uses the value of the fit: fit again.")
         if not available:
             raise AttributeError(remedy)
         return True
@@ -124,7 +124,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If the estimator is not fitted.
         ValueError
             If X is not finite, does not have the features seen in ``fit``, or exceeds the range that the loss of the
-            fit models, as negative data with ``loss="poisson"``. Scores raise it too.
+            fit models, such as negative data with ``loss="poisson"``. Scores raise it too.
         """
         table = self._check_X(X)
         return self._fitted_model.encode(table)
@@ -214,10 +214,10 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def score(self, X: Any, y: Any = None) -> float:
         """Return R², the fraction of the variance of X that its reconstruction explains.
 
-        R² is ``1 - sum((x - x_hat)²) / sum((x - mean_)²)`` over all entries: higher is better, 1 is perfect, and sizes
-        compare, so that ``GridSearchCV`` needs no ``scoring``. On the training data of a linear autoencoder it is the
-        sum of ``explained_variance_ratio_``, as for PCA. The baseline is the training mean; that of
-        :func:`~sklearn_ae.model_selection.reconstruction_score` is the mean of the scored X.
+        R² is ``1 - sum((x - x_hat)²) / sum((x - mean_)²)`` over all entries: higher is better, 1 is perfect. Scores of
+        different sizes are comparable, so ``GridSearchCV`` needs no ``scoring``. On the training data of a linear
+        autoencoder it is the sum of ``explained_variance_ratio_``, as for PCA. The baseline is the training mean; that
+        of :func:`~sklearn_ae.model_selection.reconstruction_score` is the mean of the scored X.
 
         Parameters
         ----------
@@ -240,8 +240,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if r2 < 0 and self._architecture.code.denser_than_trained:
             warnings.warn(
                 f"R² is {r2:.3g}, worse than the mean: with code={self._architecture.code!r} transform keeps all "
-                "positive values, more than training does, and their sum overshoots. Score the codes by what uses "
-                "them, or raise the rate, or use TopK to reconstruct.",
+                "positive values, more than training does, and their sum overshoots. Score the codes by a downstream "
+                "model, raise the rate, or use TopK to reconstruct.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -408,7 +408,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self._fitted_model.elbo(table, self._architecture.loss, seed)
 
     def _wrap_output(self, values: Any, like: Any) -> Any:
-        """Return samples in the chosen container, with the index of the data that they come from."""
+        """Return samples in the chosen container, with the index of the data that they were computed from."""
         adapter = ADAPTERS_MANAGER.adapters.get(getattr(self, OUTPUT_CONFIG, {}).get("inverse_transform"))
         if adapter is None:
             return values
@@ -431,7 +431,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return getattr(self, "feature_names_in_", None)
 
     def _set_fitted_attributes(self, attributes: dict[str, Any]) -> None:
-        """Replace the fitted attributes; names of features of an earlier fit go."""
+        """Replace the fitted attributes, feature names of an earlier fit included."""
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(attributes)
 

@@ -16,7 +16,7 @@ __all__ = ["FittedState"]
 
 
 class FittedState(NamedTuple):
-    """What a fitted estimator consists of, besides its parameters and the history of its training."""
+    """All of a fitted estimator except its parameters and the history of its training."""
 
     features: dict[str, Any]  # the attributes that describe the features
     dtype: np.dtype  # of the training data

@@ -1,6 +1,6 @@
 """A fit in three steps, plan, train and finish: each takes what it needs and returns what it made.
 
-None of them changes the estimator, whose parameters they read: a fit that fails leaves it as it was before.
+They read the estimator's parameters but never change it: a failed fit leaves it unchanged.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ __all__ = ["finish", "finish_pass", "plan_fit", "plan_pass", "train", "train_pas
 
 
 class Start(Enum):
-    """What the weights before the first step are; the value describes what a fit returns that keeps them."""
+    """Kinds of weights before the first step; the value describes the result if a fit keeps them."""
 
     PCA = "the initialization: the result is PCA of X"
     INITIALIZATION = "the initialization, which is kept"
@@ -70,7 +70,7 @@ class Start(Enum):
 
 
 class FitPlan(NamedTuple):
-    """All that a fit has settled before its first step."""
+    """All that a fit determines before its first step."""
 
     params: Any  # the estimator
     features: dict[str, Any]  # the attributes that describe the features
@@ -216,7 +216,7 @@ def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
 
 
 class PassPlan(NamedTuple):
-    """All that a call of ``partial_fit`` has settled before its first step."""
+    """All that a call of ``partial_fit`` determines before its first step."""
 
     params: Any  # the estimator
     features: dict[str, Any]  # the attributes that describe the features
@@ -249,7 +249,7 @@ def plan_pass(params: Any, X: Any) -> PassPlan:
 
 
 def train_pass(plan: PassPlan) -> float:
-    """Train for one pass and return its mean loss; a pass that fails leaves the weights as they were before."""
+    """Train for one pass and return its mean loss; a failed pass leaves the weights unchanged."""
     before = weights_of(plan.net.module_)
     _describe_data_(plan.net.module_, plan.scaling, plan.column_range)
     return train_one_pass(plan.net, plan.rows, before)
@@ -348,7 +348,7 @@ def _draw_validation_rows(params: Any, table: Table, random_state: np.random.Ran
 def _inspect_validation_data(
     params: Any, X_val: Any, features: dict[str, Any], architecture: Architecture
 ) -> tuple[Table, ColumnStats] | None:
-    """Return the user's own validation data as a table, with the statistics of its columns."""
+    """Return the user's validation data as a table, with the statistics of its columns."""
     if X_val is None:
         return None
     if not params.early_stopping:
@@ -453,7 +453,7 @@ def _snapshot(plan: FitPlan, net: AutoencoderNet, keep_best: KeepBest) -> dict[s
 
 
 def _to_improve_on(plan: FitPlan) -> str | None:
-    """Return what training should improve on; None for PCA of a linear autoencoder or without error: it is optimal."""
+    """Return what training should improve on; None if that is optimal: PCA of a linear autoencoder, or no error."""
     is_linear = plan.module.is_linear and not plan.module.output.bounded
     is_complete = plan.architecture.n_components == plan.architecture.n_features
     return None if plan.start is Start.PCA and (is_linear or is_complete) else plan.start.value

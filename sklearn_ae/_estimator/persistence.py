@@ -1,6 +1,6 @@
 """The state that pickle, joblib, deepcopy and skops store: plain values and numpy arrays, no torch storage.
 
-Building blocks of this package are stored by name, so that a state loads no class.
+Building blocks and network classes of this package are stored by name, so that a state loads no class.
 """
 
 import warnings
@@ -11,6 +11,7 @@ import numpy as np
 import sklearn
 import torch
 
+from sklearn_ae import networks
 from sklearn_ae._data.columns import ColumnRange
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._estimator.configuration import find_device_or_cpu, make_net
@@ -34,10 +35,12 @@ VERSIONS = {
 }
 #: Attributes that are rebuilt on loading instead of being stored.
 REBUILT = ("module_", "net_", "_fitted_model")
-#: What the history of an epoch has and the state has not: batches, and the seconds, which differ from fit to fit.
+#: Parts of an epoch's history that are not stored: batches, and the seconds, which differ from fit to fit.
 NOT_STORED = ("batches", "dur")
 #: Key of the class name of a building block, next to its parameters.
 MEMBER = "member of sklearn_ae"
+#: Key of the name of a network class.
+NETWORK = "network of sklearn_ae"
 
 
 def pack(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -111,35 +114,51 @@ def _check_origin(number: int, versions: dict[str, str]) -> None:
         if package != "sklearn-ae" and before.split(".")[0] != present.split(".")[0]:
             warnings.warn(
                 f"This AutoencoderTransformer was saved with {package} {before} and is loaded with {package} "
-                f"{present}: another major version. Compare some results with those of before, or fit again.",
+                f"{present}: another major version. Compare some results with earlier ones, or fit again.",
                 stacklevel=4,
             )
 
 
 def _named(value: Any) -> Any:
-    """Return a value with building blocks of this package replaced by their names and parameters."""
+    """Return a value with building blocks and network classes of this package replaced by names and parameters."""
     if isinstance(value, (list, tuple)):
         return type(value)(map(_named, value)) if type(value) in (list, tuple) else value
     if isinstance(value, Member) and type(value) in _own_members().values():
         return {MEMBER: type(value).__name__, **{name: _named(part) for name, part in vars(value).items()}}
+    if isinstance(value, type) and value in _own_networks().values():
+        return {NETWORK: value.__name__}
     return value
 
 
 def _restored(value: Any) -> Any:
-    """Return a value with names replaced by building blocks."""
+    """Return a value with names replaced by building blocks and network classes."""
     if type(value) in (list, tuple):
         return type(value)(map(_restored, value))
     if isinstance(value, dict) and MEMBER in value:
-        members, name = _own_members(), value[MEMBER]
-        if name not in members:
-            raise ValueError(
-                f"This AutoencoderTransformer was saved with {name!r}, which sklearn-ae {__version__} lacks."
-            )
-        return members[name](**{key: _restored(part) for key, part in value.items() if key != MEMBER})
+        member = _found(value[MEMBER], _own_members())
+        return member(**{key: _restored(part) for key, part in value.items() if key != MEMBER})
+    if isinstance(value, dict) and NETWORK in value:
+        return _found(value[NETWORK], _own_networks())
     return value
 
 
-def _own_members() -> dict[str, type[Member]]:
+def _found(name: str, known: dict[str, type]) -> type:
+    """Return the class of a name, or raise a ValueError."""
+    if name not in known:
+        raise ValueError(f"This AutoencoderTransformer was saved with {name!r}, which sklearn-ae {__version__} lacks.")
+    return known[name]
+
+
+def _own_networks() -> dict[str, type]:
+    """Return the network classes of this package by name."""
+    return {name: value for name, value in vars(networks).items() if name in networks.__all__ and _is_network(value)}
+
+
+def _is_network(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, networks.AffineNetwork)
+
+
+def _own_members() -> dict[str, type]:
     """Return the building blocks of this package by class name: all that a state may name."""
 
     def below(kind: type[Member]) -> Iterator[type[Member]]:

@@ -13,9 +13,9 @@ from sklearn_ae._model.statistics import r_squared, squared_distances, squared_e
 
 __all__ = ["is_selected_by_fit", "max_units", "smallest_sufficient", "units_of_an_exact_start"]
 
-#: Greatest number of components of the ordered code that a size is selected from.
+#: Maximum number of components of the ordered code that a size is selected from.
 MAX_UNITS = 128
-#: Greatest error of a reconstruction that counts as exact, relative to the variance.
+#: Maximum error of a reconstruction that counts as exact, relative to the variance.
 ROUNDING = float(np.finfo(np.float32).eps)
 
 
@@ -48,7 +48,7 @@ def smallest_sufficient(
 ) -> int:
     """Return the smallest sufficient number of components of an ordered code on some samples, `what` in messages.
 
-    A fraction is the R² to reach; "auto" asks for an R² within one standard error of the best. Components after the
+    A fraction is the R² to reach; "auto" requires an R² within one standard error of the best. Components after the
     first `at_most` are not considered.
     """
     errors, variances = errors_and_variances(module, rows)
@@ -64,8 +64,8 @@ def smallest_sufficient(
     enough = np.flatnonzero(scores >= least)
     if len(enough) == 0:
         warnings.warn(
-            f"n_components={n_components!r} asks for an R² of {n_components:g} on the {what} samples, but all "
-            f"{len(scores)} components reach {scores[-1]:.4g}: all are kept. Train longer, or ask for less.",
+            f"n_components={n_components!r} requires an R² of {n_components:g} on the {what} samples, but all "
+            f"{len(scores)} components reach {scores[-1]:.4g}: all are kept. Train longer, or lower n_components.",
             stacklevel=6,
         )
         return len(scores)

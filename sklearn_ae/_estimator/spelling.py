@@ -42,7 +42,7 @@ OTHER_WAYS: dict[tuple[str, Any], str] = {
 
 
 def hint(parameter: str, value: Any, options: Iterable[str]) -> str:
-    """Return what to pass in place of an invalid value of a parameter, or "" if it is no near miss."""
+    """Return what to pass in place of an invalid value of a parameter, or "" if it is not a near miss."""
     if isinstance(value, type) and issubclass(value, Member):
         return f"pass an instance, such as {value.__name__}()"
     if isinstance(value, (torch.nn.Module, torch.optim.Optimizer)):

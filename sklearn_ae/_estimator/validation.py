@@ -41,7 +41,7 @@ def with_features(estimator: Any, features: dict[str, Any]) -> Any:
 
 @contextmanager
 def errors_about(name: str) -> Iterator[None]:
-    """Say in errors, whose messages call all data X, that they are about other data."""
+    """Prefix errors, whose messages call all data X, with the name of other data."""
     try:
         yield
     except (TypeError, ValueError) as error:

@@ -119,7 +119,7 @@ def reconstruction_error(estimator: Any, X: Any, per_feature: bool = False) -> A
     TypeError
         If the estimator, or a step of a pipeline, lacks one of the methods.
     ValueError
-        If `X` holds something else than numbers, its reconstruction is not finite, or their shapes differ.
+        If `X` holds values other than numbers, its reconstruction is not finite, or their shapes differ.
 
     See Also
     --------
@@ -149,8 +149,8 @@ def reconstruction_error(estimator: Any, X: Any, per_feature: bool = False) -> A
         true = check_array(X, dtype=np.float64, accept_sparse=True, ensure_all_finite=False, input_name="X")
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Reconstruction errors are those of numbers, and X holds something else: {error} Compare encoded columns: "
-            "reconstruction_error(pipeline[-1], pipeline[:-1].transform(X))."
+            f"Reconstruction errors require numbers, but X holds other values: {str(error).rstrip('.')}. Compare "
+            "encoded columns: reconstruction_error(pipeline[-1], pipeline[:-1].transform(X))."
         ) from error
     true = _dense(true)
     squared = np.square(true - _like(true, reconstruction))
@@ -208,7 +208,7 @@ def size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.
     """Return the numbers of components and the scores of one estimator, or of a sequence of them."""
     if isinstance(estimator, Sequence):
         if not estimator:
-            raise ValueError(f"estimators[{name!r}] is empty: give at least one fitted estimator.")
+            raise ValueError(f"estimators[{name!r}] is empty: pass at least one fitted estimator.")
         points = [_point(each, X) for each in estimator]
         return np.array([size for size, _ in points]), np.array([score for _, score in points])
     check_is_fitted(estimator)
@@ -239,7 +239,7 @@ def _pca_curve(pca: PCA, X: ArrayLike) -> np.ndarray:
     variance = ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
     varies = variance != 0  # as in r2_score, which leaves the other features out
     if not varies.any():
-        raise ValueError("All samples of X are the same, so there is no variance to explain: give samples that differ.")
+        raise ValueError("All samples of X are the same, so there is no variance to explain: pass samples that differ.")
     centred, components = (rows - pca.mean_)[:, varies], pca.components_[:, varies].astype(np.float64)
     products = (codes * (centred @ components.T)).sum(axis=0).cumsum()
     squares = ((codes.T @ codes) * (components @ components.T)).cumsum(axis=0).cumsum(axis=1).diagonal()

@@ -26,7 +26,7 @@ def canonicalize_(
 ) -> None:
     """Set the code map of a module in float64 from the moments of its code.
 
-    Signs are those of the principal axes of the start if the covariances of the code with their scores are given.
+    Signs are those of the initial principal axes if the covariances of the code with their scores are given.
     """
     mean, covariance = torch.from_numpy(moments.mean), torch.from_numpy(moments.covariance)
     of_scores = None if scores is None else torch.from_numpy(scores)

@@ -1,7 +1,7 @@
 """Maps of a network's code onto its canonical order, axes and signs.
 
-Training leaves the components of a code without an order and, if the code is linear, without axes of their own. A map
-settles what training left open, and changes no reconstruction.
+Training leaves the components of a code without an order and, if the code is linear, without determined axes. A map
+fixes both, and changes no reconstruction.
 """
 
 import torch
@@ -19,7 +19,7 @@ RELATIVE_NOISE = 1e-6
 
 
 class CodeMap(nn.Module):
-    """An invertible map of the network's code onto the canonical code: the identity, which nothing has to settle.
+    """An invertible map of the network's code onto the canonical code: the identity, if nothing is left to fix.
 
     Subclasses are the identity until they are fitted. The Jacobian (d, k) is the decoder's at the mean code (k,), in
     the network's coordinates, and the covariance of the code is a matrix (k, k) or its diagonal (k,).
@@ -30,7 +30,7 @@ class CodeMap(nn.Module):
     ) -> None:
         """Set the map, for data whose units are `scale` times smaller than those of the network.
 
-        `scores` are covariances (k, m) of the code with the standardized scores on the principal axes of the start. If
+        `scores` are covariances (k, m) of the code with the standardized scores on the initial principal axes. If
         they are given, a component that may have either sign correlates positively with the score that it correlates
         with most; otherwise its sign is that of scikit-learn's ``svd_flip``.
         """
@@ -195,7 +195,7 @@ class ScaleMap(CodeMap):
 
 
 class WhitenedMap(CodeMap):
-    """Another map whose components are then divided by their standard deviations; it explains what that one does.
+    """Another map whose components are then divided by their standard deviations; explained variances stay those of it.
 
     Components of noise alone are divided by the largest standard deviation.
     """

@@ -80,7 +80,7 @@ def pca_(module: Autoencoder, rows: TrainingRows, generator: Generator, dtype: t
 def transpose_(module: Autoencoder, rows: TrainingRows, generator: Generator) -> None:
     """Initialize decoder columns with unit length in random directions, and the encoder with their transpose.
 
-    The scheme of Gao et al. (2024), which prevents dead units.
+    The scheme of Gao et al. (2024), which prevents dead components.
     """
     network, k = module.network, module.n_components
     weight, columns = network.encoder_affine.weight, network.decoder_parameter

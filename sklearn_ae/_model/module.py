@@ -15,12 +15,12 @@ from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, Sc
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
-from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, TiedAutoencoder
+from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder
 from sklearn_ae.outputs import Output
 
 __all__ = ["Architecture", "Autoencoder", "build", "global_generator_seeded", "prefixes"]
 
-#: Held while torch's global generator, which all threads share, is not in the user's state.
+#: Held while the state of torch's global generator, which all threads share, is not the user's.
 GLOBAL_GENERATOR = RLock()
 
 
@@ -101,6 +101,8 @@ class Autoencoder(nn.Module):
         self.uses_global_generator = False
         self.noisy = bool(code_dropout) or ordered or not code.deterministic
         self.has_affine_path = isinstance(network, AffineNetwork)
+        #: Whether the decoder's matrix is part of the encoder's.
+        self.has_tied_weights = self.has_affine_path and network.decoder_parameter is None
         #: Whether the decoder is W h + b, before the output activation.
         self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
         #: Whether both halves are affine, before the output activation, so that no squared error is less than PCA's.
@@ -220,7 +222,6 @@ class Architecture(NamedTuple):
     loss: Loss
     output_activation: str
     code_dropout: float
-    tied_weights: bool
     rotation_invariant: bool
     ordered: bool = False
     n_kept: int | None = None  # components of an ordered code that are kept, if not all
@@ -253,9 +254,9 @@ def build(architecture: Architecture, seed: int = 0) -> Autoencoder:
 
 
 def code_map_of(a: Architecture) -> CodeMap:
-    """Return a map of the kind that settles what training leaves open: axes, order, length and signs, or nothing.
+    """Return a map that fixes what training leaves undetermined: axes, order, length and signs, or nothing.
 
-    With `whiten` it also settles the variance of the components.
+    With `whiten` it also fixes the variance of the components.
     """
     inner: CodeMap
     if a.ordered:
@@ -268,8 +269,6 @@ def code_map_of(a: Architecture) -> CodeMap:
 def dense_network(a: Architecture) -> AffineNetwork:
     """Return a network of this package that is not initialized."""
     sizes = a.n_features, a.n_components, a.code.n_preactivations(a.n_components)
-    if a.tied_weights:
-        return TiedAutoencoder(*sizes)
     activation = ACTIVATIONS[a.activation] if isinstance(a.activation, str) else a.activation
     try:
         activation()

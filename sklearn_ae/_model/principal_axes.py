@@ -16,7 +16,7 @@ __all__ = ["column_mean", "principal_axes"]
 #: Up to this number of samples or features, whichever are fewer, principal axes come from a dense eigenproblem.
 DENSE_LIMIT = 4096
 CHUNK_ENTRIES = 2**20
-#: Greatest number and least width of blocks of columns of a symmetric product, which omits those below the diagonal.
+#: Maximum number and minimum width of blocks of columns of a symmetric product, which omits those below the diagonal.
 BLOCKS, BLOCK_WIDTH = 8, 48
 #: For axes from random blocks: extra directions, and passes over the samples.
 OVERSAMPLING, PASSES = 10, 8

@@ -16,7 +16,7 @@ class StopTraining(KeyboardInterrupt):
 
 
 class KeepBest(Callback):
-    """Keeper of the weights with the least objective, which stops when there is no improvement and restores them.
+    """Keeps the weights with the lowest objective, stops when there is no improvement, and restores them.
 
     The objective is that of the end of training, noise included but from a fixed seed, on the validation set; without a
     split it is the epoch's mean training loss. The initialization counts as epoch 0; epochs in which the objective is

@@ -33,7 +33,7 @@ __all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_if_
 EVALUATED_ENTRIES = 2**20
 #: Weights times samples of a training step below which a second thread does not pay.
 SMALL_STEP = 5_000_000
-#: R² of a start that leaves little to gain.
+#: R² of an initialization that leaves little to gain.
 NEARLY_ALL = 0.999
 
 
@@ -86,11 +86,11 @@ class AutoencoderNet(NeuralNet):
     fan_in : float
         Fan-in of a matrix that is trained at ``lr``; other rates are in proportion to 1 / fan-in. Infinite: one rate.
     gradient_norm : float
-        Greatest norm of the gradient of all weights; longer gradients are shortened to it.
+        Maximum norm of the gradient of all weights; longer gradients are shortened to it.
     corruption : Corruption or None
         Noise added to the input of a training step.
     data_bounds : DataBounds or None
-        What the corruption may know of the data.
+        Bounds of the data that the corruption is called with.
     scaling : Scaling or None
         How missing entries are filled and errors of validation measured; None for centred data without missing entries.
     lr_schedule : str
@@ -281,7 +281,7 @@ class AutoencoderNet(NeuralNet):
         return total / len(dataset), self.validation_score()
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Reset all that an earlier training left, except the weights and the optimizer."""
+        """Reset everything from an earlier training, except the weights and the optimizer."""
         self.stop_ = self.interrupted_ = False
         self.n_epochs_before_ = len(self.history)
         self.start_average()
@@ -392,11 +392,11 @@ def warn_if_not_converged(net: AutoencoderNet, start: str | None) -> None:
 
 
 def _remedies(net: AutoencoderNet) -> Iterator[str]:
-    """Yield what may help if no epoch improves on the start."""
+    """Yield what may help if no epoch improves on the initialization."""
     module, scores = net.module_, net.keep_best.validation_scores_  # type: ignore[union-attr]
     if module.is_linear:
         yield "hidden_layer_sizes, as without hidden layers no squared error is less than PCA's"
     yield f"a lower lr, such as {0.1 * net.lr:g}"
     if scores and scores[0] > NEARLY_ALL:
-        yield f"fewer components, as the start already explains {scores[0]:.5g} of the variance"
+        yield f"fewer components, as the initialization already explains {scores[0]:.5g} of the variance"
     yield "more samples" + ("" if module.is_linear else ", or smaller hidden_layer_sizes, weight_decay or a corruption")

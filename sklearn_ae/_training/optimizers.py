@@ -1,5 +1,6 @@
 """Optimizers, learning-rate schedules, precisions and the average of the weights."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -24,6 +25,7 @@ __all__ = [
     "optimizer_settings",
     "parameter_groups",
     "rule",
+    "takes_weight_decay",
 ]
 
 
@@ -84,8 +86,19 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_decay: float) -> dict[str, Any]:
-    """Return the net's arguments for an optimizer given by name, which the learning rule governs, or by class."""
+    """Return the net's arguments for an optimizer given by name, which the learning rule governs, or by class.
+
+    Raises
+    ------
+    ValueError
+        If the class takes no weight decay, and it is not 0.
+    """
     if not isinstance(optimizer, str):
+        if weight_decay and not takes_weight_decay(optimizer):
+            raise ValueError(
+                f"weight_decay={weight_decay!r}, but optimizer={optimizer.__name__} takes no weight_decay. Set "
+                "weight_decay=0, or choose an optimizer that takes it, such as 'adamw'."
+            )
         decay = {"optimizer__weight_decay": weight_decay} if weight_decay else {}
         return {"optimizer": optimizer, **decay}
     settings = {"optimizer": OPTIMIZERS[optimizer], "optimizer__weight_decay": weight_decay, "optimizer__fused": True}
@@ -93,6 +106,12 @@ def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_deca
     if optimizer == "sgd":
         return settings | {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
     return settings | {"optimizer__eps": rule().eps, "fan_in": rule().fan_in}
+
+
+def takes_weight_decay(optimizer: type[torch.optim.Optimizer]) -> bool:
+    """Return whether an optimizer's class can be called with `weight_decay`."""
+    parameters = inspect.signature(optimizer).parameters.values()
+    return any(p.name == "weight_decay" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def mixed_precision(precision: str, device: str | torch.device) -> AbstractContextManager[Any]:

@@ -7,7 +7,7 @@ skorch's ``AccelerateMixin`` is not used. It wraps the module in DistributedData
 ``forward``: our step calls ``module.step``, and penalties call halves of the network. DistributedDataParallel averages
 over processes, not samples, so that a last batch that does not divide evenly would get a wrong weight, and a process
 without samples would hang the others; and the mixin passes the data to a loader of Accelerate's, while ours comes in
-batches. One sum of all gradients in one buffer after the backward pass has none of these, and is as fast for networks
+batches. One sum of all gradients in one buffer after the backward pass avoids all of this, and is as fast for networks
 whose gradients fit one or two of DistributedDataParallel's buckets of 25 MB, which most autoencoders' do.
 """
 
@@ -25,7 +25,7 @@ __all__ = ["ProcessGroup", "Processes", "SingleProcess", "processes_for"]
 
 
 class Processes(Protocol):
-    """What training asks of the processes that train together."""
+    """The operations on all processes that train together."""
 
     is_first: bool
 

@@ -16,7 +16,7 @@ __all__ = ["WriteCheckpoint", "restore_training_state", "training_state"]
 
 
 class WriteCheckpoint(Callback):
-    """Callback that writes a checkpoint at the start and after each epoch, or resumes from one.
+    """Callback that writes a checkpoint before the first epoch and after each one, or resumes from one.
 
     It must come after all other callbacks.
     """
@@ -91,14 +91,15 @@ def restore_training_state(net: Any, state: CheckpointState) -> None:
     if state.plain["device"] != device:
         raise ValueError(
             f"The checkpoint was written in training on device {state.plain['device']!r}; its random state cannot be "
-            f"restored on {device!r}: set device={state.plain['device']!r}, or start afresh with another path."
+            f"restored on {device!r}: set device={state.plain['device']!r}, or start from scratch with another path."
         )
     try:
         with torch.no_grad():
             _restore(net, state.plain, state.arrays)
     except Exception as error:  # of any kind, as torch and optimizers raise it
         raise ValueError(
-            f"The checkpoint does not fit the network ({type(error).__name__}: {error}). Delete it to start afresh."
+            f"The checkpoint does not fit the network ({type(error).__name__}: {error}). Delete it to start "
+            "from scratch."
         ) from error
 
 

@@ -34,8 +34,8 @@ except ImportError:
                 Always.
             """
             raise NotImplementedError(
-                f"set_callbacks needs scikit-learn 1.9 or newer, and this is {sklearn.__version__}: update it, or pass "
-                "callbacks of skorch as AutoencoderTransformer(callbacks=[...])."
+                f"set_callbacks needs scikit-learn 1.9 or later, got {sklearn.__version__}: update it, or pass "
+                "skorch callbacks as AutoencoderTransformer(callbacks=[...])."
             )
 
 

@@ -1,4 +1,4 @@
-"""Displays, as in scikit-learn: each holds the data of a picture and draws it.
+"""Displays, as in scikit-learn: each holds the data of a plot and draws it.
 
 matplotlib is imported when something is drawn, not before; drawing without it raises an ImportError.
 """

@@ -37,7 +37,7 @@ class CodeScatterDisplay(NamedDisplay):
     units : tuple of (int, int), default=(0, 1)
         The components on the x and the y axis, counted from zero.
     estimator_name : str, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class CodeScatterDisplay(NamedDisplay):
         units : tuple of (int, int), default=(0, 1)
             The components on the x and the y axis, counted from zero.
         name : str, default=None
-            Title of the picture. By default the class name of the estimator.
+            Title of the plot. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
         **kwargs : dict

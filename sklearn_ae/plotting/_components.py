@@ -56,7 +56,7 @@ class ComponentsDisplay(FeatureDisplay, NamedDisplay):
     feature_names : array-like of n_features str or numbers, default=None
         Labels of the columns of a heat map, or the axis if they are numbers in order.
     estimator_name : str, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class ComponentsDisplay(FeatureDisplay, NamedDisplay):
         feature_axis : array-like of n_features numbers, default=None
             Position of each feature, such as its wavelength or time.
         name : str, default=None
-            Title of the picture. By default the class name of the estimator.
+            Title of the plot. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
         **kwargs : dict
@@ -187,7 +187,7 @@ class ComponentsDisplay(FeatureDisplay, NamedDisplay):
         feature_names : array-like of n_features str or numbers, default=None
             Labels of the columns of a heat map, or the axis if they are numbers in order.
         name : str, default=None
-            Title of the picture.
+            Title of the plot.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
         **kwargs : dict

@@ -23,7 +23,7 @@ _KINDS = ("auto", "image", "line", "heatmap")
 
 
 class FeatureDisplay(Display):
-    """Base class of the displays of whole samples or components, with what is known of their features."""
+    """Base class of the displays of whole samples or components, with the description of their features."""
 
     image_shape: ImageShape | None
     feature_axis: ArrayLike | None
@@ -32,7 +32,7 @@ class FeatureDisplay(Display):
     lines_: np.ndarray | None = None
 
     def _describe_features(self, kind: str, n_features: int) -> Features:
-        """Check what is known of the features and choose the kind of picture."""
+        """Check the description of the features and choose the kind of plot."""
         if kind not in _KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, _KINDS))}, got {kind!r}.")
         shape = _check_image_shape(self.image_shape, n_features)
@@ -49,7 +49,7 @@ class FeatureDisplay(Display):
             if not square:
                 raise ValueError(
                     f"kind='image' needs image_shape=(height, width), or (height, width, 3) for images in colour: "
-                    f"{n_features} features are no square."
+                    f"{n_features} features do not form a square."
                 )
             shape = math.isqrt(n_features), math.isqrt(n_features)
         label = getattr(named, "name", None)

@@ -33,7 +33,7 @@ class LossCurveDisplay(NamedDisplay):
     best_epoch : int, default=None
         Epoch whose weights were kept, 0 to n_epochs; 0 is the initialization.
     estimator_name : str, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class LossCurveDisplay(NamedDisplay):
             Fitted estimator with ``loss_curve_`` and optionally ``validation_scores_`` and ``best_epoch_``; or a
             pipeline, of which the last step with a ``loss_curve_`` is drawn.
         name : str, default=None
-            Title of the picture. By default the class name of the estimator.
+            Title of the plot. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 
@@ -125,7 +125,7 @@ class LossCurveDisplay(NamedDisplay):
         best_epoch : int, default=None
             Epoch whose weights were kept, 0 to n_epochs; 0 is the initialization.
         name : str, default=None
-            Title of the picture.
+            Title of the plot.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 

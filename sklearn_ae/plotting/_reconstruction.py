@@ -295,8 +295,8 @@ class ReconstructionDisplay(FeatureDisplay):
             Colour map of images, ``"gray"`` by default, and of heat maps, ``"viridis"`` by default, from the smallest
             to the largest value of the originals drawn, and for heat maps without a `feature_axis` of each feature.
             Values of a reconstruction outside of this range are clipped. Images with three channels need no colour map:
-            black and white are 0 and 1, or 0 and 255, if the originals are in one of these ranges, else their smallest
-            and their largest value.
+            black and white are 0 and 1, or 0 and 255, if the originals are in one of these ranges, otherwise their
+            smallest and their largest value.
 
         Returns
         -------

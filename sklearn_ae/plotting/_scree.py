@@ -29,9 +29,9 @@ class ScreeDisplay(NamedDisplay):
     explained_variance_ratio : array-like of shape (n_components,)
         Fraction of each component, finite. It is negative for a component that makes the reconstruction worse.
     estimator_name : str, default=None
-        Title of the picture.
+        Title of the plot.
     cumulative : bool, default=True
-        Whether to draw the line of cumulative sums. They mean something only if the first components are the best code
+        Whether to draw the line of cumulative sums. They are meaningful only if the first components are the best code
         of their number, as for PCA and for an ordered or linear autoencoder.
 
     Attributes
@@ -68,7 +68,7 @@ class ScreeDisplay(NamedDisplay):
             Fitted estimator with ``explained_variance_ratio_``, such as PCA or AutoencoderTransformer, or a pipeline,
             of which the last step that has it is drawn.
         name : str, default=None
-            Title of the picture. By default the class name of the estimator.
+            Title of the plot. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
 

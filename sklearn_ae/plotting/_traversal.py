@@ -57,7 +57,7 @@ class TraversalDisplay(FeatureDisplay, NamedDisplay):
     feature_names : array-like of n_features str or numbers, default=None
         Labels of the columns of a heat map, or the axis if they are numbers in order.
     estimator_name : str, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class TraversalDisplay(FeatureDisplay, NamedDisplay):
             Position of each feature, such as its wavelength or time. By default the names of the features, if they are
             numbers in order.
         name : str, default=None
-            Title of the picture. By default the class name of the estimator.
+            Title of the plot. By default the class name of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw in. By default a new figure.
         **kwargs : dict
@@ -196,8 +196,8 @@ class TraversalDisplay(FeatureDisplay, NamedDisplay):
             for lines, from the first step to the last, and ``"RdBu_r"`` for a heat map, in which white is no change,
             red an increase and blue a decrease; ``"gray"`` keeps the signs distinct in print without colour. Images
             with three channels need no colour map: black and white are 0 and 1, or 0 and 255, if the decoded values are
-            in one of these ranges or little beyond, else their smallest and their largest value. All components share
-            the scale.
+            in one of these ranges or little beyond, otherwise their smallest and their largest value. All components
+            share the scale.
 
         Returns
         -------

@@ -199,7 +199,7 @@ class TestInvalidInput:
     def test_one_dimensional_collections(self, name, frame, small):
         autoencoder = quick().fit(small)
         for X in (da.from_array(small[:, 0]), dd.from_pandas(frame, npartitions=2)["column 1"]):
-            with pytest.raises(ValueError, match="two dimensions is needed"):
+            with pytest.raises(ValueError, match="with two dimensions, got"):
                 getattr(autoencoder, name)(X)
 
     def test_unknown_number_of_columns(self, small):

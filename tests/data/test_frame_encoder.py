@@ -334,7 +334,7 @@ def test_bad_parameters_raise_an_error(parameters, message):
 def test_other_data_in_transform_raises_an_error():
     frame = pandas_frame(with_gaps=False)
     encoder = FrameEncoder().fit(frame)
-    with pytest.raises(ValueError, match="column 'height' was of numbers in fit, and now has dtype"):
+    with pytest.raises(ValueError, match="column 'height' held numbers in fit, but now has dtype"):
         encoder.transform(frame.assign(height="tall"))
     with pytest.raises(ValueError, match="feature names"):
         encoder.transform(frame[frame.columns[::-1]])

@@ -17,6 +17,7 @@ from sklearn_ae._training.net import Objective
 from sklearn_ae.base import Step, member
 from sklearn_ae.codes import TopK
 from sklearn_ae.losses import LOSSES, CrossEntropy, Mixed, Multinomial, SquaredError
+from sklearn_ae.networks import TiedAutoencoder
 from sklearn_ae.penalties import Contractive
 
 N, D = 7, 6
@@ -396,7 +397,7 @@ VARIANTS = [
     {"ordered": True},
     {"n_components": "auto"},
     {"n_components": 0.5},
-    {"tied_weights": True, "hidden_layer_sizes": ()},
+    {"module": TiedAutoencoder},
     {"init": "random"},
     {"output_activation": "clip"},
     {"early_stopping": False},

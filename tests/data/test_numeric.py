@@ -140,7 +140,7 @@ def test_all_columns_are_named():
     ("value", "name"), [({}, "dict"), (1j, "complex"), (pd.NA, "NAType"), (pd.Period("2020-01"), "Period")], ids=str
 )
 def test_other_objects_raise_an_error_that_names_the_column(value, name):
-    with pytest.raises(TypeError, match=f"no real numbers in column 'given': .*, not '{name}'"):
+    with pytest.raises(TypeError, match=f"not real numbers in column 'given': .*, not '{name}'"):
         quick(1).fit(frame(pd.Series([2.0] + 39 * [value], dtype=object)))
 
 

@@ -269,7 +269,7 @@ class TestParquet:
 
     def test_non_numeric_columns_are_named(self, tmp_path):
         dataset = self.dataset(tmp_path, a=[1.0, 2.0], name=["x", "y"], when=pa.array([0, 1], pa.timestamp("s")))
-        with pytest.raises(ValueError, match=r"not numeric: \['name', 'when'\]\. Leave them out, or encode them"):
+        with pytest.raises(ValueError, match=r"not numeric: \['name', 'when'\]\. Drop them, or encode them"):
             quick().fit(dataset)
 
     def test_hive_partitions_are_columns(self, X, tmp_path):
@@ -382,8 +382,8 @@ def test_invalid_sources_raise_an_error_and_leave_the_estimator_unchanged(kind, 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("generator", "generator, which yields its chunks only once: pass an iterable .* or give it to partial_fit"),
-        ("no chunks", "iterable without a chunk; it must yield arrays of shape"),
+        ("generator", "generator, which yields its chunks only once: pass an iterable .* or pass it to partial_fit"),
+        ("no chunks", "iterable that yields no chunk; it must yield arrays of shape"),
         ("chunks with another width", r"Block 1 of X has shape \(80, 5\), but \(80, 8\) was expected"),
         ("iterable of texts", "X yields str instead of dense chunks"),
         ("chunks of text", "X holds text in columns 0, 1, "),

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import numpydoc.validate
@@ -102,6 +103,19 @@ def documented(section: str) -> list[str]:
 
 def test_every_parameter_is_documented_in_order():
     assert documented("Parameters") == list(inspect.signature(AutoencoderTransformer).parameters)
+
+
+def test_the_table_of_groups_and_the_constraints_have_the_order_of_the_signature():
+    names = list(inspect.signature(AutoencoderTransformer).parameters)
+    table = re.split(r"^=+  .*=$", "\n".join(ClassDoc(AutoencoderTransformer)["Extended Summary"]), flags=re.M)[2]
+    in_table = re.findall(r"`(\w+)`", "".join(line[14:71] for line in table.splitlines()))
+    assert in_table == list(AutoencoderTransformer._parameter_constraints) == names
+
+
+def test_all_parameters_but_the_number_of_components_are_keyword_only():
+    kinds = [parameter.kind for parameter in inspect.signature(AutoencoderTransformer).parameters.values()]
+    assert kinds[0] is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    assert {*kinds[1:]} == {inspect.Parameter.KEYWORD_ONLY}
 
 
 def test_every_fitted_attribute_is_documented(digits):

@@ -29,6 +29,7 @@ from sklearn_ae._data.split import held_out_rows
 from sklearn_ae._training.optimizers import LearningRule
 from sklearn_ae.codes import CODES
 from sklearn_ae.model_selection import reconstruction_score
+from sklearn_ae.networks import TiedAutoencoder
 
 NAMES = ["digits", "wine", "cancer", "diabetes", "iris", "swiss roll", "S curve"]
 
@@ -122,9 +123,9 @@ class TestCodes:
     @pytest.mark.parametrize("code", CODES)
     @pytest.mark.parametrize("tied", [False, True])
     def test_components_are_decoded_unit_vectors(self, small, code, tied):
-        autoencoder = quick(3, hidden_layer_sizes=(), code=code, tied_weights=tied, output_activation="identity").fit(
-            small
-        )
+        autoencoder = quick(
+            3, hidden_layer_sizes=(), code=code, module=TiedAutoencoder if tied else None, output_activation="identity"
+        ).fit(small)
         decoded = autoencoder.inverse_transform(np.eye(3)) - autoencoder.inverse_transform(np.zeros((1, 3)))
         np.testing.assert_allclose(autoencoder.components_, decoded, atol=1e-5)
 
@@ -419,7 +420,7 @@ class TestEcosystem:
     @pytest.mark.parametrize("through", [lambda model: model, copy.deepcopy], ids=["fit", "copy"])
     @pytest.mark.parametrize(
         "params",
-        [{}, {"code": "gaussian"}, {"tied_weights": True, "hidden_layer_sizes": ()}, {"device": torch.device("cpu")}],
+        [{}, {"code": "gaussian"}, {"module": TiedAutoencoder}, {"device": torch.device("cpu")}],
     )
     def test_the_net_saves_and_loads_its_weights(self, params, through, use_safetensors, small, tmp_path):
         if use_safetensors:

@@ -8,6 +8,7 @@ from torch import nn
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import Gaussian
 from sklearn_ae.losses import Mixed
+from sklearn_ae.networks import TiedAutoencoder
 from sklearn_ae.penalties import Contractive
 
 
@@ -22,7 +23,7 @@ class CustomNetwork(nn.Module):
 CHANGE_THE_API = [
     {},
     {"hidden_layer_sizes": ()},
-    {"tied_weights": True, "hidden_layer_sizes": ()},
+    {"module": TiedAutoencoder},
     {"code": "gaussian"},
     {"module": CustomNetwork},
     {"ordered": True},
@@ -47,7 +48,7 @@ OTHERS = [
     {"init": "random"},
     {"code": "top_k"},
     {"code": "winner_take_all"},
-    {"code": Gaussian(2.0), "tied_weights": True, "hidden_layer_sizes": ()},
+    {"code": Gaussian(2.0), "module": TiedAutoencoder},
     {"loss": "absolute_error"},
     {"loss": "huber"},
     {"loss": Mixed([("absolute_error", 0)])},

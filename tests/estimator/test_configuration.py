@@ -29,6 +29,7 @@ from sklearn_ae.base import Member, member
 from sklearn_ae.codes import CODES, Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import CORRUPTIONS, GaussianNoise, Masking, SaltAndPepper
 from sklearn_ae.losses import LOSSES, Huber, Loss, Mixed, Multinomial, SquaredError
+from sklearn_ae.networks import TiedAutoencoder
 from sklearn_ae.outputs import Identity
 from sklearn_ae.penalties import L1, PENALTIES, Contractive, KLSparsity, Orthogonal
 
@@ -127,7 +128,7 @@ class ContextRecorder(Member):
     ("params", "code_range", "affine"),
     [
         ({}, (-np.inf, np.inf), True),
-        ({"code": "sigmoid", "hidden_layer_sizes": (), "tied_weights": True}, (0, 1), True),
+        ({"code": "sigmoid", "module": TiedAutoencoder}, (0, 1), True),
         ({"code": "top_k", "module": lambda: WithoutAffinePath()}, (0, np.inf), False),
     ],
 )
@@ -136,7 +137,7 @@ def test_building_blocks_get_the_context(params, code_range, affine, small):
     architecture = architecture_of(small, **params)
     module = build(architecture)
     check_building_blocks(architecture, module, [None, recorder])
-    assert recorder.context_ == (8, 2, code_range, params.get("tied_weights", False), affine)
+    assert recorder.context_ == (8, 2, code_range, params.get("module") is TiedAutoencoder, affine)
     assert module.n_features == 8
 
 
@@ -177,7 +178,7 @@ def test_devices_are_found_by_name_and_missing_ones_named():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_missing_cuda_is_named():
-    with pytest.raises(ValueError, match="torch sees no CUDA device; choose 'cpu' or 'auto'"):
+    with pytest.raises(ValueError, match="torch finds no CUDA device; choose 'cpu' or 'auto'"):
         quick(device="cuda").fit(np.eye(5))
     assert find_device_or_cpu("cuda") == torch.device("cpu")
 
@@ -273,7 +274,7 @@ def test_a_search_over_an_array_of_numbers_works(small):
     assert np.isfinite(search.fit(small).cv_results_["mean_test_score"]).all()
 
 
-@pytest.mark.parametrize("flag", ["ordered", "early_stopping", "warm_start", "tied_weights", "distributed", "resume"])
+@pytest.mark.parametrize("flag", ["ordered", "early_stopping", "warm_start", "distributed", "resume"])
 def test_a_boolean_of_numpy_is_a_boolean(flag, small):
     params = {"hidden_layer_sizes": ()} | ({"checkpoint": None} if flag == "resume" else {})
     values = (False, np.False_) if flag == "resume" else (True, np.True_)
@@ -287,13 +288,16 @@ def test_a_boolean_of_numpy_is_a_boolean(flag, small):
         ({"n_components": 0}, "n_components"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must hold integers of at least 1"),
         ({"hidden_layer_sizes": (8.5,)}, "hidden_layer_sizes must hold integers of at least 1"),
-        ({"tied_weights": True}, r"needs hidden_layer_sizes=\(\)"),
         ({"loss": "log_loss"}, r"models data in \[0, 1\], but X has values from .*column"),
         ({"output_activation": "sigmoid"}, r"output_activation='sigmoid' models data in \[0, 1\]"),
         ({"validation_fraction": 0.999}, "leaves no training sample of the 80 given"),
         ({"device": "nonsense"}, "not a torch device"),
         ({"activation": dict}, "not a subclass of torch's Module"),
         ({"optimizer": dict}, "not a subclass of torch's Optimizer"),
+        (
+            {"optimizer": torch.optim.LBFGS, "weight_decay": 0.1},
+            r"weight_decay=0\.1, but optimizer=LBFGS takes no weight_decay\. Set weight_decay=0",
+        ),
         ({"lr": 0.0}, "lr"),
         ({"lr_schedule": "step"}, "lr_schedule"),
         ({"code_dropout": 1.0}, "code_dropout"),
@@ -315,7 +319,6 @@ def test_a_boolean_of_numpy_is_a_boolean(flag, small):
         ({"corruption": 1.0}, "corruption"),
         ({"corruption": "automatic"}, r"corruption.*'auto'"),
         ({"corruption": GaussianNoise(-1.0)}, "scale must be above 0"),
-        ({"hidden_layer_sizes": (), "tied_weights": True, "module": nn.Linear}, "tied_weights=True shares one matrix"),
     ],
 )
 def test_invalid_parameters_are_named_and_leave_the_estimator_unfitted(small, params, message):
@@ -445,7 +448,7 @@ def test_a_failed_refit_keeps_the_earlier_fit(small):
     failures = [
         (small * np.nan, {}, "NaN"),
         (small[:, :3], {"lr": 1e30, "optimizer": "sgd"}, "stopped being finite"),
-        (small, {"tied_weights": True}, "needs hidden_layer_sizes"),
+        (small, {"optimizer": dict}, "not a subclass of torch's Optimizer"),
     ]
     for X, params, message in failures:
         with pytest.raises(ValueError, match=message):

@@ -108,7 +108,9 @@ def test_methods_follow_the_fit_not_parameters_set_afterwards(fitted, changed, m
         assert not hasattr(estimator, name)
         with pytest.raises(AttributeError) as raised:
             getattr(estimator, name)
-        assert "changed after the fit, which this method follows: fit again" in str(raised.value.__cause__)
+        assert "changed after the fit, but this method uses the value of the fit: fit again" in str(
+            raised.value.__cause__
+        )
     assert all(hasattr(estimator.fit(X), name) for name in methods)
 
 

@@ -22,7 +22,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import CODES, Gaussian, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import CORRUPTIONS, GaussianNoise, Masking, SaltAndPepper
 from sklearn_ae.losses import LOSSES, Huber, Mixed
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, TiedAutoencoder
 from sklearn_ae.outputs import OUTPUTS
 from sklearn_ae.penalties import L1, PENALTIES, Contractive, KLSparsity, Orthogonal
 
@@ -139,10 +139,10 @@ PARAMETERS: dict[str, list] = {
         "none",
         [],
     ],
-    "tied_weights": [True, False, None],
     "module": [
         ConvAutoencoder(4, 2, image_shape=(2, 2), channels=(2,)),
         ConvAutoencoder,
+        TiedAutoencoder,
         torch.nn.Linear(2, 2),
         int,
         print,

@@ -22,7 +22,7 @@ from torch import nn
 
 from sklearn_ae.codes import CODES, Code, ReLU, TopK
 from sklearn_ae.losses import Mixed
-from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, ConvAutoencoder, Linear
+from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, ConvAutoencoder, Linear, TiedAutoencoder
 from sklearn_ae.onnx import decoder_to_onnx, encoder_to_onnx, register_with_skl2onnx
 
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
@@ -108,7 +108,7 @@ def test_every_code_activation_and_output_agrees(code, activation, output, fract
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_and_output_agrees_without_hidden_layers_and_tied(code, output, fractions, groups):
     X = groups if output == "by_columns" else fractions
-    estimator = quick(3, code=code, hidden_layer_sizes=(), tied_weights=True, **OUTPUTS[output]).fit(X)
+    estimator = quick(3, code=code, module=TiedAutoencoder, **OUTPUTS[output]).fit(X)
     assert_same_as_estimator(estimator, X)
 
 

@@ -13,7 +13,7 @@ from sklearn_ae.codes import TopK
 from sklearn_ae.corruptions import Masking
 from sklearn_ae.losses import Huber, Mixed
 from sklearn_ae.model_selection import reconstruction_score
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, TiedAutoencoder
 from sklearn_ae.penalties import L1
 from sklearn_ae.plotting import LossCurveDisplay
 
@@ -137,8 +137,7 @@ OTHER_MODELS = {
     "loss": ({"loss": Huber(0.5)}, ["squared_error", Huber(0.25), Mixed([("huber", 0)])]),
     "output_activation": ({}, ["clip"]),
     "code_dropout": ({}, [0.5]),
-    "tied_weights": ({"hidden_layer_sizes": ()}, [True]),
-    "module": ({}, [ConvAutoencoder]),
+    "module": ({}, [ConvAutoencoder, TiedAutoencoder]),
     "missing": ({}, ["mask"]),
 }
 
@@ -155,7 +154,9 @@ def test_partial_fit_refuses_parameters_of_another_model_by_name(name, params, v
         model = quick(**before)
         getattr(model, method)(X)
         codes, attributes = model.transform(X), vars(model.set_params(**{name: after})).copy()
-        with pytest.raises(ValueError, match=rf"partial_fit continues a model that was fitted without .*{name}="):
+        with pytest.raises(
+            ValueError, match=rf"partial_fit cannot change parameters of the fitted model, got .*{name}="
+        ):
             model.partial_fit(X)
         assert vars(model) == attributes
         np.testing.assert_array_equal(model.transform(X), codes)

@@ -25,7 +25,7 @@ from sklearn_ae._estimator.persistence import FORMAT, VERSIONS, pack, restored_m
 from sklearn_ae.codes import Tanh, TopK, WinnerTakeAll
 from sklearn_ae.corruptions import GaussianNoise
 from sklearn_ae.losses import Mixed, Multinomial
-from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder, TiedAutoencoder
 from sklearn_ae.penalties import L1, KLSparsity
 
 #: The only class that skops must be told to trust.
@@ -43,7 +43,7 @@ ESTIMATORS = {
     "top k": {"code": "top_k", "loss": "cross_entropy"},
     "noise": {"corruption": GaussianNoise(0.3), "activation": "tanh", "tol": 0.0, "init": "random"},
     "linear": {"hidden_layer_sizes": ()},
-    "tied": {"hidden_layer_sizes": (), "tied_weights": True},
+    "tied": {"module": TiedAutoencoder},
     "relu": {"code": "relu", "code_dropout": 0.2},
     "sparse": {"code": TopK(2, anneal=0.2), "penalty": ["l1", "contractive"], "lr_schedule": "linear"},
     "denoising": {"corruption": "salt_and_pepper", "loss": "huber", "penalty": "orthogonal"},
@@ -324,6 +324,12 @@ def test_a_state_restores_only_building_blocks_of_the_package(name):
     state = pack(vars(AutoencoderTransformer(code=TopK(2))))
     (key,) = set(state["code"]) - set(TopK(2).get_params())
     state["code"][key] = name
+    with pytest.raises(ValueError, match=f"saved with '{name}', which sklearn-ae 0.1.0 lacks"):
+        unpack(state)
+    state = pack(vars(AutoencoderTransformer(module=TiedAutoencoder)))
+    (key,) = state["module"]
+    assert unpack(state)["module"] is TiedAutoencoder
+    state["module"][key] = name
     with pytest.raises(ValueError, match=f"saved with '{name}', which sklearn-ae 0.1.0 lacks"):
         unpack(state)
 

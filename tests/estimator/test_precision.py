@@ -14,7 +14,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import LOSSES
 from sklearn_ae.model_selection import reconstruction_score
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, TiedAutoencoder
 from sklearn_ae.penalties import PENALTIES
 
 FRACTIONS = np.random.RandomState(0).dirichlet(np.ones(6), size=60)  # fit every loss
@@ -74,7 +74,7 @@ def test_the_seed_determines_every_bit():
 
 CASES = [{"code": name} for name in CODES] + [{"loss": name} for name in LOSSES]
 CASES += [{"penalty": name, "code": "sigmoid"} for name in PENALTIES] + [{"ordered": True, "code_dropout": 0.2}]
-CASES += [{"tied_weights": True, "hidden_layer_sizes": ()}, {"output_activation": "clip"}]
+CASES += [{"module": TiedAutoencoder}, {"output_activation": "clip"}]
 
 
 @pytest.mark.parametrize("params", CASES, ids=str)

@@ -20,7 +20,7 @@ from sklearn_ae._data.split import held_out_rows
 from sklearn_ae._estimator.size_selection import standard_error_of_r2
 from sklearn_ae._model.module import prefixes
 from sklearn_ae.codes import CODES, TopK
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, TiedAutoencoder
 
 X = load_digits().data[:300]
 
@@ -39,7 +39,7 @@ def custom_network(n_features, n_components):
 VARIANTS = {
     **{name: {"code": name} for name in CODES},
     "top k of all": {"code": TopK(3, k_transform=6, aux=0.1)},
-    "tied": {"hidden_layer_sizes": (), "tied_weights": True},
+    "tied": {"module": TiedAutoencoder},
     "dropout": {"code_dropout": 0.3},
     "denoising": {"corruption": 0.3},
     "contractive": {"penalty": "contractive", "hidden_layer_sizes": ()},

@@ -150,7 +150,7 @@ def test_a_linear_autoencoder_that_stays_pca_is_quiet(wide):
 def test_where_pca_explains_nearly_all_fewer_components_are_a_remedy(wide):
     flat = PCA(K).fit(wide)
     X = flat.inverse_transform(flat.transform(wide))
-    fit_that_gains_nothing(X, message="fewer components, as the start already explains 1 of the variance")
+    fit_that_gains_nothing(X, message="fewer components, as the initialization already explains 1 of the variance")
 
 
 class CtrlC(Callback):

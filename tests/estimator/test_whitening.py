@@ -13,13 +13,13 @@ from sklearn.decomposition import PCA
 from skops import io as skops_io
 
 from sklearn_ae.codes import CODES, Code, Gaussian, Tanh, TopK
-from sklearn_ae.networks import ConvAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, TiedAutoencoder
 
 SCALABLE = ["identity", "relu", "top_k", "winner_take_all"]
 FITS = {
     "default": {},
     "linear": {"hidden_layer_sizes": ()},
-    "tied": {"hidden_layer_sizes": (), "tied_weights": True},
+    "tied": {"module": TiedAutoencoder},
     "dropout": {"code_dropout": 0.2},
     "penalty": {"penalty": "l1"},
     "ordered": {"ordered": True},

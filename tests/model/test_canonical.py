@@ -14,6 +14,7 @@ from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments, r_squared
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError
+from sklearn_ae.networks import TiedAutoencoder
 
 NETWORKS = {
     "linear": {},
@@ -21,14 +22,14 @@ NETWORKS = {
     "hidden": {"hidden_layer_sizes": (7, 6)},
     "hidden, k > d": {"hidden_layer_sizes": (7,), "n_features": 3, "n_components": 6},
     "sigmoid output": {"hidden_layer_sizes": (7,), "output_activation": "sigmoid"},
-    "tied": {"tied_weights": True},
+    "tied": {"module": TiedAutoencoder},
 }
 
 
 def random_network(seed: int = 0, code: str = "identity", **changes) -> Autoencoder:
     """Return a network in float64 and evaluation mode with random weights."""
     made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
-    plain = Architecture(8, 4, (), "silu", **made_of, code_dropout=0.0, tied_weights=False, rotation_invariant=True)
+    plain = Architecture(8, 4, (), "silu", **made_of, code_dropout=0.0, rotation_invariant=True)
     generator = torch.Generator().manual_seed(seed)
     module = build(plain._replace(**changes)).double().eval()
     for parameter in module.parameters():
@@ -272,7 +273,7 @@ def test_ratios_sum_to_r2_and_are_never_negative(error, rotation_invariant):
     np.testing.assert_allclose(ratio * variance.sum(), variance * ratio.sum(), atol=1e-14)
 
 
-@pytest.mark.parametrize("changes", [{}, {"tied_weights": True}, {"hidden_layer_sizes": (7, 6)}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"module": TiedAutoencoder}, {"hidden_layer_sizes": (7, 6)}], ids=str)
 def test_jacobian_is_that_of_the_linear_output(changes):
     module, code = random_network(output_activation="sigmoid", **changes), torch.tensor([0.5, -1, 0, 2]).double()
     for parameter in module.parameters():

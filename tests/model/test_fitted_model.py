@@ -34,7 +34,7 @@ def X() -> np.ndarray:
 
 def random_network(code: str = "identity", loss=None, **changes) -> Autoencoder:
     made_of = {"code": CODES[code](), "loss": loss or LOSSES["squared_error"](), "output_activation": "clip"}
-    plain = Architecture(D, K, (5,), "silu", **made_of, code_dropout=0.5, tied_weights=False, rotation_invariant=True)
+    plain = Architecture(D, K, (5,), "silu", **made_of, code_dropout=0.5, rotation_invariant=True)
     module, generator = build(plain._replace(**changes)), torch.Generator().manual_seed(0)
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=generator)

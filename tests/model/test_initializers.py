@@ -19,7 +19,7 @@ from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.principal_axes import principal_axes
 from sklearn_ae.codes import CODES, Gaussian
 from sklearn_ae.losses import Mixed, Multinomial, SquaredError
-from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder
+from sklearn_ae.networks import ConvAutoencoder, DenseAutoencoder, TiedAutoencoder
 
 INITIALIZERS = [pca_, transpose_, random_]
 # n, d, rank, k
@@ -66,7 +66,7 @@ def data(n: int, d: int, rank: int) -> torch.Tensor:
 
 def network(d: int, k: int, code: str = "identity", **changes) -> Autoencoder:
     made_of = {"code": CODES[code](), "loss": SquaredError(), "output_activation": "identity"}
-    plain = Architecture(d, k, (), "silu", **made_of, code_dropout=0.0, tied_weights=False, rotation_invariant=True)
+    plain = Architecture(d, k, (), "silu", **made_of, code_dropout=0.0, rotation_invariant=True)
     return build(plain._replace(**changes)).double().eval()
 
 
@@ -101,7 +101,7 @@ def pca_reconstruction(X: torch.Tensor, k: int, rows=slice(None)) -> np.ndarray:
     return pca.inverse_transform(pca.transform(X.numpy()))
 
 
-@pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"module": TiedAutoencoder}], ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_pca_initialization_reconstructs_as_pca(shape, changes):
     n, d, rank, k = SHAPES[shape]
@@ -115,7 +115,7 @@ def test_pca_initialization_reconstructs_as_pca(shape, changes):
     [
         {},
         {"hidden_layer_sizes": (6, 5)},
-        {"tied_weights": True},
+        {"module": TiedAutoencoder},
         {"output_activation": "clip"},
         {"output_activation": "sigmoid"},
         {"code": "tanh"},
@@ -220,7 +220,7 @@ def test_constant_data_is_its_own_reconstruction(initialize, shape):
 
 
 def test_components_beyond_the_features_are_initialized_but_unused():
-    X, module, tied = data(30, 4, 4), network(4, 7), network(4, 7, tied_weights=True)
+    X, module, tied = data(30, 4, 4), network(4, 7), network(4, 7, module=TiedAutoencoder)
     pca_(module, TrainingRows(X), seeded())
     pca_(tied, TrainingRows(X), seeded())
     assert not module.network.decoder_weight[:, 4:].any()
@@ -252,7 +252,7 @@ def test_a_network_without_an_affine_path_keeps_its_weights():
 
 
 @pytest.mark.parametrize("shape", ["tall", "all axes", "tall, k > rank", "k > d", "wide, k > d", "one column"])
-@pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"module": TiedAutoencoder}], ids=str)
 def test_gaussian_code_starts_as_pca_whitened_unless_tied(shape, changes):
     n, d, rank, k = SHAPES[shape]
     X, module = data(n, d, rank), network(d, k, "gaussian", **changes)
@@ -262,7 +262,7 @@ def test_gaussian_code_starts_as_pca_whitened_unless_tied(shape, changes):
         preactivation = module.step(X).preactivation
     codes, log_variances = preactivation.chunk(2, dim=1)
     seen, variances = min(k, rank, n - 1), PCA(min(k, n, d)).fit(X).explained_variance_ * (n - 1) / n
-    expected = variances[:seen] if "tied_weights" in changes else np.ones(seen)
+    expected = variances[:seen] if "module" in changes else np.ones(seen)
     np.testing.assert_allclose(codes.numpy().var(axis=0)[:seen], expected, rtol=1e-9)
     of_posterior = 1 / (1 + 2 * variances[:seen])  # probabilistic PCA's with a noise variance of one half
     np.testing.assert_allclose(log_variances.exp().numpy()[:, :seen], np.tile(of_posterior, (n, 1)), rtol=1e-6)
@@ -334,7 +334,10 @@ def test_counts_start_as_the_principal_axes_of_what_the_encoder_receives(shape, 
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_sigmoid_output_starts_as_the_tangent_at_the_mean(tied):
-    X, module = torch.sigmoid(data(60, 8, 8)), network(8, 3, output_activation="sigmoid", tied_weights=tied)
+    X, module = (
+        torch.sigmoid(data(60, 8, 8)),
+        network(8, 3, output_activation="sigmoid", module=TiedAutoencoder if tied else None),
+    )
     pca_(module, TrainingRows(X), seeded())
     mean = X.mean(0)
     slope = 1 if tied else 4  # a sigmoid's steepest slope is a quarter
@@ -352,7 +355,7 @@ def test_sigmoid_output_starts_finite_if_pixels_never_change(initialize):
     torch.testing.assert_close(at_mean, torch.tensor([[0.01, 0.99, 0.5]]).double())
 
 
-@pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"tied_weights": True}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"hidden_layer_sizes": (6, 5)}, {"module": TiedAutoencoder}], ids=str)
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("initialize", [pca_, transpose_])
 def test_the_mean_is_encoded_as_zero_and_decoded_as_itself(initialize, code, changes):
@@ -366,7 +369,7 @@ def test_the_mean_is_encoded_as_zero_and_decoded_as_itself(initialize, code, cha
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_transpose_initialization_has_decoder_columns_of_unit_length(tied):
-    module = network(8, 30, tied_weights=tied)
+    module = network(8, 30, module=TiedAutoencoder if tied else None)
     transpose_(module, TrainingRows(data(60, 8, 8)), seeded())
     W = module.network.decoder_weight.detach()
     torch.testing.assert_close(torch.linalg.vector_norm(W, dim=0), torch.ones(30).double(), rtol=1e-6, atol=0)
@@ -449,9 +452,9 @@ def test_lanczos_leaves_global_generators_alone_and_repeats_its_bits():
     ("initialize", "changes"),
     [
         (pca_, {"hidden_layer_sizes": (4,)}),
-        (pca_, {"tied_weights": True}),
+        (pca_, {"module": TiedAutoencoder}),
         (transpose_, {"hidden_layer_sizes": (4,)}),
-        (transpose_, {"tied_weights": True}),
+        (transpose_, {"module": TiedAutoencoder}),
         (random_, {"hidden_layer_sizes": (4,)}),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
@@ -494,7 +497,7 @@ def test_lanczos_accepts_data_without_variance(lanczos):
 
 
 def test_a_random_initialization_of_a_tied_network_has_no_bias():
-    module = network(4, 2, tied_weights=True)
+    module = network(4, 2, module=TiedAutoencoder)
     nn.init.ones_(module.network.bias)
     random_(module, TrainingRows(torch.ones(3, 4)), seeded())
     assert not module.network.bias.any()

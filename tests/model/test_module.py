@@ -28,7 +28,6 @@ PLAIN = Architecture(
     loss=SquaredError(),
     output_activation="identity",
     code_dropout=0.0,
-    tied_weights=False,
     rotation_invariant=True,
 )
 
@@ -64,7 +63,7 @@ def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(("output", "activation"), [("identity", lambda u: u), ("sigmoid", expit)])
 @pytest.mark.parametrize("tied", [False, True])
 def test_forward_without_hidden_layers_is_the_formula(tied, output, activation, code, formula):
-    module, x = random_network(tied_weights=tied, output_activation=output, code=code), rows()
+    module, x = random_network(module=TiedAutoencoder if tied else None, output_activation=output, code=code), rows()
     w = weights_of(module.network)
     A = w["encoder_affine.weight"]
     W, b = (A.T, w["bias"]) if tied else (w["decoder_affine.weight"], w["decoder_affine.bias"])
@@ -75,7 +74,7 @@ def test_forward_without_hidden_layers_is_the_formula(tied, output, activation, 
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_parameters_are_those_of_the_formula_and_start_at_zero(tied):
-    module = build(PLAIN._replace(tied_weights=tied))
+    module = build(PLAIN._replace(module=TiedAutoencoder if tied else None))
     assert isinstance(module.network, TiedAutoencoder) is tied
     n_parameters = sum(parameter.numel() for parameter in module.parameters())
     assert n_parameters == (1 if tied else 2) * D * K + K + D
@@ -88,7 +87,7 @@ def test_parameters_are_those_of_the_formula_and_start_at_zero(tied):
         {},
         {"hidden_layer_sizes": (4,), "code": CODES["sigmoid"]()},
         {"output_activation": "sigmoid"},
-        {"tied_weights": True},
+        {"module": TiedAutoencoder},
         {"code": Gaussian(), "hidden_layer_sizes": (4,)},
         {"loss": Mixed([("log_loss", [3]), ("cross_entropy", [0, 2]), ("squared_error", [1, 4])])},
     ],
@@ -283,7 +282,9 @@ class FixedHalves(Halves):
 def test_building_and_stepping_leave_global_generators_alone(tied):
     before = global_states()
     hidden = () if tied else (6, 4)
-    module = build(PLAIN._replace(hidden_layer_sizes=hidden, tied_weights=tied, code_dropout=0.5))
+    module = build(
+        PLAIN._replace(hidden_layer_sizes=hidden, module=TiedAutoencoder if tied else None, code_dropout=0.5)
+    )
     module.train().step(rows().float(), generator=seeded()).output.sum().backward()
     assert global_states() == before
 

@@ -256,7 +256,7 @@ def test_bad_data_raises_an_error(X):
 def test_frames_of_categories_have_no_errors(container):
     X = container({"size": [1.0, 2.0, 3.0, 5.0], "colour": ["red", "blue", "red", "blue"]})
     pipeline = make_pipeline(FrameEncoder(), PCA(1)).fit(X)
-    with pytest.raises(ValueError, match=r"errors are those of numbers.*\(pipeline\[-1\], pipeline\[:-1\]"):
+    with pytest.raises(ValueError, match=r"errors require numbers.*: \S.*\(pipeline\[-1\], pipeline\[:-1\]"):
         reconstruction_error(pipeline, X)
     assert reconstruction_error(pipeline[-1], pipeline[:-1].transform(X)).shape == (4,)
 

@@ -278,7 +278,7 @@ def test_plot_draws_another_kind_again(draw):
     ("n_features", "settings", "message"),
     [
         (6, {"kind": "lines"}, "kind must be one of 'auto', 'image', 'line', 'heatmap', got 'lines'"),
-        (6, {"kind": "image"}, r"kind='image' needs image_shape=.*: 6 features are no square"),
+        (6, {"kind": "image"}, r"kind='image' needs image_shape=.*: 6 features do not form a square"),
         (6, {"feature_axis": [1, 2, 3]}, r"one number for each of the 6 features, got shape \(3,\)"),
         (3, {"feature_axis": [1, 3, 2]}, r"increasing or decreasing order, .* got \[1 3 2\]"),
         (3, {"feature_axis": [1, 1, 2]}, "increasing or decreasing order"),

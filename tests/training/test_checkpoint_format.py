@@ -60,7 +60,9 @@ def test_a_foreign_file_raises(foreign):
 
 def test_another_format_raises_and_names_it(content):
     assert not is_rejected(reseal(content, version=FORMAT))
-    with pytest.raises(ValueError, match=f"format {FORMAT + 1}, of a newer sklearn-ae; this one reads format {FORMAT}"):
+    with pytest.raises(
+        ValueError, match=f"format {FORMAT + 1}, written by a newer sklearn-ae; this version reads format {FORMAT}"
+    ):
         decode_state(reseal(content, version=FORMAT + 1))
 
 

@@ -19,8 +19,15 @@ from sklearn_ae._model.module import Autoencoder
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training import net as net_module
 from sklearn_ae._training.callbacks import KeepBest
-from sklearn_ae._training.optimizers import OPTIMIZERS, LearningRule, WeightAverage, optimizer_settings
+from sklearn_ae._training.optimizers import (
+    OPTIMIZERS,
+    LearningRule,
+    WeightAverage,
+    optimizer_settings,
+    takes_weight_decay,
+)
 from sklearn_ae.losses import LogLoss, SquaredError
+from sklearn_ae.networks import TiedAutoencoder
 
 D, N = 4, 53
 
@@ -83,7 +90,7 @@ def hand_written_loop(
     ("changes", "loss"),
     [
         ({}, SquaredError()),
-        ({"hidden_layer_sizes": (), "tied_weights": True}, SquaredError()),
+        ({"module": TiedAutoencoder}, SquaredError()),
         ({"code_dropout": 0.5}, SquaredError()),
         ({"code": "relu", "output_activation": "sigmoid"}, LogLoss()),
         ({"output_activation": "clip"}, SquaredError()),
@@ -136,6 +143,17 @@ def test_an_optimizer_class_gets_only_the_settings_given(optimizer, decay, expec
     before = weights_of(module)
     net_of(module, **optimizer_settings(optimizer, decay)).partial_fit(TrainingRows(X))
     assert not same_bits(weights_of(module), before)
+
+
+def test_an_optimizer_takes_weight_decay_by_name_or_among_any_arguments():
+    class Wrapped(torch.optim.SGD):
+        def __init__(self, params, **settings):
+            super().__init__(params, **settings)
+
+    assert takes_weight_decay(torch.optim.RMSprop)
+    assert takes_weight_decay(Wrapped)
+    assert not takes_weight_decay(torch.optim.LBFGS)
+    assert optimizer_settings(torch.optim.LBFGS, 0.0) == {"optimizer": torch.optim.LBFGS}
 
 
 def test_an_optimizer_that_needs_a_closure_works(X):

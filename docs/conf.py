@@ -22,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "formulas",
     "names",
+    "outputs",
     "records",
 ]
 exclude_patterns = ["_build", "**/GALLERY_HEADER.rst"]
@@ -54,6 +55,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"demo\.py",
     "reference_url": {"sklearn_ae": None},
     "doc_module": ("sklearn_ae",),
+    "reset_modules": ("matplotlib", "outputs.use_style"),
     "backreferences_dir": "api/backreferences",
     "inspect_global_variables": False,
     "show_memory": False,

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from blocks import python_blocks
 from docutils import nodes
+from gallery import STYLE
 from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
@@ -26,7 +27,6 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / "build" / "pages"
 PACKAGE = Path(sklearn_ae.__file__).parent
-STYLE = HERE / "site.mplstyle"
 N_PROCESSES = 2
 
 logger = logging.getLogger(__name__)
@@ -101,13 +101,6 @@ def shown(output, folder, page):
         yield nodes.image(
             uri=path, alt="The figure that this code draws", width=f"{figure['width']}px", classes=["drawn"]
         )
-
-
-def use_style(gallery_conf, script):
-    """Draw the figures of the gallery as those of the pages; sphinx_gallery_conf names it."""
-    import matplotlib as mpl
-
-    mpl.rc_file(STYLE)
 
 
 def setup(app):

@@ -1,6 +1,7 @@
 """The pages of the site run: their Python blocks, in order, in an empty folder."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,22 +10,30 @@ import pytest
 from helpers import BLOCKS, python_blocks, run_blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
-ALL = {
-    page.relative_to(DOCS).with_suffix("").as_posix(): page
-    for page in DOCS.rglob("*.md")
-    if page.parent.name in ("docs", "guide")
-}
-WITHOUT_BLOCKS = {"benchmarks", "changelog", "literature", "guide/index"}
+ALL = sorted(page for page in DOCS.rglob("*.md") if page.relative_to(DOCS).parts[0] not in ("_build", "auto_examples"))
 #: The page extending has its own test file.
-PAGES = [page for name, page in sorted(ALL.items()) if name not in WITHOUT_BLOCKS | {"extending"}]
+PAGES = [page for page in ALL if python_blocks(page) and page.stem != "extending"]
 
 
-def test_pages_without_blocks_are_known():
-    assert {name for name, page in ALL.items() if not python_blocks(page)} == WITHOUT_BLOCKS
+def name(page):
+    return page.relative_to(DOCS).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("page", ALL, ids=name)
+def test_no_block_has_another_name_than_python_and_is_skipped(page):
+    fences = re.findall(r"^ *(?:`{3,}|~{3,})(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {fence.strip() for fence in fences if not re.match(r"\s*\{", fence)} <= {
+        "",
+        "python",
+        "bash",
+        "console",
+        "text",
+    }
+    assert fences.count("python") == len(python_blocks(page))
 
 
 @pytest.mark.usefixtures("scratch")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_page_runs(page):
     if page.stem == "callbacks":
         pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9 has no callbacks")

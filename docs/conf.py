@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 
 import sklearn_ae
 from sklearn_ae.datasets import fetch_mnist
@@ -19,15 +20,21 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "formulas",
     "names",
+    "outputs",
     "records",
 ]
 exclude_patterns = ["_build", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+copybutton_selector = "div:not(.output):not(.sphx-glr-script-out) > div.highlight > pre"  # no outputs
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 html_math_renderer = "formulas"
 
 autosummary_generate = True
@@ -54,6 +61,10 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"demo\.py",
     "reference_url": {"sklearn_ae": None},
     "doc_module": ("sklearn_ae",),
+    "reset_modules": ("matplotlib", "gallery.use_style"),
+    "within_subsection_order": "gallery.Position",
+    "minigallery_sort_order": "gallery.position",
+    "thumbnail_size": (400, 250),
     "backreferences_dir": "api/backreferences",
     "inspect_global_variables": False,
     "show_memory": False,
@@ -79,14 +90,25 @@ def drop_citations(app, doctree):
             paragraph[i - 1 : i + 1] = [nodes.Text(paragraph[i - 1].astext().rstrip())]
 
 
+def group_sidebar(app, doctree):
+    """Give the lists of names in the side bar of the reference the titles of their sections."""
+    if app.env.docname == "api/index":
+        for toctree in doctree.findall(addnodes.toctree):
+            section = toctree
+            while not isinstance(section, nodes.section):
+                section = section.parent
+            toctree["caption"] = toctree["rawcaption"] = section.next_node(nodes.title).astext()
+
+
 def setup(app):
     app.connect("doctree-read", drop_citations)
+    app.connect("doctree-read", group_sidebar, priority=400)  # before Sphinx collects the lists
     app.connect("autodoc-skip-member", skip_inherited)
 
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-ae"
-html_favicon = "_static/favicon.svg"
+html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_sidebars = {page.stem: [] for page in Path(__file__).parent.glob("*.md")} | {"auto_examples/*": []}  # more width
@@ -94,9 +116,10 @@ html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}
 html_theme_options = {
-    "logo": {"text": "sklearn-ae"},
+    "logo": {"text": "sklearn-ae", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
+    "navbar_start": ["navbar-logo", "version"],
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

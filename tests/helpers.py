@@ -1,7 +1,7 @@
 """Helpers of several test files: estimators that fit quickly, small networks and nets, running documents."""
 
 import hashlib
-import re
+import runpy
 from itertools import combinations
 from math import inf
 from pathlib import Path
@@ -17,6 +17,10 @@ from sklearn_ae._training.optimizers import optimizer_settings
 from sklearn_ae.base import member
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError
+
+#: Blocks of pages run by the same rules in the tests and when the site is built.
+BLOCKS = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "_ext" / "blocks.py"))
+python_blocks, run_blocks = BLOCKS["python_blocks"], BLOCKS["run_blocks"]
 
 
 def quick(n_components=2, **params) -> AutoencoderTransformer:
@@ -46,16 +50,6 @@ def net_of(module: Autoencoder, **settings) -> AutoencoderNet:
 def same_bits(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     """Return whether two sets of weights are equal in all bits."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def run_blocks(document: Path) -> dict:
-    """Run the Python blocks of a Markdown document in order and return their namespace."""
-    text = document.read_text(encoding="utf-8")
-    namespace = {"__name__": "__main__"}
-    for block in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        lines_above = text[: block.start(1)].count("\n")
-        exec(compile("\n" * lines_above + block[1], str(document), "exec"), namespace)
-    return namespace
 
 
 def pairs(case: tuple[str, ...]) -> set[frozenset]:

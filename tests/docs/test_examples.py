@@ -92,9 +92,9 @@ def demo():
 def test_rows_of_the_demo_are_aligned(demo, capsys):
     demo["print_row"]("", "components", "R²", "accuracy", "seconds", "parameters")
     for name in demo["DECOMPOSITIONS"]:
-        demo["print_row"](name, 4, -10.5, 1.0, 999.9, 1e6)
+        demo["print_row"](name, 4, -10.5, 1.0, 999.9, 1e6, error=0.01)
     lines = capsys.readouterr().out.splitlines()
-    ends = [[word.end() for word in re.finditer(r"\S+", line)][-5:] for line in lines]
+    ends = [[word.end() for word in re.finditer(r"\S+(?: ± \S+)?", line)][-5:] for line in lines]
     assert ends == ends[:1] * len(lines)
 
 
@@ -102,6 +102,11 @@ def test_parameters_of_the_demo_are_those_of_the_model(demo, digits):
     assert demo["n_parameters"](PCA(3).fit(digits)) == 3 * 64
     autoencoder = AutoencoderTransformer(3, hidden_layer_sizes=(), max_epochs=0).fit(digits)
     assert demo["n_parameters"](autoencoder) == 2 * 3 * 64 + 3 + 64
+
+
+def test_the_error_of_an_accuracy_in_the_demo_is_that_of_its_samples(demo):
+    right = np.repeat([1.0, 0.0], [90, 10])
+    assert demo["standard_error"](0.9, 100) == pytest.approx(right.std() / 10)
 
 
 def test_the_demo_chooses_the_smallest_sufficient_size(demo):
@@ -115,9 +120,18 @@ def test_demo(tmp_path):
     pca, nmf, autoencoder, _, deep, _ = r2
     assert nmf < pca < min(autoencoder, deep)
     assert printed.count(", chosen") == 1
-    for name in ("components.png", "reconstructions.png"):
+    for name in ("two_components.png", "reconstructions.png"):
         assert str(Path("output", name)) in printed
         assert (tmp_path / "output" / name).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_two_components(tmp_path):
+    printed = run("plot_two_components.py", tmp_path)
+    r2, accuracy = zip(*re.findall(r"R² (0\.\d{3}) ± 0\.\d{3}, accuracy (0\.\d{3}) ± ", printed), strict=True)
+    assert float(r2[0]) + 0.2 < float(r2[1])
+    assert float(accuracy[0]) + 0.1 < float(accuracy[1])
+    assert (tmp_path / "output" / "two_components.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow

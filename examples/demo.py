@@ -1,6 +1,6 @@
-"""Compare autoencoders with PCA and NMF on scikit-learn's digits, in under a minute: `make demo`.
+"""Compare autoencoders with PCA and NMF on digits, in under a minute: `make demo`.
 
-Prints two tables and draws two pictures into the folder output/ of the working directory.
+Prints two tables and draws two pictures into the folder output/.
 """
 
 from pathlib import Path
@@ -24,10 +24,13 @@ DECOMPOSITIONS = {
     "PCA": PCA(K),
     "NMF": NMF(K, max_iter=1000, random_state=0),
     "autoencoder": AutoencoderTransformer(K, random_state=0),
-    "one layer, dropout": AutoencoderTransformer(  # as in the notebook of Ferretti (2015)
+    # as in the notebook of Ferretti (2015)
+    "one layer, dropout": AutoencoderTransformer(
         K, hidden_layer_sizes=(), code="relu", code_dropout=0.2, random_state=0
     ),
-    "deep autoencoder": AutoencoderTransformer(K, hidden_layer_sizes=(128, 64), random_state=0),
+    "deep autoencoder": AutoencoderTransformer(
+        K, hidden_layer_sizes=(128, 64), random_state=0
+    ),
 }
 GRID = {"reduce__n_components": [4, 8, 16, 32, 64]}
 TOLERANCE = 0.005
@@ -35,39 +38,48 @@ OUTPUT = Path("output")
 
 
 def main():
-    X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+    X, X_test, y, y_test = train_test_split(
+        *load_digits(return_X_y=True), random_state=0
+    )
 
+    n, n_test = len(X), len(X_test)
     print(f"""
-1. Five methods with {K} components, fitted on {len(X):,} digits and scored on {len(X_test)} held-out ones
+1. Five methods with {K} components, fitted on {n:,} digits, scored on {n_test} others
 
-   R²        fraction of the variance of the images that is reconstructed; 1 is perfect
-   accuracy  of a support vector classifier (SVC) on the codes, ± the standard error of {len(X_test)} images
+   R²        fraction of the variance of the images that is reconstructed: at most 1
+   accuracy  of a support vector classifier (SVC) on the codes, ± its standard error
 """)
     print_row("", "components", "R²", "accuracy", "seconds", "parameters")
     compare(X, X_test, y, y_test)
     print(f"""
-NMF and the one-layer network reconstruct less than PCA, whose squared error is the smallest that {K} components can
-reach linearly. NMF is linear too, and has to keep everything non-negative. In the one-layer network only the code is
-nonlinear, and dropout trains each component to work without the others, at the expense of R². The other two
-autoencoders have hidden layers.
+NMF and the one-layer network reconstruct less than PCA, whose squared error is the
+smallest that {K} components can reach linearly. NMF is linear too, and has to keep
+everything non-negative. In the one-layer network only the code is nonlinear, and
+dropout trains each component to work without the others, at the expense of R². The
+other two autoencoders have hidden layers.
 
-2. How many components? Grid search by 3-fold cross-validation on the {len(X):,}, ± the standard error of the folds
+2. How many components? Grid search with 3-fold cross-validation on the {n:,} digits
+
+   accuracy  mean of the folds, ± its standard error
 """)
     print_row("", "components", "R²", "accuracy", "seconds", "parameters")
     pipeline = search_size(X, y)
     accuracy = pipeline.score(X_test, y_test)
-    error = standard_error(accuracy, len(X_test))
+    error = standard_error(accuracy, n_test)
     print(f"""
-R² grows with every component, so it cannot choose their number. Accuracy can: "chosen" is the smallest number within
-{TOLERANCE} of the best accuracy. On the {len(X_test)} held-out images its accuracy is {accuracy:.3f} ± {error:.3f}.
+R² grows with every component, so it cannot choose their number. Accuracy can: "chosen"
+is the smallest number within {TOLERANCE} of the best accuracy. On the {n_test} others
+its accuracy is {accuracy:.3f} ± {error:.3f}.
 
-3. Pictures
+3. Pictures of the {n_test} other digits
 """)
     OUTPUT.mkdir(exist_ok=True)
     draw_codes(X, X_test, y_test, OUTPUT / "two_components.png")
-    print("  the held-out digits in two components, coloured by class: PCA mixes more of them than the autoencoder")
+    print("  two components, coloured by class: PCA mixes more classes")
     draw_reconstructions(X_test, y_test, OUTPUT / "reconstructions.png")
-    print(f"  one held-out image of each class, reconstructed from {K} components by each method")
+    print(
+        f"  one digit of each class, reconstructed from {K} components by each method"
+    )
 
 
 def compare(X, X_test, y, y_test):
@@ -78,23 +90,39 @@ def compare(X, X_test, y, y_test):
         classifier = SVC().fit(decomposition.transform(X), y)
         pipeline = Pipeline([("reduce", decomposition), ("classify", classifier)])
         found = scores(pipeline, X_test, y_test)
-        print_row(name, K, seconds=seconds, error=standard_error(found["accuracy"], len(X_test)), **found)
+        print_row(
+            name,
+            K,
+            seconds=seconds,
+            error=standard_error(found["accuracy"], len(X_test)),
+            **found,
+        )
 
 
 def search_size(X, y):
-    pipeline = Pipeline([("reduce", AutoencoderTransformer(max_epochs=30, random_state=0)), ("classify", SVC())])
-    search = GridSearchCV(pipeline, GRID, scoring=scores, refit=smallest_good_one, cv=3, n_jobs=2).fit(X, y)
+    pipeline = Pipeline(
+        [
+            ("reduce", AutoencoderTransformer(max_epochs=30, random_state=0)),
+            ("classify", SVC()),
+        ]
+    )
+    search = GridSearchCV(
+        pipeline, GRID, scoring=scores, refit=smallest_good_one, cv=3, n_jobs=2
+    ).fit(X, y)
     results = search.cv_results_
     for i, k in enumerate(GRID["reduce__n_components"]):
         name = "autoencoder, chosen" if i == search.best_index_ else "autoencoder"
-        means = {score: results[f"mean_test_{score}"][i] for score in ("r2", "accuracy", "parameters")}
+        means = {
+            score: results[f"mean_test_{score}"][i]
+            for score in ("r2", "accuracy", "parameters")
+        }
         error = results["std_test_accuracy"][i] / (search.n_splits_ - 1) ** 0.5
         print_row(name, k, seconds=results["mean_fit_time"][i], error=error, **means)
     return search.best_estimator_
 
 
 def scores(pipeline, X, y):
-    """Score the codes by the reconstructions and by the classifier; GridSearchCV calls it too."""
+    """Score the reconstructions and the classifier, for GridSearchCV too."""
     return {
         "r2": reconstruction_score(pipeline[:-1], X),
         "accuracy": pipeline.score(X, y),
@@ -122,7 +150,10 @@ def print_row(name, k, r2, accuracy, seconds, parameters, error=None):
     if name:
         r2, seconds, parameters = f"{r2:.3f}", f"{seconds:.2f}", f"{parameters:,.0f}"
         accuracy = f"{accuracy:.3f} ± {error:.3f}"
-    print(f"  {name:<20}{k:>10}{r2:>8}{accuracy:>16}{seconds:>9}{parameters:>12}", flush=True)
+    print(
+        f"  {name:<20}{k:>10}{r2:>8}{accuracy:>16}{seconds:>9}{parameters:>12}",
+        flush=True,
+    )
 
 
 def draw_codes(X, X_test, y_test, path):
@@ -136,9 +167,12 @@ def draw_codes(X, X_test, y_test, path):
 
 def draw_reconstructions(X, y, path):
     figure = Figure(figsize=(9, 6.2), layout="constrained")
+    # the first ten are drawn, and R² is that of all
     one_of_each = [np.flatnonzero(y == digit)[0] for digit in range(10)]
-    X = np.concatenate([X[one_of_each], np.delete(X, one_of_each, axis=0)])  # the first are drawn, R² is that of all
-    ReconstructionDisplay.from_estimators(DECOMPOSITIONS, X, n_samples=10, ax=figure.subplots())
+    X = np.concatenate([X[one_of_each], np.delete(X, one_of_each, axis=0)])
+    ReconstructionDisplay.from_estimators(
+        DECOMPOSITIONS, X, n_samples=10, ax=figure.subplots()
+    )
     save(figure, path)
 
 
@@ -148,5 +182,7 @@ def save(figure, path):
 
 
 if __name__ == "__main__":
-    with threadpool_limits(1):  # with matrices this small a second thread costs more than it brings
+    with threadpool_limits(
+        1
+    ):  # with matrices this small a second thread costs more than it brings
         main()

@@ -1,11 +1,12 @@
 """
-How is a frame with gaps filled?
-================================
+Impute a data frame of numbers, binaries and categories
+=======================================================
 
-A table of people has numbers, binaries and categories, and some cells are missing. ``FrameEncoder`` turns it into the
-columns that an autoencoder takes, and ``impute`` fills the gaps and returns a frame of the same dtypes. This example
-removes cells from a table whose cells are all known, fills them, and compares the result with the mean or the commonest
-level and with two imputers of scikit-learn on the same columns.
+Real tables have numbers, binaries and categories, and some cells are missing.
+``FrameEncoder`` turns such a frame into the columns that an autoencoder needs, and
+``impute`` fills the gaps and returns a frame of the same dtypes. This example removes
+cells from a complete table, fills them, and compares the result with the mean or the
+commonest level and with two imputers of scikit-learn on the same columns.
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +22,9 @@ from sklearn_ae.preprocessing import FrameEncoder, impute
 # %%
 # A table with gaps
 # -----------------
-# Households, drawn from three hidden quantities: how far from the city they are, how far in life, and how well off.
-# Columns follow from these and chance, most of them not linearly. Of the cells, 20 % are removed.
+# Households, simulated from three hidden quantities: distance to the city, stage of
+# life, and wealth. All columns follow from these and chance, most of them not linearly.
+# 20 % of the cells are removed.
 
 
 def households(n, random_state):
@@ -33,7 +35,9 @@ def households(n, random_state):
         return scale * rng.normal(size=n)
 
     def most_likely(**scores):
-        drawn = np.stack([score + rng.gumbel(size=n) for score in scores.values()], axis=1)
+        drawn = np.stack(
+            [score + rng.gumbel(size=n) for score in scores.values()], axis=1
+        )
         return pd.Categorical(np.array(list(scores))[drawn.argmax(axis=1)])
 
     return pd.DataFrame(
@@ -42,14 +46,31 @@ def households(n, random_state):
             "rooms": 4 + 1.5 * wealth + distance - 2 * stage**2 + noise(0.3),
             "commute": 25 + 20 * distance * (stage < 0.6) + noise(4),
             "spending": 2500 * np.exp(0.6 * wealth - 0.5 * stage**2) + noise(200),
-            "car": pd.array(rng.logistic(size=n) < 5 * distance + 4 * wealth, dtype="boolean"),
-            "children": pd.array(rng.logistic(size=n) < 4 - 14 * np.abs(stage + 0.2), dtype="boolean"),
-            "owner": pd.array(rng.logistic(size=n) < 6 * wealth + 5 * stage, dtype="boolean"),
-            "area": most_likely(
-                city=8 * (-distance - 0.3), suburb=3 - 10 * np.abs(distance), village=8 * (distance - 0.4)
+            "car": pd.array(
+                rng.logistic(size=n) < 5 * distance + 4 * wealth, dtype="boolean"
             ),
-            "heating": most_likely(gas=2 * stage, oil=5 * distance, heat_pump=6 * wealth - 1, district=-6 * distance),
-            "work": most_likely(student=-10 * (stage + 0.6), employed=np.full(n, 1.0), retired=12 * (stage - 0.6)),
+            "children": pd.array(
+                rng.logistic(size=n) < 4 - 14 * np.abs(stage + 0.2), dtype="boolean"
+            ),
+            "owner": pd.array(
+                rng.logistic(size=n) < 6 * wealth + 5 * stage, dtype="boolean"
+            ),
+            "area": most_likely(
+                city=8 * (-distance - 0.3),
+                suburb=3 - 10 * np.abs(distance),
+                village=8 * (distance - 0.4),
+            ),
+            "heating": most_likely(
+                gas=2 * stage,
+                oil=5 * distance,
+                heat_pump=6 * wealth - 1,
+                district=-6 * distance,
+            ),
+            "work": most_likely(
+                student=-10 * (stage + 0.6),
+                employed=np.full(n, 1.0),
+                retired=12 * (stage - 0.6),
+            ),
         }
     )
 
@@ -60,13 +81,16 @@ frame = whole.mask(removed)
 print(frame.head().round(1).to_string())
 
 # %%
-# From frame to filled frame
-# --------------------------
-# The encoder finds the kind of each column, and has the loss that fits the encoded columns.
+# Encode, fit, impute
+# -------------------
+# The encoder finds the kind of each column, and provides the loss that fits the encoded
+# columns.
 
 encoder = FrameEncoder().fit(frame)
 print(encoder.kinds_)
-autoencoder = AutoencoderTransformer(8, loss=encoder.loss(), missing="mask", random_state=0)
+autoencoder = AutoencoderTransformer(
+    8, loss=encoder.loss(), missing="mask", random_state=0
+)
 pipeline = make_pipeline(encoder, autoencoder).fit(frame)
 filled = {"autoencoder": impute(pipeline, frame)}
 print(filled["autoencoder"].head().round(1).to_string())
@@ -75,7 +99,8 @@ print("dtypes kept:", bool((filled["autoencoder"].dtypes == frame.dtypes).all())
 # %%
 # Other imputers
 # --------------
-# They fill the encoded columns, and the encoder's ``inverse_transform`` returns the frame.
+# They fill the encoded columns, and ``inverse_transform`` of the encoder returns the
+# frame.
 
 encoded = encoder.transform(frame)
 others = {
@@ -87,22 +112,33 @@ for name, imputer in others.items():
     filled[name] = encoder.inverse_transform(imputer.fit_transform(encoded))
 
 # %%
-# Cells that were removed
+# Score the removed cells
 # -----------------------
-# Numbers are scored by R² over the removed cells of a column, binaries and categories by the fraction filled correctly.
+# For numbers the score is the R² over the removed cells of a column, for binaries and
+# categories the fraction that is filled correctly. In the picture the autoencoder
+# (blue) is the best in six of the ten columns, the three categories among them.
+# ``IterativeImputer`` is ahead in the other four, most of all in spending, and no
+# better than the commonest level on categories.
 
-scores = pd.DataFrame(index=whole.columns, columns=[*others, "autoencoder"], dtype=float)
+scores = pd.DataFrame(
+    index=whole.columns, columns=[*others, "autoencoder"], dtype=float
+)
 for name in scores:
     for i, column in enumerate(whole.columns):
         truth = whole[column].to_numpy()[removed[:, i]]
         guess = filled[name][column].to_numpy()[removed[:, i]]
         if encoder.kinds_[column] == "number":
-            scores.loc[column, name] = 1 - np.square(truth - guess).mean() / np.var(truth)
+            scores.loc[column, name] = 1 - np.square(truth - guess).mean() / np.var(
+                truth
+            )
         else:
             scores.loc[column, name] = np.mean(truth == guess)
 print(scores.round(3).to_string())
 
-figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained", width_ratios=[4, 6])
+colors = ["0.75", "0.6", "0.45", "C0"]
+figure, axes = plt.subplots(
+    1, 2, figsize=(12, 4), layout="constrained", width_ratios=[4, 6]
+)
 is_number = np.array([encoder.kinds_[column] == "number" for column in scores.index])
 for ax, part, title in (
     (axes[0], scores[is_number], "Numbers: R² of removed cells"),
@@ -110,7 +146,9 @@ for ax, part, title in (
 ):
     places = np.arange(len(part))
     for i, (name, values) in enumerate(part.items()):
-        ax.bar(places + 0.2 * (i - 1.5), values, width=0.18, label=name, color=f"{0.8 - 0.2 * i}" if i < 3 else "C0")
+        ax.bar(
+            places + 0.2 * (i - 1.5), values, width=0.18, label=name, color=colors[i]
+        )
     ax.set(title=title, ylim=(min(0, part.to_numpy().min()), 1))
     ax.set_xticks(places, part.index)
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

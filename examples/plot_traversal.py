@@ -1,10 +1,11 @@
 """
-What does a component of the code mean?
+Interpret components: traverse the code
 =======================================
 
-A row of ``components_`` is what a component adds to the mean, which is all there is to say about a component of PCA.
-With hidden layers what it adds depends on its value and on the other components. A traversal shows it: change one
-component from the 5 % to the 95 % quantile of its values, hold the others still, and decode.
+A row of ``components_`` is the pattern that a component adds to the mean. For PCA this
+says everything about a component. With hidden layers, the pattern depends on the value
+of the component and on the other components. A traversal shows it: change one component
+from the 5 % to the 95 % quantile of its values, keep the others fixed, and decode.
 """
 
 import matplotlib.pyplot as plt
@@ -29,39 +30,49 @@ def fit(X, k):
 
 
 def draw(decompositions, X, figsize, **parameters):
-    _, axes = plt.subplots(1, len(decompositions), figsize=figsize, layout="constrained")
+    _, axes = plt.subplots(
+        1, len(decompositions), figsize=figsize, layout="constrained"
+    )
     for ax, (name, decomposition) in zip(axes, decompositions.items(), strict=True):
-        TraversalDisplay.from_estimator(decomposition, X, name=name, ax=ax, **parameters)
+        TraversalDisplay.from_estimator(
+            decomposition, X, name=name, ax=ax, **parameters
+        )
 
 
 # %%
-# Pictures: from the mean code
-# ----------------------------
-# Near the middle of each row the code is about the mean code. PCA decodes that to the mean image, and each of its
-# components adds one pattern to it, times the value, so that the two ends are about opposite and all is grey. The
-# autoencoder's components lead to sharper pictures. Some look like digits, others like none: a code with one component
-# changed need not be that of any image. Printed is the R² of the images that are fitted to.
+# Images: from the mean code
+# --------------------------
+# In the middle of each row the code is about the mean code. PCA decodes it to the mean
+# image, and each of its components adds one pattern to it, times the value, so the two
+# ends of a row are about opposite and everything is grey. The autoencoder's rows are
+# sharper. Some of their images look like digits, others like none: a code with one
+# component changed need not be the code of any image. The printed R² is that of the
+# images that the models are fitted to.
 
 X = load_digits().data
 decompositions = fit(X, 4)
 draw(decompositions, X, (12, 3.8), n_steps=9)
 
 # %%
-# Pictures: from one image
-# ------------------------
-# Now the components held still are those of the first image, a 0, and each row passes near that image. PCA's components
-# add the same patterns as before, to another image. The autoencoder's do not: compare a row with the same row above.
-# What a component means depends on the others, so look from several samples before you give it a name.
+# Images: from one image
+# ----------------------
+# Now the other components are fixed at the code of the first image, a 0, and each row
+# passes near that image. PCA's components add the same patterns as before, to another
+# image. The autoencoder's do not: compare a row with the same row above. The meaning of
+# a component depends on the others, so look at several samples before you name it.
+
 draw(decompositions, X, (12, 3.8), n_steps=9, row=0)
 
 # %%
-# A table with names
-# ------------------
-# For features that are no pixels the display shows by how much each changes from the first step to the last, here in
-# standard deviations, as the columns are standardised. On wine, with 178 samples, the two agree in the main: component
-# 0 sets phenols, flavanoids and proanthocyanins against nonflavanoid phenols, component 1 is about alcohol and the
-# intensity of the colour, and component 2 about ash and its alcalinity. A component of the autoencoder has the sign of
-# the principal axis that its code correlates with most.
+# Tables: features with names
+# ---------------------------
+# For features that are not pixels the display shows how much each of them changes from
+# the first step to the last, here in standard deviations, because the columns are
+# standardised. On wine, with 178 samples, the two models mostly agree: component 0
+# contrasts phenols, flavanoids and proanthocyanins with nonflavanoid phenols, component
+# 1 is about alcohol and the intensity of the colour, and component 2 about ash and its
+# alcalinity. Each component of the autoencoder has the sign of the principal component
+# that its code correlates with most.
 
 wine = load_wine(as_frame=True).data
 scaled = StandardScaler().set_output(transform="pandas").fit_transform(wine)

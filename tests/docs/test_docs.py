@@ -151,6 +151,22 @@ def test_every_record_has_its_script_and_its_command():
         assert not re.search("^# ", text, re.MULTILINE)
 
 
+#: Coined turns that once stood for plain words, such as "comes back" for "is reconstructed".
+COINED = (
+    r"\bcomes? back|goes on|(is|are) told|(is|are) refused|\bbe had\b|is to be|so large a|\bbeside\b|as it comes|"
+    r"of your own|\bbut for\b|where there is one|\bshares? of\b|\basks? for\b|\bwhat tells\b|than it was\b"
+)
+
+
+@pytest.mark.parametrize("folder", ["docs", "sklearn_ae", "examples"])
+def test_prose_has_no_coined_turns(folder):
+    paths = [path for end in ("md", "rst", "py") for path in (DOCS.parent / folder).rglob(f"*.{end}")]
+    paths = [path for path in paths if not {"_build", "auto_examples", "generated", "backreferences"} & set(path.parts)]
+    lines = [(path.name, line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    lines += [("README.md", line) for line in (DOCS.parent / "README.md").read_text(encoding="utf-8").splitlines()]
+    assert [(name, line) for name, line in lines if re.search(COINED, line)] == []
+
+
 def test_every_page_is_linked():
     listed = {"index"}
     for page in DOCS.rglob("index.md"):

@@ -132,8 +132,8 @@ for ax in axes:
 axes[-1].set(xlabel="point", xlim=(0, len(test)))
 
 # %%
-# The four unusual windows and their reconstructions: the autoencoder returns something
-# like an ordinary window, and the difference is the error.
+# The four unusual beats and their reconstructions: the larger the gap between the two
+# lines, the larger the error. It is smallest for the missing beat.
 
 starts = np.flatnonzero(np.diff(is_unusual.astype(int)) == 1)
 _, axes = plt.subplots(

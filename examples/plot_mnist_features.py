@@ -168,9 +168,9 @@ compare(
 # %%
 # Features or reconstructions?
 # ----------------------------
-# The picture puts the first components of the three kinds next to each other: ripples
-# of PCA, dots of the network as in the notebook, strokes and loops of the network that
-# is not clipped.
+# The picture puts eight components of each kind next to each other: blurred patterns of
+# PCA, dots of the network as in the notebook, strokes and loops of the network that is
+# not clipped.
 #
 # Features that one can name and a small error are different goals. The more dropout,
 # the lower the R²; and a linear decoder, without clipping or hidden layers, cannot do

@@ -348,9 +348,8 @@ class TestFaults:
                         net.module_.network.encoder_affine.weight.fill_(torch.nan)
 
         autoencoder = quick(max_epochs=10, lr_schedule="constant", callbacks=[Spoil()]).fit(small)
-        assert autoencoder.net_.optimizer_.param_groups[0]["lr"] == pytest.approx(
-            LearningRule().greatest_ratio * autoencoder.net_.lr / 10
-        )
+        rates = [group["lr"] for group in autoencoder.net_.optimizer_.param_groups]
+        assert max(rates) == pytest.approx(LearningRule().greatest_ratio * autoencoder.net_.lr / 10)
         assert autoencoder.score(small) >= quick(max_epochs=1).fit(small).score(small) - 0.01
         assert len(autoencoder.validation_scores_) == autoencoder.n_iter_ + 1 == 11
 

@@ -390,7 +390,7 @@ def test_a_model_from_a_gpu_works_without_one(fitted, through):
     for one, other in zip(outputs(restored), expected, strict=True):
         np.testing.assert_array_equal(one, other)
     restored.partial_fit(np.random.default_rng(0).uniform(size=(40, D)))
-    with pytest.raises(ValueError, match="torch sees no CUDA device"):
+    with pytest.raises(ValueError, match="torch finds no CUDA device"):
         restored.fit(np.ones((9, D)))
 
 

@@ -30,7 +30,7 @@ def fractions() -> np.ndarray:
 
 
 class TestScores:
-    @pytest.mark.parametrize(("n_components", "rate"), [(50, 0.006), (80, 0.006), (50, 0.01)])
+    @pytest.mark.parametrize(("n_components", "rate"), [(80, 0.006), (80, 0.01), (120, 0.006)])
     def test_a_negative_score_of_codes_denser_than_in_training_has_a_warning(self, small, n_components, rate):
         code = WinnerTakeAll(rate)
         autoencoder = quick(n_components, code=code, max_epochs=30, batch_size=60, early_stopping=False).fit(small[:60])

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EpochTimer
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._training.optimizers import LearningRule
 from sklearn_ae.codes import Gaussian, TopK
 from sklearn_ae.corruptions import Masking
 from sklearn_ae.losses import Huber, SquaredError
@@ -175,7 +176,7 @@ def test_the_cosine_schedule_warms_up_and_falls_along_half_a_cosine(small):
     n_steps, rates = len(rates.rates), np.array(rates.rates)
     assert n_steps == 25 * 8
     done = np.arange(n_steps) / n_steps
-    expected = np.minimum(1, (done + 1 / n_steps) / 0.1) * (1 + np.cos(np.pi * done)) / 2
+    expected = np.minimum(1, (done + 1 / n_steps) / LearningRule().warm_up) * (1 + np.cos(np.pi * done)) / 2
     np.testing.assert_allclose(rates / rates.max(), expected / expected.max(), rtol=1e-6)
     assert model.n_iter_ == 25
     linear = AutoencoderTransformer(max_epochs=25, random_state=0, **settings | {"lr_schedule": "linear"}).fit(small)

@@ -98,7 +98,7 @@ def bench_dask() -> None:
         parts = [da.from_delayed(part, (5000, 784), X.dtype) for part in parts]
         on_workers = client.persist(da.concatenate(COPIES * parts))
         wait(on_workers)
-        title = f"transform of {len(on_workers):,} images of MNIST, held by the workers, samples a second; codes are returned"
+        title = f"transform of {len(on_workers):,} images of MNIST, held by workers, samples a second; codes returned"
         print_header(title, [0], f"medians of {REPEATS}")
         print_head("network", "one process", "two workers", "ratio (least to greatest)")
         for network, (n_components, hidden_layer_sizes) in NETWORKS.items():

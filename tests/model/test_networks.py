@@ -315,10 +315,17 @@ class CustomNetworkOfFive(CustomNetwork):
         super().__init__(D, 2, 2)
 
 
+def network_of_five() -> CustomNetworkOfFive:
+    """Return an instance whose weights are the same in every process."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return CustomNetworkOfFive()
+
+
 CUSTOM_NETWORKS = {
     "class with sizes": CustomNetwork,
     "class without": CustomNetworkOfFive,
-    "instance": CustomNetworkOfFive(),
+    "instance": network_of_five(),
     "partial": partial(CustomNetwork, width=9),
     "affine": partial(DenseAutoencoder, hidden_layer_sizes=(4,), activation=nn.Tanh),
     "convolutional": partial(ConvAutoencoder, image_shape=(5, 1), channels=(3,)),

@@ -67,6 +67,7 @@ sphinx_gallery_conf = {
     "thumbnail_size": (400, 250),
     "backreferences_dir": "api/backreferences",
     "inspect_global_variables": False,
+    "capture_repr": (),  # text and figures only
     "show_memory": False,
     "write_computation_times": False,  # a page that loads scripts from other sites
     "show_signature": False,

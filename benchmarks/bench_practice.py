@@ -24,7 +24,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.bench_data import docstrings
-from benchmarks.data import SHARED
+from benchmarks.data import SHARED, small_data_sets
 from benchmarks.tables import mean_and_spread, print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.model_selection import compare_decompositions
@@ -253,15 +253,14 @@ def bench_scatter() -> None:
     """Print R² and accuracy of nearest neighbours of two components, for a scatter plot."""
     print_header("Two components for a scatter plot: held-out samples, five folds for each seed", SEEDS)
     print_head("data", "model", "R²", "accuracy of 5 nearest neighbours", "seconds to fit")
-    data = {"digits": load_digits, "wine": load_wine, "breast cancer": load_breast_cancer}
+    data, labels = small_data_sets(), {"digits": load_digits, "wine": load_wine, "cancer": load_breast_cancer}
     models = {
         "PCA": PCA(),
         "autoencoder, default": AutoencoderTransformer(),
         "autoencoder, Gaussian noise": AutoencoderTransformer(corruption="gaussian_noise"),
     }
-    for name, load in data.items():
-        X, y = load(return_X_y=True)
-        X = X if name == "digits" else StandardScaler().fit_transform(X)
+    for name, load in labels.items():
+        X, y = data[name], load().target
         results = [compare_decompositions(models, X, y, n_components=[2], cv=5, random_state=seed) for seed in SEEDS]
         for rows in zip(*(comparison.rows for comparison in results), strict=True):
             cells = [mean_and_spread([row[figure] for row in rows], 3) for figure in ("r2", "neighbours")]

@@ -23,6 +23,16 @@ BLOCKS = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "_ext" / "block
 python_blocks, run_blocks = BLOCKS["python_blocks"], BLOCKS["run_blocks"]
 
 
+#: Folders that the build of the site makes.
+BUILT = {"_build", "auto_examples", "backreferences", "generated"}
+
+
+def written(folder: Path, *ends: str) -> list[Path]:
+    """Return the files below a folder with these endings, without those that the build of the site makes."""
+    paths = [path for end in ends for path in folder.rglob(f"*.{end}")]
+    return sorted(path for path in paths if not BUILT & set(path.relative_to(folder).parts))
+
+
 def quick(n_components=2, **params) -> AutoencoderTransformer:
     """Return an estimator that fits quickly."""
     return AutoencoderTransformer(n_components, **{"max_epochs": 3, "random_state": 0, **params})

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,11 +33,17 @@ N_PROCESSES = 2
 logger = logging.getLogger(__name__)
 
 
+@cache
+def shared_sources() -> bytes:
+    """Return what decides, apart from a page's own code, what the blocks of every page show."""
+    files = [*sorted(PACKAGE.rglob("*.py")), ROOT / "constraints.txt", HERE / "blocks.py", STYLE]
+    return b"\0".join(path.read_bytes() for path in files)
+
+
 def digest(page: Path) -> str:
     """Return a hash of all that decides what the blocks of a page show."""
     code = json.dumps([block.source for block in python_blocks(page)])
-    files = [*sorted(PACKAGE.rglob("*.py")), ROOT / "constraints.txt", HERE / "blocks.py", STYLE]
-    return hashlib.sha256(b"\0".join([code.encode(), *(path.read_bytes() for path in files)])).hexdigest()[:16]
+    return hashlib.sha256(b"\0".join([code.encode(), shared_sources()])).hexdigest()[:16]
 
 
 def folder_of(page: Path, srcdir: Path) -> Path:
@@ -63,12 +70,14 @@ def run(page: Path, folder: Path) -> str | None:
     return None
 
 
+def shows_outputs(page: Path, config) -> bool:
+    """Return whether a page shows the outputs of its blocks: if it has any, and the gallery is run too."""
+    return str(config.plot_gallery) not in ("0", "False") and page.suffix == ".md" and bool(python_blocks(page))
+
+
 def run_pages(app, env, docnames):
     """Run the blocks of the pages that are about to be read."""
-    if str(app.config.plot_gallery) in ("0", "False"):
-        return
-    pages = [Path(env.doc2path(name)) for name in docnames]
-    pages = [page for page in pages if page.suffix == ".md" and python_blocks(page)]
+    pages = [page for name in docnames if shows_outputs(page := Path(env.doc2path(name)), app.config)]
     folders = {page: folder_of(page, Path(app.srcdir)) for page in pages}
     with ThreadPoolExecutor(N_PROCESSES) as pool:
         errors = list(filter(None, pool.map(run, folders, folders.values())))
@@ -83,7 +92,7 @@ class ShowOutputs(SphinxTransform):
 
     def apply(self, **kwargs):
         page = Path(self.env.doc2path(self.env.docname))
-        if page.suffix != ".md" or str(self.config.plot_gallery) in ("0", "False") or not python_blocks(page):
+        if not shows_outputs(page, self.config):
             return
         folder = folder_of(page, Path(self.env.srcdir))
         outputs = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))

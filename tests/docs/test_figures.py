@@ -8,12 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers import written
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "benchmarks" / "results"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GENERATED = {"_build", "auto_examples", "generated"}
-PAGES = [page for page in PAGES if not GENERATED & set(page.parts) and page.name != "changelog.md"]
+PAGES = [ROOT / "README.md", *(page for page in written(ROOT / "docs", "md") if page.name != "changelog.md")]
 NUMBER = re.compile(r"(?<![\w.])\d*\.\d+(?![\w.]*\d)")
 COMMENT = re.compile(r"<!-- (records|not measured): (.+?) -->")
 

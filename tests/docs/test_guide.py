@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import BLOCKS, python_blocks, run_blocks
+from helpers import BLOCKS, python_blocks, run_blocks, written
 
 DOCS = Path(__file__).parents[2] / "docs"
-ALL = sorted(page for page in DOCS.rglob("*.md") if page.relative_to(DOCS).parts[0] not in ("_build", "auto_examples"))
+ALL = written(DOCS, "md")
 #: The page extending has its own test file.
 PAGES = [page for page in ALL if python_blocks(page) and page.stem != "extending"]
 

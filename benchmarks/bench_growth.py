@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.pictures import picture
 from benchmarks.tables import print_head, print_header, print_row
 
 RECORD = Path(__file__).parent / "results" / "growth.md"
-PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"
 EPOCHS = 2
 SIZES = (
     *((n_rows, 10) for n_rows in (1_000, 10_000, 100_000, 1_000_000, 10_000_000)),
@@ -59,23 +59,20 @@ def measured(n_rows: int, n_features: int, epochs: int | str) -> list[float]:
 
 
 def draw() -> None:
-    """Plot seconds and memory against rows and columns, with straight lines through the largest."""
-    import matplotlib.pyplot as plt
-
+    """Plot seconds and memory against samples and features, with straight lines through the largest."""
     cells = [line.strip("| \n").replace(",", "").split(" | ") for line in RECORD.open() if line.startswith("| 1")]
     found = [(int(row[0]), int(row[1]), float(row[2]), float(row[5])) for row in cells]
-    figure, axes = plt.subplots(2, 2, figsize=(8, 6), layout="constrained", sharex="col", sharey="row")
-    for column, (what, fixed, at) in enumerate((("rows", 1, 10), ("columns", 0, 10_000))):
-        points = sorted({row[1 - fixed]: row for row in found if row[fixed] == at}.values())
-        sizes = [row[1 - fixed] for row in points]
-        for ax, i, name in zip(axes[:, column], (2, 3), ("seconds", "peak memory above data, MB"), strict=True):
-            values = [row[i] for row in points]
-            ax.loglog(sizes, values, "o-", label="measured")
-            ax.loglog(sizes, [values[-1] * size / sizes[-1] for size in sizes], "k:", label="linear")
-            ax.set_ylabel(name if column == 0 else "")
-        axes[1, column].set_xlabel(f"{what}, of {at:,} {'columns' if fixed else 'rows'}")
-    axes[0, 0].legend()
-    figure.savefig(PICTURE, dpi=110)
+    with picture("growth.png", 2, 2, figsize=(8, 6), sharex="col", sharey="row") as (_, axes):
+        for column, (what, fixed, at) in enumerate((("samples", 1, 10), ("features", 0, 10_000))):
+            points = sorted({row[1 - fixed]: row for row in found if row[fixed] == at}.values())
+            sizes = [row[1 - fixed] for row in points]
+            for ax, i, name in zip(axes[:, column], (2, 3), ("seconds", "peak memory above data, MB"), strict=True):
+                values = [row[i] for row in points]
+                ax.loglog(sizes, values, "o-", label="measured")
+                ax.loglog(sizes, [values[-1] * size / sizes[-1] for size in sizes], ":", color="0.5", label="linear")
+                ax.set_ylabel(name if column == 0 else "")
+            axes[1, column].set_xlabel(f"{what}, of {at:,} {'features' if fixed else 'samples'}")
+        axes[0, 0].legend()
 
 
 def main() -> None:

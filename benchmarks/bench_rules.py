@@ -17,14 +17,12 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from math import inf
-from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from matplotlib import pyplot as plt
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -33,6 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.clock import Clock
 from benchmarks.data import SHARED, mnist, small_data_sets
 from benchmarks.peers.data import table
+from benchmarks.pictures import picture
 from benchmarks.tables import print_head, print_header, print_row
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._estimator import configuration
@@ -162,20 +161,20 @@ def draw(only: str) -> None:
     torch.set_num_threads(1)
     chosen = {case.name: case for group in SUMMARY for case in cases(group, "search") if case.seed == 0}
     names = [name for name in DRAWN if re.search(only, name)]
-    figure, axes = plt.subplots(-(-len(names) // 4), min(4, len(names)), figsize=(15, 9), layout="constrained")
-    for ax, name in zip(np.ravel(axes), names, strict=False):
-        for label, rule in WHAT["compare"].items():
-            clock, begun = Clock(time.process_time), time.process_time()
-            model = fitted(rule | {"callbacks": [clock]}, chosen[name])
-            best = np.maximum.accumulate(model.validation_scores_)
-            ax.plot(np.array(clock.times_) - begun, best, label=label.split(":")[0], linewidth=2)
-        ax.set(title=name, xscale="log")
-    for ax in np.ravel(axes)[len(names) :]:
-        ax.set_axis_off()
-    figure.supxlabel("CPU seconds since the call of fit")
-    figure.supylabel("best R² so far, validation samples")
-    np.ravel(axes)[0].legend(frameon=False)
-    figure.savefig(Path(__file__).parents[1] / "docs" / "rules.png", dpi=80)
+    with picture("rules.png", -(-len(names) // 4), min(4, len(names)), figsize=(11, 7)) as (figure, axes):
+        for ax, name in zip(np.ravel(axes), names, strict=False):
+            for label, rule in WHAT["compare"].items():
+                clock, begun = Clock(time.process_time), time.process_time()
+                model = fitted(rule | {"callbacks": [clock]}, chosen[name])
+                best = np.maximum.accumulate(model.validation_scores_)
+                ax.plot(np.array(clock.times_) - begun, best, label=label.split(":")[0], linewidth=2)
+            ax.set(xscale="log")
+            ax.set_title(name.replace(", ", ",\n", 1), fontsize="medium")
+        for ax in np.ravel(axes)[len(names) :]:
+            ax.set_axis_off()
+        figure.supxlabel("CPU seconds since the call of fit")
+        figure.supylabel("best R² so far, validation samples")
+        np.ravel(axes)[0].legend(frameon=False)
 
 
 def cells(group: str, results: dict[str, list[tuple[float, float, float]]]) -> Iterator[str]:

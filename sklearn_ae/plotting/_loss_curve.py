@@ -188,7 +188,7 @@ class LossCurveDisplay(NamedDisplay):
             self.axes_ = np.array([ax, twin])
         if self.best_epoch is not None:
             label = f"best epoch ({self.best_epoch})"
-            lines.append(ax.axvline(self.best_epoch, color="0.4", linestyle=":", label=label))
+            lines.append(ax.axvline(self.best_epoch, color="0.5", linestyle=":", label=label))
         margin = max(0.5, 0.03 * len(loss))
         ax.set(xlabel="epoch", xlim=(-margin, len(loss) + margin))
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)

@@ -128,7 +128,7 @@ class ScreeDisplay(NamedDisplay):
         if self.cumulative:
             style: dict[str, Any] = {"markersize": 4, "markevery": max(1, len(fractions) // 20), "label": "cumulative"}
             handles += ax.plot(components, fractions.cumsum(), "C1s-", **style)
-        ax.axhline(0, color="0.2", linewidth=0.8)
+        ax.axhline(0, color="0.5", linewidth=0.8)
         ax.set(xlabel="component", ylabel="fraction of variance explained", xlim=(-0.7, len(fractions) - 0.3))
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
         self._draw_legend_and_title(ax, handles)

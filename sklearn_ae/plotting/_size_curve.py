@@ -153,7 +153,7 @@ class SizeCurveDisplay(Display):
             markevery = 0.06 if len(sizes) > 12 else None  # of the diagonal: marks on dense lines would merge
             ax.plot(sizes, scores, label=wrap(str(name), LABEL_WIDTH), markevery=markevery, **line_style(position))
         if rings:
-            ax.plot(*np.transpose(rings), "o", color="0.2", markersize=13, markerfacecolor="none", label="chosen")
+            ax.plot(*np.transpose(rings), "o", color="0.5", markersize=13, markerfacecolor="none", label="chosen")
         set_size_axis(ax, np.concatenate([sizes for sizes, _ in curves.values()]), log=log_sizes)
         ax.set_ylabel("R²")
         ax.grid(alpha=0.3)

@@ -145,10 +145,15 @@ def fitted(rule: dict[str, Any], case: Case) -> AutoencoderTransformer:
         return AutoencoderTransformer(case.k, random_state=case.seed, **(rule | case.params)).fit(case.train)
 
 
+def warm_up() -> None:
+    """Use one thread, and let torch load its parts."""
+    torch.set_num_threads(1)
+    AutoencoderTransformer(2).partial_fit(np.random.default_rng(0).normal(size=(99, 9)))
+
+
 def measure(rule: dict[str, Any], case: Case) -> tuple[float, float, float]:
     """Return the R² of PCA and of the rule on held-out samples, and the CPU seconds of the fit."""
-    torch.set_num_threads(1)
-    AutoencoderTransformer(2).partial_fit(np.random.default_rng(0).normal(size=(99, 9)))  # torch loads its parts
+    warm_up()
     pca = PCA(case.k, random_state=0).fit(case.train)
     start = time.process_time()
     autoencoder = fitted(rule, case)
@@ -158,7 +163,7 @@ def measure(rule: dict[str, Any], case: Case) -> tuple[float, float, float]:
 
 def draw(only: str) -> None:
     """Draw the best R² so far on the validation samples against CPU seconds, PCA's as the first."""
-    torch.set_num_threads(1)
+    warm_up()
     chosen = {case.name: case for group in SUMMARY for case in cases(group, "search") if case.seed == 0}
     names = [name for name in DRAWN if re.search(only, name)]
     with picture("rules.png", -(-len(names) // 4), min(4, len(names)), figsize=(11, 7)) as (figure, axes):
@@ -167,7 +172,12 @@ def draw(only: str) -> None:
                 clock, begun = Clock(time.process_time), time.process_time()
                 model = fitted(rule | {"callbacks": [clock]}, chosen[name])
                 best = np.maximum.accumulate(model.validation_scores_)
-                ax.plot(np.array(clock.times_) - begun, best, label=label.split(":")[0], linewidth=2)
+                ax.plot(
+                    np.array(clock.times_) - begun,
+                    best,
+                    label=label.split(":")[0].replace("before", "previous"),
+                    linewidth=2,
+                )
             ax.set(xscale="log")
             ax.set_title(name.replace(", ", ",\n", 1), fontsize="medium")
         for ax in np.ravel(axes)[len(names) :]:

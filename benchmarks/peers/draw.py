@@ -55,7 +55,7 @@ def draw_labels(ax: Axes, ends: dict[str, tuple[float, str]]) -> None:
 
 def main() -> None:
     everything = json.loads(RESULTS.read_text())
-    with picture("peers.png", 1, len(everything), figsize=(14, 4.6)) as (_, axes):
+    with picture("peers.png", 1, len(everything), figsize=(12, 4.6)) as (_, axes):
         for ax, (data, found) in zip(axes, everything.items(), strict=True):
             ends: dict[str, tuple[float, str]] = {}
             for i, (name, runs) in enumerate(found["runs"].items()):

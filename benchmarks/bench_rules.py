@@ -168,16 +168,11 @@ def draw(only: str) -> None:
     names = [name for name in DRAWN if re.search(only, name)]
     with picture("rules.png", -(-len(names) // 4), min(4, len(names)), figsize=(11, 7)) as (figure, axes):
         for ax, name in zip(np.ravel(axes), names, strict=False):
-            for label, rule in WHAT["compare"].items():
+            for label, rule in zip(("previous", "default"), WHAT["compare"].values(), strict=True):
                 clock, begun = Clock(time.process_time), time.process_time()
                 model = fitted(rule | {"callbacks": [clock]}, chosen[name])
                 best = np.maximum.accumulate(model.validation_scores_)
-                ax.plot(
-                    np.array(clock.times_) - begun,
-                    best,
-                    label=label.split(":")[0].replace("before", "previous"),
-                    linewidth=2,
-                )
+                ax.plot(np.array(clock.times_) - begun, best, label=label, linewidth=2)
             ax.set(xscale="log")
             ax.set_title(name.replace(", ", ",\n", 1), fontsize="medium")
         for ax in np.ravel(axes)[len(names) :]:

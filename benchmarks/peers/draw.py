@@ -39,7 +39,7 @@ def draw_labels(ax: Axes, ends: dict[str, tuple[float, str]]) -> None:
     for i in reversed(range(len(places))):
         places[i] = min(places[i], 1.0 - SPACING * (len(places) - 1 - i))
     for name, place in zip(names, places, strict=True):
-        weight = "bold" if name == OURS else "normal"
+        colour = ends[name][1]
         ax.annotate(
             name,
             xy=(1, at[name]),
@@ -47,9 +47,9 @@ def draw_labels(ax: Axes, ends: dict[str, tuple[float, str]]) -> None:
             xycoords="axes fraction",
             va="center",
             fontsize="small",
-            color=ends[name][1],
-            weight=weight,
-            arrowprops={"arrowstyle": "-", "color": ends[name][1], "linewidth": 0.6, "relpos": (0, 0.5)},
+            color=colour,
+            weight="bold" if name == OURS else "normal",
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "relpos": (0, 0.5)},
         )
 
 
@@ -62,10 +62,9 @@ def main() -> None:
                 seconds, scores = best_so_far(runs[0]["points"])
                 if not scores or scores[-1] < FLOORS[data]:
                     continue
-                ends[name] = scores[-1], "C3" if name == OURS else COLOURS[i % len(COLOURS)]
-                style = {"linewidth": 3 if name == OURS else 1.2, "color": ends[name][1]}
-                style |= {"marker": "o"} if len(seconds) == 1 else {}
-                ax.plot(seconds, scores, **style)
+                colour, width = ("C3", 3.0) if name == OURS else (COLOURS[i % len(COLOURS)], 1.2)
+                ax.plot(seconds, scores, color=colour, linewidth=width, marker="o" if len(seconds) == 1 else None)
+                ends[name] = scores[-1], colour
             ax.set(xscale="log", xlabel="seconds of training", title=f"{data}, {UNITS[data]} components")
             ax.set_ylim(FLOORS[data], 1.0)
             draw_labels(ax, ends)

@@ -12,14 +12,14 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.utils import to_tensor
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.training_rows import TrainingRows, n_batches
 from sklearn_ae._model.module import Autoencoder, global_generator_seeded
 from sklearn_ae._model.statistics import r_squared
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
-from sklearn_ae._training.optimizers import SCHEDULES, WeightAverage, mixed_precision, parameter_groups
+from sklearn_ae._training.optimizers import SCHEDULES, WeightAverage, limit_norm_, mixed_precision, parameter_groups
 from sklearn_ae._training.processes import Processes, SingleProcess
 from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import DataBounds, Step
@@ -223,8 +223,8 @@ class AutoencoderNet(NeuralNet):
         loss.backward()
         loss = self.processes.average_gradients(self.module_, loss, share)
         if self.gradient_norm < inf:
-            weights = [weight for group in self.optimizer_.param_groups for weight in group["params"]]
-            nn.utils.clip_grad_norm_(weights, self.gradient_norm)
+            weights = (weight for group in self.optimizer_.param_groups for weight in group["params"])
+            limit_norm_([weight.grad for weight in weights if weight.grad is not None], self.gradient_norm)
         return {"loss": loss, "y_pred": step.output}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:

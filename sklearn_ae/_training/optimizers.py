@@ -1,9 +1,9 @@
 """Optimizers, learning-rate schedules, precisions and the average of the weights."""
 
-import inspect
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from inspect import signature, unwrap
 from math import cos, exp, pi
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ __all__ = [
     "SCHEDULES",
     "LearningRule",
     "WeightAverage",
+    "limit_norm_",
     "mixed_precision",
     "optimizer_settings",
     "parameter_groups",
@@ -76,11 +77,20 @@ def rule() -> LearningRule:
     return _RULE
 
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
+def _without_compiler(optimizer: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """Return an optimizer's class for training that is not compiled.
+
+    torch marks methods of optimizers for its compiler, and imports the compiler when they are first called. That takes
+    longer than many fits.
+    """
+    methods: dict[str, Any] = {name: unwrap(getattr(optimizer, name)) for name in ("add_param_group", "zero_grad")}
+    methods["step"] = torch.no_grad()(unwrap(optimizer.step))
+    return type(optimizer.__name__, (optimizer,), methods | {"__module__": __name__})
+
+
+Adam, AdamW, SGD = map(_without_compiler, (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD))
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 #: Precisions of the products of the network's layers in training.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -110,7 +120,7 @@ def optimizer_settings(optimizer: str | type[torch.optim.Optimizer], weight_deca
 
 def takes_weight_decay(optimizer: type[torch.optim.Optimizer]) -> bool:
     """Return whether an optimizer's class can be called with `weight_decay`."""
-    parameters = inspect.signature(optimizer).parameters.values()
+    parameters = signature(optimizer).parameters.values()
     return any(p.name == "weight_decay" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
@@ -131,6 +141,15 @@ def parameter_groups(weights: Iterable[Tensor], lr: float, fan_in: float) -> lis
         ratio = min(rule().greatest_ratio, (fan_in / n_inputs) ** rule().fan_in_power)
         groups.setdefault(ratio, []).append(weight)
     return [{"params": group, "lr": ratio * lr} for ratio, group in groups.items()]
+
+
+def limit_norm_(gradients: list[Tensor], longest: float) -> None:
+    """Shorten gradients in place if the norm of all together is greater than `longest`.
+
+    The result is that of ``torch.nn.utils.clip_grad_norm_``, which takes two to three times as long for small networks.
+    """
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    torch._foreach_mul_(gradients, (longest / (norm + 1e-6)).clamp_(max=1.0))
 
 
 class WeightAverage:

@@ -1,6 +1,8 @@
 """Training is a plain loop, bit for bit; it keeps the best weights, survives faults, and is a skorch net throughout."""
 
 import pickle
+import subprocess
+import sys
 from copy import deepcopy
 from importlib.metadata import version
 from math import exp
@@ -23,6 +25,7 @@ from sklearn_ae._training.optimizers import (
     OPTIMIZERS,
     LearningRule,
     WeightAverage,
+    limit_norm_,
     optimizer_settings,
     takes_weight_decay,
 )
@@ -30,6 +33,7 @@ from sklearn_ae.losses import LogLoss, SquaredError
 from sklearn_ae.networks import TiedAutoencoder
 
 D, N = 4, 53
+TORCHS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 def global_states() -> tuple[bytes, bytes]:
@@ -112,7 +116,7 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
     settings = {"lr": 0.01 * rule.greatest_ratio, "eps": rule.eps}
     if optimizer == "sgd":
         settings = {"lr": 0.01, "momentum": 0.9, "nesterov": True}
-    by_hand_optimizer = OPTIMIZERS[optimizer](by_hand.parameters(), weight_decay=0.1, fused=True, **settings)
+    by_hand_optimizer = TORCHS[optimizer](by_hand.parameters(), weight_decay=0.1, fused=True, **settings)
     losses = hand_written_loop(by_hand, X, loss, by_hand_optimizer, n_epochs=3, gradient_norm=rule.gradient_norm)
     assert same_bits(weights_of(by_net), weights_of(by_hand))
     np.testing.assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-6)
@@ -127,7 +131,7 @@ def test_training_is_the_plain_loop_bit_for_bit(optimizer, changes, loss, X):
             "adam",
             0.0,
             {
-                "optimizer": torch.optim.Adam,
+                "optimizer": OPTIMIZERS["adam"],
                 "optimizer__weight_decay": 0.0,
                 "optimizer__fused": True,
                 "optimizer__eps": 1e-5,
@@ -143,6 +147,41 @@ def test_an_optimizer_class_gets_only_the_settings_given(optimizer, decay, expec
     before = weights_of(module)
     net_of(module, **optimizer_settings(optimizer, decay)).partial_fit(TrainingRows(X))
     assert not same_bits(weights_of(module), before)
+
+
+def test_the_limit_on_the_gradient_is_torchs_bit_for_bit():
+    gradients = [torch.randn(3, 4), torch.randn(5)]
+    for scale in (0.1, 10.0, 0.0):
+        weights = [torch.nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = scale * gradient
+        ours = [weight.grad.clone() for weight in weights]
+        limit_norm_(ours, 1.5)
+        torch.nn.utils.clip_grad_norm_(weights, 1.5)
+        assert all(torch.equal(own, weight.grad) for own, weight in zip(ours, weights, strict=True))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_does_not_import_torchs_compiler(name):
+    script = f"""if True:
+        import sys
+        import numpy as np
+        from sklearn_ae import AutoencoderTransformer
+        X = np.random.default_rng(0).normal(size=(40, 4))
+        AutoencoderTransformer(2, max_epochs=2, lr=1e-3, optimizer={name!r}).fit(X).transform(X)
+        assert "torch._dynamo" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
+
+
+def test_hooks_of_an_optimizer_are_called_and_it_survives_a_pickle(X):
+    net = net_of(random_network(), **optimizer_settings("adamw", 0.0))
+    calls = []
+    net.optimizer_.register_step_post_hook(lambda *args: calls.append("after"))
+    net.partial_fit(TrainingRows(X))
+    assert len(calls) == len(net.history) * -(-N // net.batch_size)
+    net.optimizer_._optimizer_step_post_hooks.clear()
+    assert type(pickle.loads(pickle.dumps(net.optimizer_))) is OPTIMIZERS["adamw"]
 
 
 def test_an_optimizer_takes_weight_decay_by_name_or_among_any_arguments():

@@ -9,7 +9,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 from torch import Tensor
 
 from sklearn_ae._data.arrays import as_tensor, row_slices, to_float_tensor
-from sklearn_ae._data.columns import ColumnStats, column_list
+from sklearn_ae._data.columns import LEAST_SCALE, ColumnStats, column_list
 
 __all__ = ["DenseTable", "SparseTable", "Table", "TensorTable"]
 
@@ -163,8 +163,8 @@ class SparseTable(Table):
 class _RunningStats:
     """Statistics of columns over the chunks added so far, each of which is read once, while it is in the cache.
 
-    Squares are summed about the mean of each chunk, and the squares between the means of chunks are added: about any
-    other point, data far from zero would lose its digits (Chan et al., 1983).
+    Squares are summed about the mean of the chunks so far, and from them follow those about the mean of each chunk and
+    between the means of chunks: about zero, data far from zero would lose its digits (Chan et al., 1983).
     """
 
     def __init__(self, d: int):
@@ -179,23 +179,37 @@ class _RunningStats:
             self.origin = _first_observed(x, observed)
         t = to_float_tensor(x)
         n = np.full(x.shape[1], len(x)) if observed is None else observed.sum(axis=0)
-        deviations = t.to(torch.float64, copy=True).sub_(as_tensor(self.origin))
+        n_both, n_or_one = self.n_observed + n, np.maximum(n, 1)
+        low, high = self._add_range(x, t, observed)
+        width, unit = np.where(n_both > 0, high - low, 0.0), _or_one(np.where(n_both > 0, high - low, 0.0))
+        centre = self._centre(t, n_or_one, observed)
+        deviations = t.to(torch.float64, copy=True).sub_(as_tensor(centre))
         sums = _sums(deviations, observed)
+        about_centre = _squares(deviations, unit, observed) - (sums / unit) ** 2 / n_or_one
+        shift = centre - self.origin + sums / n_or_one - self.total / np.maximum(self.n_observed, 1)
+        self.squares = (
+            self.squares * (self.width / unit) ** 2
+            + np.maximum(about_centre, 0.0)
+            + (shift / unit) ** 2 * (self.n_observed * n / np.maximum(n_both, 1))
+        )
+        self.total += sums + n * (centre - self.origin)
+        self.n_observed, self.low, self.high, self.width = n_both, low, high, width
+
+    def _add_range(self, x: np.ndarray, t: Tensor, observed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the range of the columns with those of a chunk, and count the entries on its ends."""
         least, greatest = _range(x, t, observed)
-        mean = sums / np.maximum(n, 1)
         low, high = np.fmin(self.low, least), np.fmax(self.high, greatest)
         self.n_low = self.n_low * (self.low == low) + _count_equal(t, least, least == low)
         self.n_high = self.n_high * (self.high == high) + _count_equal(t, greatest, greatest == high)
-        n_both = self.n_observed + n
-        width_of_both = np.where(n_both > 0, high - low, 0.0)
-        shift, unit = mean - self.total / np.maximum(self.n_observed, 1), _or_one(width_of_both)
-        self.squares = (
-            self.squares * (self.width / unit) ** 2
-            + _sums(deviations.sub_(as_tensor(mean)).div_(as_tensor(unit)).square_(), observed)
-            + (shift / unit) ** 2 * (self.n_observed * n / np.maximum(n_both, 1))
-        )
-        self.total += sums
-        self.n_observed, self.low, self.high, self.width = n_both, low, high, width_of_both
+        return low, high
+
+    def _centre(self, t: Tensor, n: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+        """Return the mean of the chunks so far, of this one in columns without any entry so far."""
+        mean = self.origin + self.total / np.maximum(self.n_observed, 1)
+        if (self.n_observed > 0).all():
+            return mean
+        own = self.origin + _sums(t.to(torch.float64) - as_tensor(self.origin), observed) / n
+        return np.where(self.n_observed > 0, mean, own)
 
     def columns(self, n_rows: int) -> ColumnStats:
         """Return the statistics of all chunks."""
@@ -238,6 +252,13 @@ def _first_observed(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     if observed is None:
         return x[0].astype(np.float64)
     return np.where(observed.any(axis=0), x[observed.argmax(axis=0), np.arange(x.shape[1])], 0).astype(np.float64)
+
+
+def _squares(deviations: Tensor, unit: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Return the sums of squares of each column in squares of its unit, and overwrite the deviations."""
+    if (unit < LEAST_SCALE).any() or (unit > 1 / LEAST_SCALE).any():
+        return _sums(deviations.div_(as_tensor(unit)).square_(), observed)
+    return _sums(deviations.square_(), observed) / unit**2
 
 
 def _sums(x: Tensor, observed: np.ndarray | None) -> np.ndarray:

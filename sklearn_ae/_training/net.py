@@ -84,7 +84,8 @@ class AutoencoderNet(NeuralNet):
     precision : str
         A name in ``PRECISIONS``.
     fan_in : float
-        Fan-in of a matrix that is trained at ``lr``; other rates are in proportion to 1 / fan-in. Infinite: one rate.
+        Fan-in of a matrix that is trained at ``lr``; other rates are in proportion to a power of 1 / fan-in. Infinite:
+        one rate.
     gradient_norm : float
         Maximum norm of the gradient of all weights; longer gradients are shortened to it.
     corruption : Corruption or None

@@ -32,32 +32,33 @@ Encoder = Callable[[Array], Any] | None
 
 
 def autoencoder(X: Array, k: int, clock: Clock) -> Encoder:
-    """sklearn-ae with its defaults; what follows training counts at every point."""
+    """sklearn-ae with its defaults; what follows training counts at every point, of which the first is the start."""
     from skorch.callbacks import Callback
 
     from sklearn_ae import AutoencoderTransformer
 
     class Report(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.on_epoch_end(net)
+
         def on_epoch_end(self, net, **kwargs):
             with clock.stopped():
                 module = deepcopy(net.module_).eval()
                 module.load_state_dict(net.keep_best.chosen[1])
-            net.stop_ |= clock.point(lambda X: reconstruction_in_data_units(model, module, X))
+            net.stop_ |= clock.point(lambda X: reconstruction_in_data_units(net, module, X))
 
+    model = AutoencoderTransformer(k, callbacks=[Report()], random_state=0)
     clock.start()
-    model = AutoencoderTransformer(k, max_epochs=0, random_state=0).fit(X)
-    clock.point(lambda X: model.inverse_transform(model.transform(X)))
-    clock.start()
-    model.set_params(max_epochs=MOST_EPOCHS, callbacks=[Report()]).fit(X)
+    model.fit(X)
     clock.add_the_end()
     return model.transform
 
 
-def reconstruction_in_data_units(model: Any, module: nn.Module, X: Array) -> Array:
+def reconstruction_in_data_units(net: Any, module: nn.Module, X: Array) -> Array:
     """Return the reconstruction by a network that is still in training."""
     with torch.no_grad():
-        z = model._scaling.transform(X, torch.float32)
-        return model._scaling.inverse_transform(module(z)).numpy()
+        z = net.scaling_.transform(X, torch.float32)
+        return net.scaling_.inverse_transform(module(z)).numpy()
 
 
 def hand_written(X: Array, k: int, clock: Clock) -> Encoder:

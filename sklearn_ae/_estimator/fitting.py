@@ -203,15 +203,18 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
 def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
     """Return the fitted attributes after training.
 
-    PCA that is kept is computed again, in place: of all samples, those held out included, and in float64.
+    PCA that is kept is computed again, in place: of all samples, those held out included, and in float64 unless X
+    is float32.
     """
     module, valid = training.module, plan.validation_rows
     rows, what = (plan.rows, "training") if valid is None else (valid, "validation")
     size = _select_size(plan, module, rows, what)
     keeps_pca = plan.start is Start.PCA and training.keep_best.chosen[0] == 0
+    in_double = keeps_pca and plan.dtype != np.float32
     if keeps_pca:
-        pca_(module, plan.rows, Generator().manual_seed(plan.seed), torch.float64)
-    state = _measure(plan, module, _new_moments(plan.architecture), code_map=None, size=size, in_double=keeps_pca)
+        pca_(module, plan.rows, Generator().manual_seed(plan.seed), torch.float64 if in_double else None)
+        plan = plan._replace(axes=None)  # PCA that is computed again has its own signs
+    state = _measure(plan, module, _new_moments(plan.architecture), code_map=None, size=size, in_double=in_double)
     return state.attributes() | training.attributes()
 
 
@@ -475,9 +478,8 @@ def _measure(
 ) -> FittedState:
     """Return the state of a trained module, with its canonical code or that of earlier calls, reduced to a size."""
     module64 = in_float64(module)
-    axes = None if in_double else plan.axes  # PCA that is computed again has its own signs
     measured = module64 if in_double else module
-    scores = add_moments(moments, measured, plan.rows, plan.scaling.variance(plan.columns), axes)
+    scores = add_moments(moments, measured, plan.rows, plan.scaling.variance(plan.columns), plan.axes)
     if code_map is None:
         canonicalize_(module64, moments, plan.scaling, scores)
         module.code_map.load_state_dict(module64.code_map.state_dict())

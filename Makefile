@@ -28,7 +28,7 @@ test: $(STAMP) ## run the fast tests in WORKERS=2 processes
 test-all: $(STAMP) ## run the slow tests too, with coverage
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(COVERAGE)
 
-test-versions: ## run the fast tests against the oldest and the newest versions of all dependencies (half an hour)
+test-versions: ## run the fast tests against the oldest and the newest versions of all dependencies but torch (half an hour)
 	@$(or $(PYTHON),python3) tests/try_versions.py -n $(WORKERS) --dist worksteal
 
 lint: $(STAMP) ## check style, format and types

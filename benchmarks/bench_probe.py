@@ -2,9 +2,10 @@
 
     python -m benchmarks.bench_probe [--choose] [rows ...]
 
-One protocol for all rows: codes divided by their overall standard deviation, then LogisticRegression(C=0.03). C
-and epochs were chosen with --choose, which fits on 50,000 of the training images, one seed, and judges on
-the other 10,000; the table's fits are on all 60,000, judged on the test images.
+One protocol for all rows: codes divided by their overall standard deviation, then LogisticRegression(C=0.03). C,
+epochs and the learning rate were chosen with --choose, which fits on 50,000 of the training images, one seed, and
+judges on the other 10,000; the table's fits are on all 60,000, judged on the test images. The rate is the same for all
+layers: at the default rule's higher rate for biases a tenth of the 1,000 sparse units die.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
 
@@ -27,6 +29,8 @@ COMMON = MNIST_TRAINING | {
     "module": TiedAutoencoder,
     "output_activation": "identity",
     "max_epochs": 20,
+    "optimizer": torch.optim.AdamW,
+    "lr": 6e-3,
 }
 #: Settings of each row, and what Makhzani and Frey (2013; winner-take-all 2015, an SVM on 2,000 units) published.
 ROWS: dict[str, tuple[dict[str, Any] | None, float]] = {

@@ -132,7 +132,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         the mean too, as if they were missing.
     optimizer : {"adamw", "adam", "sgd"} or type of torch.optim.Optimizer, default="adamw"
         ``"sgd"`` has a Nesterov momentum of 0.9. With a name, the gradient of a step is limited to a norm of 1, for
-        data with heavy tails. A class is called with the weights, `lr`, to set too, and `weight_decay` if not 0.
+        data with heavy tails. A class is called with the weights, `lr` (set it too) and, unless 0, `weight_decay`.
     lr : float or "auto", default="auto"
         Peak learning rate, above 0. Lower it if training diverges or never improves on the initialization. ``"auto"``
         is 0.01, or 0.0015 for the constant schedule, a warm start and ``partial_fit``. For ``"adamw"`` and ``"adam"``
@@ -169,8 +169,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     tol : float, default=1e-4
         See `n_iter_no_change`; relative to the best objective so far. Raise it to stop earlier.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights, centre and scale of the previous fit, if that had a network of the
-        same shape. Set it to fit again to similar data, or with another loss or learning rate.
+        Whether ``fit`` continues from the weights, centre and scale of the previous fit, if that had the
+        same sizes, code, loss, dropout and output activation. Set it for similar data, or for another learning rate.
     checkpoint : str or os.PathLike, default=None
         File to which ``fit`` writes a checkpoint after each epoch, atomically; it remains after the fit. Set it for
         long fits that may be interrupted. A file of other data or other parameters, a damaged one, or one that is not a
@@ -205,13 +205,14 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     components_ : ndarray of shape (n_components, n_features)
         The decoder's Jacobian at the mean code of the training set, before the output activation; one row per
         component. For an affine decoder that is its columns: the decoded unit vector minus the decoded zero [6]_. For
-        the identity code without dropout the rows are orthonormal, as PCA's; components that the decoder ignores are
-        rows of zeros. This, `mean_` and the explained variances are computed in float64, and float32 if X is.
+        the identity code without dropout, `ordered` or a penalty other than ``Contractive`` the rows are orthonormal,
+        as PCA's (about so after several calls of ``partial_fit``); components that the decoder ignores are rows of
+        zeros. This, `mean_` and the explained variances are computed in float64, and float32 if X is.
     mean_ : ndarray of shape (n_features,)
         Mean of each column of the training data.
     explained_variance_ : ndarray of shape (n_components,)
         Variance of each component of the code, before `whiten`, times the squared length of its row of `components_`,
-        in squared units of the data, in decreasing order unless `ordered`.
+        in squared units of the data, in decreasing order unless `ordered` or after several calls of ``partial_fit``.
     explained_variance_ratio_ : ndarray of shape (n_components,)
         Training R² apportioned among components in proportion to `explained_variance_`; PCA's for a linear
         autoencoder. Otherwise its cumulative sums are not, as PCA's are, the R² of fits with fewer components, which
@@ -246,16 +247,17 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
 
     Notes
     -----
-    Never worse than PCA: for the identity code, not `ordered`, the squared error, identity or clip output and no
-    dropout, penalty or corruption (by default none with ``missing="error"``), the R² on the validation set is at least
-    that of PCA fitted on the other training samples. If no epoch improves on it, the result is ``PCA(n_components)`` of
-    all samples, apart from clipping. With other objectives PCA is only a good initialization; there is no guarantee.
+    Never worse than PCA: for the identity code, not `ordered`, initialized as PCA (the default), the squared error,
+    identity or clip output and no dropout, penalty or corruption (by default none with ``missing="error"``), the R² on
+    the validation set is at least that of PCA fitted on the other training samples. If no epoch improves on it, the
+    result is ``PCA(n_components)`` of all samples, apart from clipping. With other objectives PCA is only a good
+    initialization; there is no guarantee.
     With ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is* PCA [2]_: no
     autoencoder with a linear decoder has a smaller squared error [1]_. The gain comes from the hidden layers [3]_, and
     on images partly from the clipping.
 
     After training the components of the code are ordered, without changing any reconstruction. The identity
-    code without dropout, or a penalty on codes, is rotated so that components are uncorrelated and `components_`
+    code, unless something depends on its axes, is rotated so that components are uncorrelated and `components_`
     orthonormal; other codes are ordered by explained variance. With `ordered` the order is that of training: an
     identity code only gets rows of `components_` of length 1. If signs are free and the initialization is PCA, each
     component correlates positively with the principal axis that it follows most: PCA's signs for a linear autoencoder.

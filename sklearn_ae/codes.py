@@ -187,7 +187,7 @@ class TopK(Code):
     """Codes that keep the k largest positive pre-activations of each sample and set the others to zero.
 
     The k-sparse autoencoder [1]_: h_j = max(0, a_j) for the k largest a_j of a sample, and 0 for the others. Training
-    begins with 4 k components and narrows down to k. If components stay dead, never active for any sample, raise the
+    begins with 4 k components and narrows down to k. If components stay dead, never active for any sample, try another
     learning rate first.
 
     Parameters

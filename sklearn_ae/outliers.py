@@ -10,7 +10,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._metrics.reconstruction import check_reconstructs, reconstruction_error
-from sklearn_ae._utils.compat import HasMethods, Interval, StrOptions, fit_context, rows_of
+from sklearn_ae._utils.compat import HasMethods, Interval, StrOptions, fit_context, n_rows, rows_of
 
 __all__ = ["ReconstructionDetector"]
 
@@ -101,7 +101,8 @@ class ReconstructionDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         y : Ignored
             Present for API consistency by convention.
         **fit_params : dict
-            Passed to ``fit`` of the estimator, in cross-validation too: ``X_val``, for example.
+            Passed to ``fit`` of the estimator: ``X_val``, for example. In cross-validation, arrays of as many rows as X
+            hold a value for each sample and are split like X, except ``X_val``.
 
         Returns
         -------
@@ -196,7 +197,8 @@ class ReconstructionDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
     def _held_out_errors(self, X: Any, fit_params: dict[str, Any]) -> np.ndarray:
         errors = []
         for train, test in check_cv(self.cv).split(X):
-            fitted = clone(self.estimator).fit(rows_of(X, train), None, **fit_params)
+            params = {name: _of_samples(name, value, n_rows(X), train) for name, value in fit_params.items()}
+            fitted = clone(self.estimator).fit(rows_of(X, train), None, **params)
             errors.append(_errors(fitted, rows_of(X, test)))
         return np.concatenate(errors)
 
@@ -206,12 +208,21 @@ class ReconstructionDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
 
+def _of_samples(name: str, value: Any, n_samples: int, rows: np.ndarray) -> Any:
+    """Return a parameter of ``fit`` for some rows of X."""
+    is_array = isinstance(value, (list, tuple)) or bool(getattr(value, "shape", ()))
+    aligned = is_array and not name.endswith("X_val") and n_rows(value) == n_samples
+    return rows_of(value, rows) if aligned else value
+
+
 def _steps_of(estimator: Any) -> tuple[Any, Any]:
     """Return the steps of a Pipeline before the last one, None without any, and the last one."""
     steps = getattr(estimator, "steps", None)
     if steps is None:
         return None, estimator
-    last = max(i for i, (_, step) in enumerate(steps) if step is not None and step != "passthrough")
+    last = max((i for i, (_, step) in enumerate(steps) if step is not None and step != "passthrough"), default=-1)
+    if last < 0:
+        raise TypeError(f"{estimator!r} has no step that reconstructs: add one, such as PCA or AutoencoderTransformer.")
     return (estimator[:last] if last else None), steps[last][1]
 
 

@@ -109,7 +109,8 @@ def build_frame(container: str, labels: Sequence[Any], columns: Sequence[np.ndar
 def fill_gaps(X: Any, filled: Any) -> Any:
     """Return a copy of X, a frame or an array, with the missing cells of `filled` (n_samples, n_features).
 
-    Columns keep their dtypes, but those without any observed cell have the dtype of `filled`.
+    Columns keep their dtypes: numbers are rounded and limited to the range of integers, and compared with 0.5 for
+    booleans. Only columns without any observed cell have the dtype of `filled`.
     """
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
     if pandas is not None and isinstance(X, pandas.DataFrame):
@@ -119,7 +120,8 @@ def fill_gaps(X: Any, filled: Any) -> Any:
                 copy.isetitem(i, _filled_pandas(X.iloc[:, i], values.iloc[:, i].set_axis(X.index)))
         return copy
     if polars is not None and isinstance(X, polars.DataFrame):
-        return _polars_frame(X.columns, [_filled_polars(given, filled[:, i]) for i, given in enumerate(X)])
+        values = filled if isinstance(filled, (np.ndarray, polars.DataFrame)) else np.asarray(filled)
+        return _polars_frame(X.columns, [_filled_polars(given, values[:, i]) for i, given in enumerate(X)])
     given = np.asarray(X)
     gaps = _missing(given) if given.dtype.kind == "O" else given != given
     return np.where(gaps, filled, given).astype(given.dtype)
@@ -133,8 +135,12 @@ def _filled_pandas(given: Any, values: Any) -> Any:
         return values
     if isinstance(given.dtype, types.CategoricalDtype):
         given = given.cat.add_categories(sorted(set(values[gaps].dropna()) - set(given.cat.categories)))
-    if types.is_integer_dtype(given.dtype) and types.is_float_dtype(values.dtype):
-        values = values.round()
+    if types.is_float_dtype(values.dtype):
+        if types.is_bool_dtype(given.dtype):
+            values = values > 0.5
+        elif types.is_integer_dtype(given.dtype):
+            values = values.copy()
+            values[:] = _whole(values.to_numpy(np.float64), str(given.dtype))
     filled, cells = given.copy(), np.flatnonzero(gaps)
     filled.iloc[cells] = values.astype(given.dtype).array[cells]
     return filled
@@ -147,8 +153,11 @@ def _filled_polars(given: Any, values: Any) -> Any:
     gaps = given.is_null() | given.is_nan() if given.dtype.is_float() else given.is_null()
     if gaps.all():
         return values
-    if given.dtype.is_integer() and values.dtype.is_float():
-        values = values.round()
+    if values.dtype.is_float():
+        if given.dtype == polars.Boolean:
+            values = values > 0.5
+        elif given.dtype.is_integer():
+            values = polars.Series(_whole(values.cast(polars.Float64).to_numpy(), str(given.dtype)))
     return given.zip_with(~gaps, values.cast(given.dtype)) if gaps.any() else given
 
 
@@ -212,7 +221,7 @@ def _read_array(values: np.ndarray) -> Column | None:
 def _read_pandas(series: Any) -> Column | None:
     from pandas.api import types
 
-    dtype = series.dtype
+    dtype = getattr(series.dtype, "subtype", series.dtype)  # of sparse columns
     if isinstance(dtype, types.CategoricalDtype):
         return _levels(series.to_numpy(object), "category", dtype.categories.tolist(), dtype.ordered)
     if types.is_bool_dtype(dtype):

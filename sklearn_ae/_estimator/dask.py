@@ -4,7 +4,7 @@ Dask is imported when it is used: a user who passes one of its collections has i
 """
 
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -105,6 +105,6 @@ def _frozen(estimator: Any) -> Any:
     """
     from dask.delayed import delayed
 
-    frozen = deepcopy(estimator)
+    frozen = deepcopy(copy(estimator).set_params(callbacks=None))
     vars(frozen).pop("feature_names_in_", None)
     return delayed(frozen, pure=True)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -26,7 +26,6 @@ from sklearn_ae._model.module import Architecture, Autoencoder
 from sklearn_ae._model.statistics import CodeMoments, r_squared
 from sklearn_ae._utils.compat import ADAPTERS_MANAGER, OUTPUT_CONFIG, available_if
 from sklearn_ae._utils.threads import one_thread_after_fork
-from sklearn_ae.base import member
 from sklearn_ae.codes import code_of
 from sklearn_ae.losses import LOSSES
 
@@ -356,7 +355,8 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"n_components={n_components!r} must be an integer from 1 to {self.n_components_}, the number of "
                 "components."
             )
-        smaller = deepcopy(self).set_params(n_components=int(n_components), ordered=True)
+        smaller = deepcopy(copy(self).set_params(callbacks=None))  # callbacks may hold open files or locks
+        smaller.set_params(n_components=int(n_components), ordered=True, callbacks=self.callbacks)
         smaller._set_fitted_attributes(FittedState.of(smaller).truncated_(smaller.n_components).attributes())
         return smaller
 
@@ -458,5 +458,6 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "mask"
-        tags.input_tags.positive_only = member(self.loss, LOSSES).positive_only
+        loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else self.loss
+        tags.input_tags.positive_only = bool(getattr(loss, "positive_only", False))  # `fit` checks the loss
         return tags

@@ -15,13 +15,7 @@ from sklearn.utils import check_random_state
 from torch import Generator
 
 from sklearn_ae._checkpoints.checkpoint import Checkpoint, checkpoint_of, digest_of
-from sklearn_ae._data.columns import (
-    ColumnRange,
-    ColumnStats,
-    check_range,
-    check_scale,
-    warn_about_ranges,
-)
+from sklearn_ae._data.columns import ColumnRange, ColumnStats, check_range, check_scale, warn_about_ranges
 from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.split import SeparateRows, Split, held_out_rows
 from sklearn_ae._data.tables import SparseTable, Table
@@ -131,7 +125,8 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     names = features.get("feature_names_in_")
     columns, architecture = _inspect_data(params, table, names)
     warn_about_architecture(params, architecture)
-    is_warm = params.warm_start and getattr(params, "_architecture", None) == architecture
+    previous = getattr(params, "_architecture", None)
+    is_warm = params.warm_start and previous is not None and previous.untruncated == architecture
     checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
     given = _inspect_validation_data(params, X_val, features, architecture)
     valid = None if given is not None else _draw_validation_rows(params, table, random_state)
@@ -152,7 +147,7 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     fixed = (params, features, table.dtype, architecture, scaling, columns, column_range, module, start)
     plan = FitPlan(*fixed, rows, split, seed, processes, checkpoint)
     if is_warm:
-        module.load_state_dict(params.module_.state_dict())
+        module.network.load_state_dict(params.module_.network.state_dict())
     _describe_data_(module, scaling, column_range)
     if not is_warm:
         initialize_(module, params.init, plan.train_rows, Generator().manual_seed(seed))
@@ -203,8 +198,7 @@ def train(plan: FitPlan, context: CallbackContext | None) -> Training:
 def finish(plan: FitPlan, training: Training) -> dict[str, Any]:
     """Return the fitted attributes after training.
 
-    PCA that is kept is computed again, in place: of all samples, those held out included, and in float64 unless X
-    is float32.
+    PCA that is kept is computed again, in place: of all samples, and in float64 unless X is float32.
     """
     module, valid = training.module, plan.validation_rows
     rows, what = (plan.rows, "training") if valid is None else (valid, "validation")

@@ -179,6 +179,7 @@ def restore(estimator: Any) -> None:
     n_samples = estimator._moments.n_samples
     estimator.net_ = make_net(estimator, estimator._architecture, module, n_samples, 0, max_epochs=1, train_split=None)
     estimator.net_.history.extend({**epoch, "batches": []} for epoch in history)
+    estimator.net_.made_with = None  # partial_fit makes a net for its own samples
 
 
 def restored_modules(

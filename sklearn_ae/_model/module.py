@@ -228,6 +228,11 @@ class Architecture(NamedTuple):
     whiten: bool = False  # whether components of the canonical code have variance 1
     module: Any = None  # a custom network: an instance, or a callable that returns one
 
+    @property
+    def untruncated(self) -> "Architecture":
+        """The architecture with all components that were trained."""
+        return self._replace(n_kept=None)
+
     def make_output(self) -> Output:
         """Return a new output activation."""
         return self.loss.output(self.output_activation, self.n_features)

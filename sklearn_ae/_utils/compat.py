@@ -11,7 +11,7 @@ from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, RealNotInt
 from sklearn.utils._param_validation import StrOptions as UnsortedStrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
-from sklearn.utils.validation import _check_feature_names_in
+from sklearn.utils.validation import _check_feature_names_in, _num_samples
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -51,6 +51,7 @@ __all__ = [
     "available_if",
     "feature_names_in",
     "fit_context",
+    "n_rows",
     "rows_of",
 ]
 
@@ -59,6 +60,9 @@ OUTPUT_CONFIG = "_sklearn_output_config"
 
 #: Return the given rows of an array, a sparse matrix, a frame or a list.
 rows_of = _safe_indexing
+
+#: Return the number of rows of the same.
+n_rows = _num_samples
 
 #: Return the names of the features of a fitted estimator, checked against given ones.
 feature_names_in = _check_feature_names_in

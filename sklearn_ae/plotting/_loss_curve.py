@@ -28,8 +28,8 @@ class LossCurveDisplay(NamedDisplay):
     ----------
     loss_curve : array-like of shape (n_epochs,)
         Training loss of epochs 1 to n_epochs.
-    validation_scores : array-like of shape (n_epochs + 1,), default=None
-        R² on the validation set, before training (epoch 0) and after each epoch.
+    validation_scores : array-like of shape (n_epochs + 1,) or (n_epochs,), default=None
+        R² on the validation set after each epoch, and first that before training (epoch 0), if it is known.
     best_epoch : int, default=None
         Epoch whose weights were kept, 0 to n_epochs; 0 is the initialization.
     estimator_name : str, default=None
@@ -120,8 +120,8 @@ class LossCurveDisplay(NamedDisplay):
         ----------
         loss_curve : array-like of shape (n_epochs,)
             Training loss of epochs 1 to n_epochs.
-        validation_scores : array-like of shape (n_epochs + 1,), default=None
-            R² on the validation set, before training (epoch 0) and after each epoch.
+        validation_scores : array-like of shape (n_epochs + 1,) or (n_epochs,), default=None
+            R² on the validation set after each epoch, and first that before training (epoch 0), if it is known.
         best_epoch : int, default=None
             Epoch whose weights were kept, 0 to n_epochs; 0 is the initialization.
         name : str, default=None
@@ -183,7 +183,8 @@ class LossCurveDisplay(NamedDisplay):
             ax.set_yticks([])
         if scores is not None:
             twin = ax.twinx()
-            lines += twin.plot(range(len(scores)), scores, "C1.--", label="validation R²")
+            first = len(loss) + 1 - len(scores)
+            lines += twin.plot(range(first, len(loss) + 1), scores, "C1.--", label="validation R²")
             twin.set_ylabel("validation R²")
             self.axes_ = np.array([ax, twin])
         if self.best_epoch is not None:
@@ -200,10 +201,10 @@ class LossCurveDisplay(NamedDisplay):
         scores = None
         if self.validation_scores is not None:
             scores = check_curve("validation_scores", self.validation_scores)
-            if len(scores) != len(loss) + 1:
+            if len(scores) not in (len(loss) or 1, len(loss) + 1):
                 raise ValueError(
-                    f"validation_scores must have one more entry than loss_curve, the score "
-                    f"before training: expected {len(loss) + 1}, got {len(scores)}."
+                    f"validation_scores must have as many entries as loss_curve, or one more, the score before "
+                    f"training: expected {len(loss) or 1} or {len(loss) + 1}, got {len(scores)}."
                 )
         elif len(loss) == 0:
             raise ValueError(

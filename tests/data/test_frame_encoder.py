@@ -20,6 +20,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from skops import io as skops_io
 
+from sklearn_ae._data.frames import fill_gaps
 from sklearn_ae.preprocessing import FrameEncoder, impute
 
 OURS = ["sklearn_ae._autoencoder.AutoencoderTransformer", "sklearn_ae.preprocessing.FrameEncoder"]
@@ -163,6 +164,28 @@ def test_imputed_cells_are_of_their_kind_and_observed_cells_stay(library):
         assert filled[name][given[name].notna()].tolist() == given[name].dropna().tolist()
     assert (filled["colour"] == whole["colour"])[given["colour"].isna()].mean() > 0.6
     assert (filled["height"] - whole["height"])[given["height"].isna()].abs().mean() < 5
+
+
+@of_both
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, pl.from_numpy], ids=["array", "pandas", "polars"])
+def test_gaps_of_booleans_and_of_narrow_integers_get_values_of_their_dtype(library, make):
+    table = {"flag": [True, None, None], "count": [0, None, None], "u": [0.5, None, 0.25]}
+    if library == "pandas":
+        frame = pd.DataFrame(table, index=[5, 3, 4]).astype({"flag": "boolean", "count": "UInt8"})
+    else:
+        frame = pl.DataFrame(table, schema={"flag": pl.Boolean, "count": pl.UInt8, "u": pl.Float64})
+    filled = fill_gaps(frame, make(np.array([[0.9, 7, 1], [0.4, -9, 2], [0.6, 300.4, 3]])))
+    assert list(filled.dtypes) == list(frame.dtypes)
+    assert filled["flag"].to_list() == [True, False, True]
+    assert filled["count"].to_list() == [0, 0, 255]
+    assert filled["u"].to_list() == [0.5, 2, 0.25]
+
+
+def test_sparse_columns_of_pandas_are_decoded_dense():
+    dense = pd.DataFrame({"number": [0.0, 2.0, 0.0, -1.0], "flag": [True, False, True, False]})
+    sparse = dense.astype({"number": pd.SparseDtype(float, 0), "flag": pd.SparseDtype(bool, False)})
+    encoder = FrameEncoder().fit(sparse)
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoder.transform(sparse)), dense)
 
 
 @of_both

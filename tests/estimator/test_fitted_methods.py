@@ -1,6 +1,7 @@
 """Methods of the estimator require a fit and follow it, whatever parameters are set afterwards."""
 
 import inspect
+from threading import Lock
 
 import dask.array as da
 import numpy as np
@@ -13,6 +14,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.utils import get_tags
+from skorch.callbacks import Callback
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.codes import Gaussian
@@ -129,3 +132,26 @@ def test_an_estimator_without_a_fit_has_the_methods_of_its_parameters():
     conditional = {"truncate", "reconstruction_curve", "sample", "elbo", "impute"}
     assert not any(hasattr(AutoencoderTransformer(), name) for name in conditional)
     assert all(hasattr(AutoencoderTransformer(**ALL_METHODS), name) for name in conditional)
+
+
+class Locked(Callback):
+    """A callback that cannot be copied."""
+
+    def __init__(self):
+        self.lock = Lock()
+
+
+def test_copies_of_a_fitted_estimator_do_not_copy_callbacks(small):
+    callback = Locked()
+    model = quick(2, ordered=True, callbacks=[callback]).fit(small)
+    assert model.truncate(1).callbacks[0] is callback
+    np.testing.assert_allclose(model.transform(da.from_array(small)).compute(), model.transform(small))
+
+
+@pytest.mark.parametrize("loss", ["mse", 3, None])
+def test_an_invalid_loss_is_displayed_and_only_fit_raises_an_error(loss, small):
+    model = AutoencoderTransformer(loss=loss)
+    assert "AutoencoderTransformer" in make_pipeline(model)._repr_html_()
+    assert not get_tags(model).input_tags.positive_only
+    with pytest.raises(ValueError, match="loss"):
+        model.fit(small)

@@ -88,6 +88,13 @@ def test_warm_start_initializes_again_if_sizes_differ(small):
     np.testing.assert_array_equal(changed, quick(3).fit(small).transform(small))
 
 
+@pytest.mark.parametrize("n_components", [0.5, "auto"])
+def test_warm_start_continues_with_all_components_if_the_fit_selects_some(n_components, digits):
+    autoencoder = quick(n_components, warm_start=True, max_epochs=10).fit(digits)
+    before = weights_of(autoencoder)
+    assert kept(before, autoencoder.set_params(max_epochs=0).fit(digits))
+
+
 def kept(weights: dict, autoencoder) -> bool:
     """Return whether the network still has the given weights."""
     return all(torch.equal(value, weights[name]) for name, value in autoencoder.module_.network.state_dict().items())

@@ -408,5 +408,15 @@ def test_partial_fit_continues_after_a_load(fitted, tmp_path):
     assert fitted.score(X) == before
 
 
+def test_partial_fit_after_a_load_is_that_after_the_fit():
+    X = training_data({})
+    fitted = AutoencoderTransformer(2, max_epochs=2, random_state=7).fit(np.vstack([X] * 20))
+    loaded = by_pickle(fitted)
+    for model in (fitted, loaded):
+        model.partial_fit(X)
+    assert (loaded.net_.batch_size, loaded.net_.seed) == (fitted.net_.batch_size, fitted.net_.seed)
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+
+
 def test_an_estimator_that_is_not_fitted_is_pickled_too():
     assert by_pickle(AutoencoderTransformer(5)).n_components == 5

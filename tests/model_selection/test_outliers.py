@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomTreesEmbedding
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, ShuffleSplit
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from skops import io as skops_io
@@ -208,3 +208,20 @@ def test_bad_parameters_are_named(parameters, small):
 def test_unfitted_detectors_raise_an_error(method, small):
     with pytest.raises(NotFittedError):
         getattr(ReconstructionDetector(PCA()), method)(small)
+
+
+def test_parameters_of_fit_are_split_like_the_samples_but_for_x_val(small):
+    class Recording(PCA):
+        def fit(self, X, y=None, sample_weight=None, X_val=None, flag=None):
+            seen.append((len(X), len(sample_weight), len(X_val), flag))
+            return super().fit(X)
+
+    seen: list = []
+    n = len(small)
+    ReconstructionDetector(Recording(1), cv=2).fit(small, sample_weight=list(range(n)), X_val=small, flag="a" * n)
+    assert seen == [(n, n, n, "a" * n)] + 2 * [(n // 2, n // 2, n, "a" * n)]
+
+
+def test_a_pipeline_without_a_step_that_reconstructs_is_named(small):
+    with pytest.raises(TypeError, match="has no step that reconstructs"):
+        ReconstructionDetector(Pipeline([("nothing", "passthrough")])).fit(small)

@@ -280,6 +280,14 @@ def test_without_validation_there_is_one_axes():
     assert_fits(display.figure_)
 
 
+def test_scores_without_that_before_training_start_at_epoch_1():
+    display = LossCurveDisplay.from_curves([0.5, 0.3, 0.2], validation_scores=[0.1, 0.2, 0.3])
+    (line,) = display.axes_[1].lines
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    LossCurveDisplay.from_estimator(MLPRegressor(max_iter=201, early_stopping=True, random_state=0).fit(X, X))
+
+
 def test_untrained_estimator_shows_its_initial_score():
     display = LossCurveDisplay.from_curves([], validation_scores=[0.5], best_epoch=0)
     assert_array_equal(display.axes_[1].get_lines()[0].get_xydata(), [[0, 0.5]])
@@ -303,10 +311,11 @@ def test_curves_of_an_estimator_are_its_attributes(digits):
     [
         ({"loss_curve": []}, "Nothing to draw"),
         ({"loss_curve": [[1.0]]}, r"one-dimensional, got shape \(1, 1\)"),
-        ({"loss_curve": [1.0], "validation_scores": [1.0]}, "expected 2, got 1"),
+        ({"loss_curve": [1.0], "validation_scores": [1.0, 1.0, 1.0]}, "expected 1 or 2, got 3"),
+        ({"loss_curve": [], "validation_scores": []}, "expected 1 or 1, got 0"),
         ({"loss_curve": [1.0], "best_epoch": 2}, "best_epoch must be 0 to 1"),
     ],
-    ids=["nothing", "2D", "lengths", "best epoch"],
+    ids=["nothing", "2D", "lengths", "no scores", "best epoch"],
 )
 def test_curves_that_do_not_agree_are_rejected(curves, message):
     with pytest.raises(ValueError, match=message):

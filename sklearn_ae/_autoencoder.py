@@ -169,8 +169,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     tol : float, default=1e-4
         See `n_iter_no_change`; relative to the best objective so far. Raise it to stop earlier.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights, centre and scale of the previous fit, if that had the
-        same sizes, code, loss, dropout and output activation. Set it for similar data, or for another learning rate.
+        Whether ``fit`` continues from the weights, centre and scale of the previous fit, if that had the same sizes,
+        code, loss, dropout and output activation. Set it to fit again to similar data, or with another learning rate.
     checkpoint : str or os.PathLike, default=None
         File to which ``fit`` writes a checkpoint after each epoch, atomically; it remains after the fit. Set it for
         long fits that may be interrupted. A file of other data or other parameters, a damaged one, or one that is not a
@@ -251,10 +251,9 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
     identity or clip output and no dropout, penalty or corruption (by default none with ``missing="error"``), the R² on
     the validation set is at least that of PCA fitted on the other training samples. If no epoch improves on it, the
     result is ``PCA(n_components)`` of all samples, apart from clipping. With other objectives PCA is only a good
-    initialization; there is no guarantee.
-    With ``hidden_layer_sizes=()``, the identity code and ``output_activation="identity"`` the optimum *is* PCA [2]_: no
-    autoencoder with a linear decoder has a smaller squared error [1]_. The gain comes from the hidden layers [3]_, and
-    on images partly from the clipping.
+    initialization; there is no guarantee. With ``hidden_layer_sizes=()``, the identity code and
+    ``output_activation="identity"`` the optimum *is* PCA [2]_: no autoencoder with a linear decoder has a smaller
+    squared error [1]_. The gain comes from the hidden layers [3]_, and on images partly from the clipping.
 
     After training the components of the code are ordered, without changing any reconstruction. The identity
     code, unless something depends on its axes, is rotated so that components are uncorrelated and `components_`

@@ -181,8 +181,8 @@ class _RunningStats:
         n = np.full(x.shape[1], len(x)) if observed is None else observed.sum(axis=0)
         n_both, n_or_one = self.n_observed + n, np.maximum(n, 1)
         low, high = self._add_range(x, t, observed)
-        width, unit = np.where(n_both > 0, high - low, 0.0), _or_one(np.where(n_both > 0, high - low, 0.0))
-        centre = self._centre(t, n_or_one, observed)
+        width = np.where(n_both > 0, high - low, 0.0)
+        unit, centre = _or_one(width), self._centre(t, n_or_one, observed)
         deviations = t.to(torch.float64, copy=True).sub_(as_tensor(centre))
         sums = _sums(deviations, observed)
         about_centre = _squares(deviations, unit, observed) - (sums / unit) ** 2 / n_or_one

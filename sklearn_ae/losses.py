@@ -450,6 +450,7 @@ class Mixed(Loss):
                         target=step.target[:, columns],
                         linear_output=step.linear_output[:, columns],
                         output=step.output[:, columns],
+                        observed=None if step.observed is None else step.observed[:, columns],
                     )
                 )
                 for loss, columns in self._parts()

@@ -374,6 +374,11 @@ class ByColumns(Output):
         for output, part in self._parts():
             output.set_mean(mean[part])
 
+    def set_range(self, low: Tensor, high: Tensor) -> None:
+        """Set the least and the greatest value of each feature."""
+        for output, part in self._parts():
+            output.set_range(low[part], high[part])
+
     def encoder_input(self, x: Tensor) -> Tensor:
         """Return what the encoder receives of samples x."""
         if not self.maps_input:

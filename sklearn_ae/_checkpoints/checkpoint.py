@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def stable_repr(value: Any) -> str:
         )
     if isinstance(value, nn.Module):
         weights = (tensor.detach().cpu().numpy() for tensor in value.state_dict().values())
-        return f"{type(value).__qualname__} with weights {digest_of(weights)}"
+        return f"{value!r} with weights {digest_of(weights)}"
+    if isinstance(value, partial):
+        return f"partial({', '.join(map(stable_repr, (value.func, value.args, value.keywords)))})"
     if isinstance(value, np.ndarray):
         return stable_repr(value.tolist())
     if isinstance(value, (list, tuple)):

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from helpers import quick
 from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit, huber, log_softmax, logit, softmax, xlogy
@@ -509,6 +510,23 @@ def test_a_loss_of_no_columns_is_left_out(none):
 def test_mixed_rejects_losses_and_columns_it_cannot_assign(losses, names, message):
     with pytest.raises(ValueError, match=message):
         Mixed(losses).for_columns(6, names)
+
+
+class OfObserved(SquaredError):
+    output_activations = ("clip",)
+
+    def entries(self, step):
+        error = (step.output - step.target).abs()
+        return error if step.observed is None else error * step.observed
+
+
+def test_parts_of_mixed_receive_the_observed_entries_and_the_range_of_their_columns():
+    X = np.sign(np.random.default_rng(0).normal(size=(40, 4)))
+    loss = Mixed([(OfObserved(), [1, 3])])
+    model = quick(2, loss=loss).fit(X)
+    assert np.abs(model.inverse_transform(5 * model.transform(X))[:, [1, 3]]).max() < 1 + 1e-5
+    X[0, 1] = np.nan
+    quick(2, loss=loss, missing="mask").fit(X)
 
 
 def test_mixed_rejects_an_unknown_remainder():

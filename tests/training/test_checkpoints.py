@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,8 @@ def test_texts_of_parameters_are_equal_if_the_parameters_are():
     assert stable_repr(L1(0.5)) == stable_repr(L1(np.float64(0.5))) != stable_repr(L1(0.25))
     assert stable_repr([1, 2]) == stable_repr((1, 2)) == stable_repr(np.array([1, 2]))
     assert stable_repr(TopK) == "TopK" != stable_repr(TopK(3))
+    assert stable_repr(partial(TopK, k=3)) == stable_repr(partial(TopK, k=3)) != stable_repr(partial(TopK, k=4))
+    assert stable_repr(nn.Dropout(0.1)) != stable_repr(nn.Dropout(0.2))
     torch_module = nn.Linear(2, 1)
     text = stable_repr(torch_module)
     with torch.no_grad():

@@ -482,7 +482,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         ------
         ValueError
             If X or a combination of parameters cannot be used, if a parameter of the model changed after an earlier
-            call, or if training diverges. The estimator then stays unchanged.
+            call, or if training diverges. The estimator then stays unchanged, apart from earlier chunks of an iterator.
         """
         if is_one_shot(X):
             for chunk in X:

@@ -139,8 +139,7 @@ def _filled_pandas(given: Any, values: Any) -> Any:
         if types.is_bool_dtype(given.dtype):
             values = values > 0.5
         elif types.is_integer_dtype(given.dtype):
-            values = values.copy()
-            values[:] = _whole(values.to_numpy(np.float64), str(given.dtype))
+            values = _whole(values.astype(np.float64), str(given.dtype))
     filled, cells = given.copy(), np.flatnonzero(gaps)
     filled.iloc[cells] = values.astype(given.dtype).array[cells]
     return filled
@@ -248,15 +247,14 @@ def _read_polars(series: Any) -> Column | None:
     return _levels(np.array(series.to_list(), dtype=object), name, levels)
 
 
-def _whole(values: np.ndarray, name: str) -> np.ndarray | None:
-    """Return numbers rounded and limited to the range of a dtype of integers, None for other dtypes."""
+def _whole(values: Any, name: str) -> Any:
+    """Return numbers, an array or a series, rounded and limited to the range of integers; None for other dtypes."""
     plain = name.lower().split("[")[0]
     if not plain.startswith(("int", "uint")):
         return None
     limits = np.iinfo(plain if hasattr(np, plain) else np.int64)
     greatest = np.nextafter(float(limits.max), 0) if limits.bits == 64 else limits.max  # 2 ** 63 would overflow
-    rounded: np.ndarray = np.clip(np.round(values), limits.min, greatest)
-    return rounded
+    return np.clip(np.round(values), limits.min, greatest)
 
 
 def _integers(values: np.ndarray) -> list[int | None]:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_ae._data.out_of_core import is_one_shot
+from sklearn_ae._data.out_of_core import chunks_with_rows, is_one_shot
 from sklearn_ae._estimator.configuration import PARAMETER_CONSTRAINTS, with_hint
 from sklearn_ae._estimator.fitted import FittedAutoencoder
-from sklearn_ae._estimator.fitting import finish, finish_pass, plan_fit, plan_pass, train, train_pass
+from sklearn_ae._estimator.fitting import finish, plan_fit, plan_pass, run_pass, train
 from sklearn_ae._estimator.validation import warn_about_target
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.sklearn_callbacks import CallbackContext
@@ -170,7 +170,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         See `n_iter_no_change`; relative to the best objective so far. Raise it to stop earlier.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights, centre and scale of the previous fit, if that had the same sizes,
-        code, loss, dropout and output activation. Set it to fit again to similar data, or with another learning rate.
+        code, loss, dropout and output activation; otherwise it starts from new weights, with a warning. Set it to fit
+        again to similar data, or with another learning rate.
     checkpoint : str or os.PathLike, default=None
         File to which ``fit`` writes a checkpoint after each epoch, atomically; it remains after the fit. Set it for
         long fits that may be interrupted. A file of other data or other parameters, a damaged one, or one that is not a
@@ -185,7 +186,7 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Whether ``fit`` trains in all processes that ``torchrun`` or ``accelerate launch`` started, on one machine or
         several. Each must call it with the same X and parameters; seed and split are those of process 0. Every batch
         of `batch_size` samples is divided among them, and one step is taken with the gradients of all: without noise
-        the result is that of one process, apart from rounding, and it is the same in all of them. Each process draws
+        and missing entries the result is that of one process, apart from rounding, and the same in all. Each draws
         its own noise, and statistics over a batch, as of ``KLSparsity`` or ``WinnerTakeAll``, are those of its part.
         Without a launcher it is an ordinary fit. Requires Hugging Face Accelerate, the extra ``distributed``.
         All other methods, ``partial_fit`` included, work in their own process alone.
@@ -485,15 +486,15 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
             call, or if training diverges. The estimator then stays unchanged, apart from earlier chunks of an iterator.
         """
         if is_one_shot(X):
-            for chunk in X:
+            for chunk in chunks_with_rows(X):
                 self.partial_fit(chunk)
             if not hasattr(self, "module_"):
                 raise ValueError(
-                    "X is an iterator that yields no chunk; it must yield arrays of shape (n_rows, n_features)."
+                    "X is an iterator that yields no samples; it must yield arrays of shape (n_rows, n_features)."
                 )
             return self
         with one_thread_after_fork():
             plan = plan_pass(self, X)
             warn_about_target(X, y, plan.rows.shape)
-            self._set_fitted_attributes(finish_pass(plan, train_pass(plan)))
+            self._set_fitted_attributes(run_pass(plan))
         return self

@@ -432,7 +432,8 @@ class Mixed(Loss):
             raise ValueError(f"Mixed names columns {twice} more than once; each may have only one loss.")
         rest = [int(i) for i in np.flatnonzero(taken == 0)]
         parts.append((_part(self.remainder), rest))
-        return Mixed([(loss, indices) for loss, indices in parts if indices])
+        named = [(loss, of, None if names is None else names[of]) for loss, of in parts if of]
+        return Mixed([(loss.for_columns(len(of), own_names), of) for loss, of, own_names in named])
 
     def output(self, name: str, n_features: int) -> Output:
         parts = self._parts()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from math import isqrt, prod
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -167,7 +168,7 @@ def skip_zero_branches(network: nn.Module) -> Iterator[None]:
             setattr(network, name, part)
 
 
-def halves_are_sums(network: nn.Module) -> bool:
+def halves_are_sums(network: nn.Module) -> TypeGuard[AffineNetwork]:
     """Return whether the halves of a network are the sums that :class:`AffineNetwork` defines, and nothing else."""
     return isinstance(network, AffineNetwork) and all(
         getattr(type(network), name) is getattr(AffineNetwork, name) for name in ("encode", "decode")

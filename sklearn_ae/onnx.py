@@ -15,7 +15,7 @@ from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._model.fitted_model import FittedModel
 from sklearn_ae._utils.onnx_graph import DOUBLE, Graph, Node, untranslatable_error
 from sklearn_ae._version import __version__
-from sklearn_ae.networks import AffineNetwork, Permute
+from sklearn_ae.networks import AffineNetwork, Permute, halves_are_sums
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -277,10 +277,7 @@ def _to_data(graph: Graph, z: str, scaling: Scaling) -> str:
 
 def _known(network: nn.Module) -> AffineNetwork:
     """Return a network after checking that it computes its halves as AffineNetwork does."""
-    custom = any(
-        getattr(type(network), half, None) is not getattr(AffineNetwork, half) for half in ("encode", "decode")
-    )
-    if custom or not isinstance(network, AffineNetwork):
+    if not halves_are_sums(network):
         raise untranslatable_error(network)
     return network
 

@@ -122,8 +122,9 @@ class FrameEncoder(TransformerMixin, BaseEstimator):
         one_hot = None
         if categorical:
             one_hot = OneHotEncoder(categories=list(categorical.values()), drop="if_binary", sparse_output=False)
+            one_hot.set_output(transform="default")
             one_hot.fit(np.array([[found[0] for found in categorical.values()]], dtype=object))
-        scaler = StandardScaler().fit(np.stack(numbers, axis=1)) if numbers else None
+        scaler = StandardScaler().set_output(transform="default").fit(np.stack(numbers, axis=1)) if numbers else None
         validate_data(self, frame.X, skip_check_array=True)
         self.kinds_, self.levels_ = kinds, categorical
         self.scaler_, self.one_hot_ = scaler, one_hot

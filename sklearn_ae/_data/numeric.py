@@ -102,7 +102,7 @@ def check_numeric(X: Any) -> None:
 
 
 def column_names(X: Any) -> list[Any]:
-    """Return the names of the columns of a frame, None for anything else."""
+    """Return the names of the columns of a frame, an empty list for anything else."""
     attribute = next((name for name in ("column_names", "columns") if hasattr(type(X), name)), None)
     return [] if attribute is None else list(getattr(X, attribute))
 

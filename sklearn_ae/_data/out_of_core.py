@@ -21,6 +21,7 @@ __all__ = [
     "OutOfCoreTable",
     "ParquetTable",
     "SlicedTable",
+    "chunks_with_rows",
     "in_memory_where_small",
     "is_one_shot",
     "out_of_core_table",
@@ -119,7 +120,8 @@ class ChunkedTable(OutOfCoreTable):
 
     def __init__(self, parts: Sequence[Any]):
         self._parts = parts
-        super().__init__(_header_of(parts[0]), np.result_type(*map(_dtype_of, parts)), [len(part) for part in parts])
+        header, *_ = map(_header_of, parts)
+        super().__init__(header, np.result_type(*map(_dtype_of, parts)), [len(part) for part in parts])
 
     def read(self, i: int) -> np.ndarray:
         """Return chunk i."""
@@ -133,7 +135,8 @@ class IterableTable(OutOfCoreTable):
         self._iterable = iterable
         lengths, dtypes, header = [], set(), None
         for part in iterable:
-            header = _header_of(part) if header is None else header
+            own = _header_of(part)
+            header = own if header is None else header
             lengths.append(len(part))
             dtypes.add(_dtype_of(part))
         if header is None:
@@ -203,7 +206,7 @@ def out_of_core_table(X: Any) -> OutOfCoreTable | None:
     if _is_sliced(X):
         return SlicedTable(X)
     if isinstance(X, (list, tuple)):
-        return ChunkedTable(X) if len(X) and _is_chunk(X[0]) else None
+        return ChunkedTable(X) if len(X) and (_is_chunk(X[0]) or issparse(X[0])) else None
     return IterableTable(X) if _is_iterable_of_chunks(X) else None
 
 
@@ -216,6 +219,14 @@ def in_memory_where_small(table: OutOfCoreTable) -> Table:
 def is_one_shot(X: Any) -> bool:
     """Return whether X is an iterator, which yields its chunks only once."""
     return isinstance(X, Iterator)
+
+
+def chunks_with_rows(iterator: Iterator[Any]) -> Iterator[Any]:
+    """Yield the chunks of an iterator, except for those without rows."""
+    for chunk in iterator:
+        shape = getattr(chunk, "shape", None)
+        if not shape or shape[0] != 0:
+            yield chunk
 
 
 def _is_sliced(X: Any) -> bool:
@@ -236,8 +247,13 @@ def _is_iterable_of_chunks(X: Any) -> bool:
 
 def _header_of(part: Any) -> Any:
     """Return a chunk without rows; a frame keeps its names."""
+    if issparse(part):
+        raise ValueError(
+            f"X holds a chunk of type {type(part).__name__}, but chunks must be dense: join sparse ones with "
+            "scipy.sparse.vstack."
+        )
     if not _is_chunk(part):
-        raise ValueError(f"X yields {type(part).__name__} instead of dense chunks of shape (n_rows, n_features).")
+        raise ValueError(f"X holds {type(part).__name__} instead of dense chunks of shape (n_rows, n_features).")
     return part[:0]
 
 

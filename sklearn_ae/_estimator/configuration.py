@@ -113,7 +113,7 @@ def with_hint(message: str, params: Any) -> str:
     if found is None:
         return message
     name = found[1]
-    choices = (choice for choice in PARAMETER_CONSTRAINTS[name] if isinstance(choice, StrOptions))
+    choices = (choice for choice in PARAMETER_CONSTRAINTS.get(name, ()) if isinstance(choice, StrOptions))
     what = hint(name, getattr(params, name), {option for choice in choices for option in choice.options})
     return f"{message} {what[:1].upper()}{what[1:]}".rstrip()
 
@@ -188,10 +188,12 @@ def check_unchanged(params: Any, architecture: Architecture, names: np.ndarray |
         )
 
 
-def warn_about_architecture(params: Any, architecture: Architecture) -> None:
-    """Warn if the sizes of code and layers are probably a mistake."""
+def warn_about_architecture(params: Any, architecture: Architecture, previous: Architecture | None = None) -> None:
+    """Warn if the sizes of code and layers are probably a mistake, or if a warm start does not continue a fit."""
     _warn_about_width(params, architecture)
     _warn_about_hourglass(architecture)
+    if params.warm_start and previous is not None:
+        _warn_about_new_start(previous.untruncated, architecture)
 
 
 def _warn_about_width(params: Any, architecture: Architecture) -> None:
@@ -218,6 +220,23 @@ def _warn_about_hourglass(architecture: Architecture) -> None:
             f"hidden_layer_sizes={sizes} narrow and widen again, but they describe the encoder only: the decoder "
             "mirrors them, and the code in between has n_components. To describe the whole autoencoder, pass "
             f"hidden_layer_sizes={before} and n_components={least}.",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
+def _warn_about_new_start(previous: Architecture, architecture: Architecture) -> None:
+    """Warn if a warm start cannot continue from the previous fit, and name what differs."""
+    pairs = zip(Architecture._fields, previous, architecture, strict=True)
+    changed = {name: f"{name} from {old!r} to {new!r}" for name, old, new in pairs if old != new}
+    if "rotation_invariant" in changed:  # it follows from others, or from the penalty
+        del changed["rotation_invariant"]
+        changed = changed or {"penalty": "penalty"}
+    if changed:
+        warnings.warn(
+            "warm_start=True starts from new weights, because the model of the previous fit differs: "
+            f"{', '.join(changed.values())}. To continue from it, restore what changed; otherwise set "
+            "warm_start=False.",
             UserWarning,
             stacklevel=6,
         )
@@ -315,6 +334,9 @@ def find_device(device: str | torch.device) -> torch.device:
         ) from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={device!r}, but torch finds no CUDA device; choose 'cpu' or 'auto'.")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        n_devices = torch.cuda.device_count()
+        raise ValueError(f"device={device!r}, but torch finds {n_devices} CUDA device(s), counted from 0.")
     return found
 
 
@@ -389,5 +411,5 @@ def make_net(
 
 def training_parameters(params: Any) -> dict[str, Any]:
     """Return the parameters that a net is made with, by name."""
-    names = ("optimizer", "lr", "weight_decay", "batch_size", "penalty", "precision", "callbacks", "verbose")
-    return {name: getattr(params, name) for name in names}
+    names = ("optimizer", "lr", "weight_decay", "batch_size", "precision", "callbacks", "verbose")
+    return {name: getattr(params, name) for name in names} | {"penalty": clone(params.penalty, safe=False)}

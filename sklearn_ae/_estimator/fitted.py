@@ -302,7 +302,7 @@ class FittedAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             container that :meth:`set_output` chose for ``inverse_transform``.
         """
         check_is_fitted(self)
-        device, given = (X.device, X.detach().cpu()) if isinstance(X, Tensor) else (None, X)
+        device, given = (X.device, TensorTable(two_dimensional(X)).X.cpu()) if isinstance(X, Tensor) else (None, X)
         given = validate_data(
             self, two_dimensional(numeric(given)), dtype="numeric", ensure_all_finite=False, reset=False
         )

@@ -44,15 +44,14 @@ from sklearn_ae._model.fitted_model import in_float64
 from sklearn_ae._model.initializers import axes_of_start, initialize_, pca_, starts_as_pca
 from sklearn_ae._model.module import Architecture, Autoencoder, build
 from sklearn_ae._model.statistics import CodeMoments, add_moments
-from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
-from sklearn_ae._training.net import AutoencoderNet, train_one_pass, warn_if_not_converged
+from sklearn_ae._training.net import AutoencoderNet, train_one_pass, unchanged_on_error, warn_if_not_converged
 from sklearn_ae._training.optimizers import rule
 from sklearn_ae._training.processes import Processes, SingleProcess, processes_for
 from sklearn_ae._training.resume import WriteCheckpoint
 from sklearn_ae._training.sklearn_callbacks import CallbackContext, SklearnCallbacks
 
-__all__ = ["finish", "finish_pass", "plan_fit", "plan_pass", "train", "train_pass"]
+__all__ = ["finish", "plan_fit", "plan_pass", "run_pass", "train"]
 
 
 class Start(Enum):
@@ -124,8 +123,8 @@ def plan_fit(params: Any, X: Any, X_val: Any = None) -> FitPlan:
     random_state = processes.broadcast_object(check_random_state(params.random_state))
     names = features.get("feature_names_in_")
     columns, architecture = _inspect_data(params, table, names)
-    warn_about_architecture(params, architecture)
     previous = getattr(params, "_architecture", None)
+    warn_about_architecture(params, architecture, previous)
     is_warm = params.warm_start and previous is not None and previous.untruncated == architecture
     checkpoint = checkpoint_of(params, warm=is_warm, alone=type(processes) is SingleProcess)
     given = _inspect_validation_data(params, X_val, features, architecture)
@@ -245,20 +244,15 @@ def plan_pass(params: Any, X: Any) -> PassPlan:
     return plan
 
 
-def train_pass(plan: PassPlan) -> float:
-    """Train for one pass and return its mean loss; a failed pass leaves the weights unchanged."""
-    before = weights_of(plan.net.module_)
-    _describe_data_(plan.net.module_, plan.scaling, plan.column_range)
-    return train_one_pass(plan.net, plan.rows, before)
-
-
-def finish_pass(plan: PassPlan, loss: float) -> dict[str, Any]:
-    """Return the fitted attributes after a pass."""
-    module = plan.net.module_
-    size = None
-    if plan.code_map is None:
-        size = _select_size(plan, module, plan.rows, "training")
-    state = _measure(plan, module, plan.moments, plan.code_map, size)
+def run_pass(plan: PassPlan) -> dict[str, Any]:
+    """Train for one pass and return the fitted attributes; a failed pass leaves the weights unchanged."""
+    module, size = plan.net.module_, None
+    with unchanged_on_error(plan.net):
+        _describe_data_(module, plan.scaling, plan.column_range)
+        loss = train_one_pass(plan.net, plan.rows)
+        if plan.code_map is None:
+            size = _select_size(plan, module, plan.rows, "training")
+        state = _measure(plan, module, plan.moments, plan.code_map, size)
     n_iter = plan.n_iter + 1
     return state.attributes() | {
         "net_": plan.net,
@@ -299,6 +293,7 @@ def _plan_first_pass(params: Any, X: Any) -> PassPlan:
 
 
 def _plan_next_pass(params: Any, X: Any) -> PassPlan:
+    params._validate_params()  # scikit-learn validates those of the first call only
     state = FittedState.of(params)
     names = state.features.get("feature_names_in_")
     check_unchanged(params, state.architecture, names, masks_missing=state.scaling.fills_missing)

@@ -71,7 +71,7 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If this version cannot read the state's format.
+        If this version cannot read the state's format, or the state has none.
 
     Warns
     -----
@@ -79,6 +79,11 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
         If another version of this package, or another major version of its dependencies, wrote the state.
     """
     attributes = dict(state)
+    if "_format" not in attributes:
+        raise ValueError(
+            "This AutoencoderTransformer was saved by a development version before 0.1.0, whose format cannot be read: "
+            "fit again with this version and save that."
+        )
     _check_origin(attributes.pop("_format"), attributes.pop("_versions"))
     if "_weights" in state:
         moments = CodeMoments.__new__(CodeMoments)
@@ -177,7 +182,11 @@ def restore(estimator: Any) -> None:
     estimator.module_ = module.to(find_device_or_cpu(estimator.device))
     estimator._fitted_model = FittedState.of(estimator, module64).fitted_model()
     n_samples = estimator._moments.n_samples
-    estimator.net_ = make_net(estimator, estimator._architecture, module, n_samples, 0, max_epochs=1, train_split=None)
+    settings = (estimator._architecture, module, n_samples, 0)
+    try:
+        estimator.net_ = make_net(estimator, *settings, max_epochs=1, train_split=None)
+    except (KeyError, TypeError, ValueError):  # parameters set after the fit may be invalid
+        estimator.net_ = make_net(type(estimator)(), *settings, max_epochs=1, train_split=None)
     estimator.net_.history.extend({**epoch, "batches": []} for epoch in history)
     estimator.net_.made_with = None  # partial_fit makes a net for its own samples
 

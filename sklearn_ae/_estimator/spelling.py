@@ -45,7 +45,7 @@ def hint(parameter: str, value: Any, options: Iterable[str]) -> str:
     """Return what to pass in place of an invalid value of a parameter, or "" if it is not a near miss."""
     if isinstance(value, type) and issubclass(value, Member):
         return f"pass an instance, such as {value.__name__}()"
-    if isinstance(value, (torch.nn.Module, torch.optim.Optimizer)):
+    if parameter in ("activation", "optimizer") and isinstance(value, (torch.nn.Module, torch.optim.Optimizer)):
         return f"pass the class, {type(value).__name__}, without arguments"
     if isinstance(value, (str, int, float)) and (parameter, value) in OTHER_WAYS:
         return OTHER_WAYS[parameter, value]

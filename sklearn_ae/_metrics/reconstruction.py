@@ -213,7 +213,7 @@ def size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.
         return np.array([size for size, _ in points]), np.array([score for _, score in points])
     check_is_fitted(estimator)
     if hasattr(estimator, "reconstruction_curve"):
-        scores = estimator.reconstruction_curve(X)
+        scores = _ordered_curve(estimator, X)
     elif isinstance(estimator, PCA):
         scores = _pca_curve(estimator, X)
     else:
@@ -223,8 +223,16 @@ def size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.
 
 def _point(estimator: Any, X: Any) -> tuple[int, float]:
     check_is_fitted(estimator)
+    _rows_and_variance(X)
     score = reconstruction_score(estimator, X)
     return np.shape(estimator.transform(X[:1]))[1], score
+
+
+def _ordered_curve(estimator: Any, X: ArrayLike) -> np.ndarray:
+    """Return the R² of each prefix of a code about the mean of X, instead of that of the training data."""
+    rows, variance = _rows_and_variance(X)
+    unexplained = 1 - np.asarray(estimator.reconstruction_curve(X))
+    return 1 - unexplained * np.square(rows - estimator.mean_).sum() / variance.sum()
 
 
 def _pca_curve(pca: PCA, X: ArrayLike) -> np.ndarray:
@@ -235,12 +243,18 @@ def _pca_curve(pca: PCA, X: ArrayLike) -> np.ndarray:
     codes = check_array(pca.transform(X), dtype=np.float64)
     if pca.whiten:
         codes = codes * np.sqrt(pca.explained_variance_)
-    rows = check_array(X, dtype=np.float64, input_name="X")
-    variance = ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+    rows, variance = _rows_and_variance(X)
     varies = variance != 0  # as in r2_score, which leaves the other features out
-    if not varies.any():
-        raise ValueError("All samples of X are the same, so there is no variance to explain: pass samples that differ.")
     centred, components = (rows - pca.mean_)[:, varies], pca.components_[:, varies].astype(np.float64)
     products = (codes * (centred @ components.T)).sum(axis=0).cumsum()
     squares = ((codes.T @ codes) * (components @ components.T)).cumsum(axis=0).cumsum(axis=1).diagonal()
     return 1 - ((centred**2).sum() - 2 * products + squares) / variance.sum()
+
+
+def _rows_and_variance(X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return X as an array, and the squared distances of each column from its mean, summed; not all are zero."""
+    rows = check_array(X, dtype=np.float64, input_name="X")
+    variance = np.square(rows - rows.mean(axis=0)).sum(axis=0)
+    if not variance.any():
+        raise ValueError("All samples of X are the same, so there is no variance to explain: pass samples that differ.")
+    return rows, variance

@@ -70,7 +70,7 @@ class FittedModel:
             torch.float64: (module64, torch.device("cpu")),
         }
         if device.type == "cuda":
-            self.by_dtype[torch.float64] = (module64.to(device), device)
+            self.by_dtype[torch.float64] = (deepcopy(module64).to(device), device)
 
     @torch.no_grad()
     def encode(self, X: Table) -> Any:

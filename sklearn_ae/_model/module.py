@@ -15,7 +15,7 @@ from sklearn_ae._model.code_maps import CodeMap, PermutationMap, RotationMap, Sc
 from sklearn_ae.base import Step
 from sklearn_ae.codes import Code
 from sklearn_ae.losses import Loss
-from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder
+from sklearn_ae.networks import ACTIVATIONS, AffineNetwork, DenseAutoencoder, halves_are_sums
 from sklearn_ae.outputs import Output
 
 __all__ = ["Architecture", "Autoencoder", "build", "global_generator_seeded", "prefixes"]
@@ -104,10 +104,10 @@ class Autoencoder(nn.Module):
         #: Whether the decoder's matrix is part of the encoder's.
         self.has_tied_weights = self.has_affine_path and network.decoder_parameter is None
         #: Whether the decoder is W h + b, before the output activation.
-        self.has_affine_decoder = self.has_affine_path and network.decoder_hidden is None
+        self.has_affine_decoder = halves_are_sums(network) and network.decoder_hidden is None
         #: Whether both halves are affine, before the output activation, so that no squared error is less than PCA's.
         self.is_linear = self.has_affine_decoder and network.encoder_hidden is None and code.linear
-        self._has_closed_encoder = self.has_affine_path and network.encoder_hidden is None and code.elementwise
+        self._has_closed_encoder = halves_are_sums(network) and network.encoder_hidden is None and code.elementwise
 
     @property
     def device(self) -> torch.device:
@@ -287,7 +287,7 @@ def custom_network(a: Architecture, seed: int) -> Any:
 
     Layers of a class draw their weights from torch's global generator, which is seeded meanwhile and then restored.
     """
-    network: Any = deepcopy(a.module) if isinstance(a.module, nn.Module) else _call_factory(a, seed)
+    network: Any = deepcopy(a.module if isinstance(a.module, nn.Module) else _call_factory(a, seed))
     halves = (getattr(network, "encode", None), getattr(network, "decode", None))
     if not (isinstance(network, nn.Module) and all(callable(half) for half in halves)):
         raise ValueError(

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import inf
 from typing import Any
 
@@ -18,6 +18,7 @@ from sklearn_ae._data.scaling import GREATEST_ENTRY, Scaling
 from sklearn_ae._data.training_rows import TrainingRows, n_batches
 from sklearn_ae._model.module import Autoencoder, global_generator_seeded
 from sklearn_ae._model.statistics import r_squared
+from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest, Progress, StopTraining
 from sklearn_ae._training.optimizers import SCHEDULES, WeightAverage, limit_norm_, mixed_precision, parameter_groups
 from sklearn_ae._training.processes import Processes, SingleProcess
@@ -27,7 +28,7 @@ from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
 from sklearn_ae.networks import skip_zero_branches
 
-__all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "warn_if_not_converged"]
+__all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "unchanged_on_error", "warn_if_not_converged"]
 
 #: Greatest number of entries in a batch of evaluation, unless training has larger ones; at most 1,024 samples.
 EVALUATED_ENTRIES = 2**20
@@ -334,21 +335,28 @@ def _was_planned(interrupt: KeyboardInterrupt) -> bool:
     return isinstance(interrupt, StopTraining) or raised_in.startswith("skorch.callbacks")
 
 
-def train_one_pass(net: AutoencoderNet, rows: TrainingRows, before: dict[str, Tensor]) -> float:
-    """Train for one epoch and return its mean loss; if it fails, restore the weights and buffers `before`."""
+@contextmanager
+def unchanged_on_error(net: AutoencoderNet) -> Iterator[None]:
+    """Restore the weights and buffers of a net, and restart its optimizer, if an error occurs in this context."""
+    before = weights_of(net.module_)
     try:
-        net.partial_fit(rows)
-        net.module_.eval()
-        if net.interrupted_:
-            warnings.warn("partial_fit was interrupted before the end of its pass.", stacklevel=5)
-        loss = float(net.history[-1].get("train_loss", np.nan))
-        if not net.interrupted_:
-            _check_divergence(net, loss)
+        yield
     except BaseException:
         net.module_.load_state_dict(before)
         net.module_.eval()
         net.optimizer_.state.clear()
         raise
+
+
+def train_one_pass(net: AutoencoderNet, rows: TrainingRows) -> float:
+    """Train for one epoch and return its mean loss."""
+    net.partial_fit(rows)
+    net.module_.eval()
+    if net.interrupted_:
+        warnings.warn("partial_fit was interrupted before the end of its pass.", stacklevel=5)
+    loss = float(net.history[-1].get("train_loss", np.nan))
+    if not net.interrupted_:
+        _check_divergence(net, loss)
     return loss
 
 

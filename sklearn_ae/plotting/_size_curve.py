@@ -67,8 +67,7 @@ class SizeCurveDisplay(Display):
             depends on the kind:
 
             - a sequence: each of its estimators, at the number of columns of its codes;
-            - an estimator with a method ``reconstruction_curve``, such as an ordered AutoencoderTransformer: its first
-              component, its first two, and so on up to all;
+            - an ordered AutoencoderTransformer: its first component, its first two, and so on up to all;
             - PCA: the same, with the codes of the other components set to zero;
             - any other estimator, including pipelines: its one size.
         X : array-like of shape (n_samples, n_features)
@@ -95,9 +94,9 @@ class SizeCurveDisplay(Display):
 
         Notes
         -----
-        The R² is :func:`~sklearn_ae.model_selection.reconstruction_score`, whose baseline is the mean of `X`. The
-        baseline of ``AutoencoderTransformer.reconstruction_curve`` is the mean of the training data instead, so on
-        other samples its R² is slightly higher, by the distance between the two means.
+        The R² is that of :func:`~sklearn_ae.model_selection.reconstruction_score` for every line, with the mean of `X`
+        as its baseline. ``reconstruction_curve`` itself has the mean of the training data as its baseline. Features
+        that are constant on `X` count for an ordered autoencoder only.
 
         Examples
         --------

@@ -181,6 +181,15 @@ def test_gaps_of_booleans_and_of_narrow_integers_get_values_of_their_dtype(libra
     assert filled["u"].to_list() == [0.5, 2, 0.25]
 
 
+@of_both
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_the_global_output_container_changes_no_numbers(library, output):
+    frame = FRAMES[library](with_gaps=True)
+    expected = FrameEncoder().fit_transform(frame)
+    with sklearn.config_context(transform_output=output):
+        np.testing.assert_array_equal(FrameEncoder().fit_transform(frame).to_numpy(), expected)
+
+
 def test_sparse_columns_of_pandas_are_decoded_dense():
     dense = pd.DataFrame({"number": [0.0, 2.0, 0.0, -1.0], "flag": [True, False, True, False]})
     sparse = dense.astype({"number": pd.SparseDtype(float, 0), "flag": pd.SparseDtype(bool, False)})

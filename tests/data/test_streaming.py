@@ -16,6 +16,7 @@ import pytest
 import sklearn
 import zarr
 from helpers import quick
+from scipy.sparse import csr_matrix
 from skorch.callbacks import Callback
 
 from sklearn_ae import AutoencoderTransformer
@@ -198,8 +199,16 @@ class TestPartialFit:
         np.testing.assert_array_equal(model.components_, expected.components_)
 
     def test_an_empty_generator_raises_an_error(self, digits):
-        with pytest.raises(ValueError, match="yields no chunk"):
-            quick().partial_fit(iter([]))
+        for chunks in ([], [digits[:0]]):
+            with pytest.raises(ValueError, match="yields no samples"):
+                quick().partial_fit(iter(chunks))
+
+    @pytest.mark.parametrize("empty", [np.empty((0, 64)), csr_matrix((0, 64))], ids=["dense", "sparse"])
+    def test_chunks_without_rows_are_skipped(self, empty, digits):
+        model = quick(8).partial_fit(iter([empty, digits[:300], empty, digits[300:600]]))
+        expected = quick(8).partial_fit(iter([digits[:300], digits[300:600]]))
+        assert model.n_iter_ == 2
+        np.testing.assert_array_equal(model.components_, expected.components_)
 
     @pytest.mark.parametrize("container", [list, iter])
     def test_a_failed_first_call_leaves_the_estimator_unfitted(self, container, digits):

@@ -69,6 +69,7 @@ def test_tensors_with_missing_entries_are_imputed(X):
     filled = model.impute(gaps)
     assert isinstance(filled, torch.Tensor)
     np.testing.assert_array_equal(filled.numpy(), model.impute(gaps.numpy()))
+    np.testing.assert_array_equal(model.impute(gaps.bfloat16()).numpy(), model.impute(gaps.bfloat16().double().numpy()))
 
 
 def test_set_output_takes_precedence_over_tensors(X):

@@ -176,6 +176,16 @@ def test_devices_are_found_by_name_and_missing_ones_named():
         find_device("nonsense")
 
 
+def test_a_gpu_that_is_not_there_is_refused_by_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert find_device("cuda") == torch.device("cuda")
+    assert find_device("cuda:0") == torch.device("cuda:0")
+    with pytest.raises(ValueError, match=r"device='cuda:1', but torch finds 1 CUDA device\(s\), counted from 0"):
+        find_device("cuda:1")
+    assert find_device_or_cpu("cuda:1") == torch.device("cpu")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_missing_cuda_is_named():
     with pytest.raises(ValueError, match="torch finds no CUDA device; choose 'cpu' or 'auto'"):

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 import torch
 from helpers import quick, same_bits
 from sklearn.decomposition import PCA
@@ -84,7 +85,8 @@ def test_warm_start_continues_training(digits):
 
 def test_warm_start_initializes_again_if_sizes_differ(small):
     autoencoder = quick(2, warm_start=True).fit(small)
-    changed = autoencoder.set_params(n_components=3).fit(small).transform(small)
+    with pytest.warns(UserWarning, match="starts from new weights, because .* differs: n_components from 2 to 3. To"):
+        changed = autoencoder.set_params(n_components=3).fit(small).transform(small)
     np.testing.assert_array_equal(changed, quick(3).fit(small).transform(small))
 
 
@@ -127,7 +129,8 @@ def test_warm_start_continues_only_if_building_blocks_are_equal(params, same, ot
     before = weights_of(autoencoder)
     assert autoencoder.best_epoch_ > 0
     assert kept(before, autoencoder.set_params(**same, max_epochs=0).fit(X))
-    anew = autoencoder.set_params(**other, max_epochs=3).fit(X)
+    with pytest.warns(UserWarning, match=f"starts from new weights, because .* {next(iter(other))} from"):
+        anew = autoencoder.set_params(**other, max_epochs=3).fit(X)
     fresh = AutoencoderTransformer(**anew.get_params(deep=False)).set_params(warm_start=False).fit(X)
     np.testing.assert_array_equal(anew.transform(X), fresh.transform(X))
     assert not kept(before, anew)
@@ -203,6 +206,52 @@ def test_partial_fit_follows_a_change_of_training(change, small):
     model.set_params(**change).partial_fit(small)
     assert not same_bits(weights_of(model), weights_of(unchanged))
     assert same_bits(weights_of(model), weights_of(loaded)) or model.net_.batch_size == loaded.net_.batch_size == 16
+
+
+def test_partial_fit_follows_a_change_within_a_penalty(small):
+    nested, replaced = (quick(penalty=L1(0.1)).partial_fit(small) for _ in range(2))
+    nested.set_params(penalty__alpha=5.0).partial_fit(small)
+    replaced.set_params(penalty=L1(5.0)).partial_fit(small)
+    assert same_bits(weights_of(nested), weights_of(replaced))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("change", [{"batch_size": 0}, {"batch_size": 2.5}, {"optimizer": "typo"}, {"missing": "Mask"}])
+def test_partial_fit_validates_parameters_set_after_the_first_call(change, method, small):
+    model = getattr(quick(), method)(small)
+    codes = model.transform(small)
+    with pytest.raises(ValueError, match=f"The '{next(iter(change))}' parameter of AutoencoderTransformer must be"):
+        model.set_params(**change).partial_fit(small)
+    np.testing.assert_array_equal(model.transform(small), codes)
+
+
+class Unreadable:
+    """Two chunks that can be read a given number of times."""
+
+    def __init__(self, X, n_times):
+        self.parts, self.n_left = np.array_split(X, 2), n_times
+
+    def __iter__(self):
+        if self.n_left == 0:
+            raise OSError("cannot be read")
+        self.n_left -= 1
+        yield from self.parts
+
+
+def test_an_error_at_any_time_leaves_the_estimator_unchanged(small):
+    small = small.astype(np.float32)
+    model = quick().partial_fit(small)
+    codes, weights = model.transform(small), weights_of(model)
+    n_times = 0
+    with sklearn.config_context(working_memory=0):
+        while model.n_iter_ == 1:
+            try:
+                model.partial_fit(Unreadable(small, n_times))
+            except OSError:
+                assert kept(weights, model)
+                np.testing.assert_array_equal(model.transform(small), codes)
+            n_times += 1
+    assert n_times > 3  # what it reads before, in and after training
 
 
 def test_without_warm_start_each_fit_starts_from_scratch(small):

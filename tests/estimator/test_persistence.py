@@ -381,6 +381,21 @@ def test_a_newer_format_raises_an_error():
         restored_from(newer)
 
 
+@pytest.mark.parametrize("invalid", [{"penalty": L1}, {"optimizer": "adamW"}, {"loss": "mse"}], ids=str)
+@pytest.mark.parametrize("through", [by_pickle, by_joblib, deepcopy])
+@pytest.mark.parametrize("fitted", [{}], indirect=True)
+def test_invalid_parameters_set_after_the_fit_can_be_saved(fitted, through, invalid):
+    expected = outputs(fitted)
+    restored = through(fitted.set_params(**invalid))
+    for one, other in zip(outputs(restored), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_state_without_a_format_raises_an_error():
+    with pytest.raises(ValueError, match=r"saved by a development version before 0\.1\.0, .* fit again"):
+        restored_from({"_format": None})
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 @pytest.mark.parametrize("through", [by_pickle, by_joblib, deepcopy, by_skops])
 @pytest.mark.parametrize("fitted", [{}], indirect=True)

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.optimizers import LearningRule
+from sklearn_ae._utils.compat import Interval
 from sklearn_ae.codes import Gaussian, TopK
 from sklearn_ae.corruptions import Masking
 from sklearn_ae.losses import Huber, SquaredError
@@ -66,11 +69,37 @@ def test_the_message_about_a_near_miss_says_what_to_pass(small, params, advice):
 
 
 @pytest.mark.parametrize(
-    "params", [{"loss": "banana"}, {"code": 3}, {"lr": -1}, {"validation_fraction": 2}, {"tol": "a"}]
+    "params",
+    [
+        {"loss": "banana"},
+        {"loss": nn.MSELoss()},
+        {"code": nn.ReLU()},
+        {"code": 3},
+        {"lr": -1},
+        {"validation_fraction": 2},
+        {"tol": "a"},
+    ],
 )
 def test_other_values_have_no_advice(small, params):
     with pytest.raises(ValueError, match=r"instead\.$"):
         quick(**params).fit(small)
+
+
+class Tempered(AutoencoderTransformer):
+    """A subclass with a parameter of its own."""
+
+    _parameter_constraints: ClassVar = AutoencoderTransformer._parameter_constraints | {
+        "gamma": [Interval(Real, 0, 1, closed="both")]
+    }
+
+    def __init__(self, gamma=0.5):
+        super().__init__()
+        self.gamma = gamma
+
+
+def test_a_parameter_of_a_subclass_is_validated(small):
+    with pytest.raises(ValueError, match="The 'gamma' parameter of Tempered must be"):
+        Tempered(gamma=2).fit(small)
 
 
 def test_messages_list_options_in_order():

@@ -465,6 +465,22 @@ def test_for_columns_returns_a_plain_mixed_and_is_idempotent(mixed):
     assert mixed.for_columns(6, NAMES) == mixed == clone(mixed)
 
 
+class ByName(SquaredError):
+    """A squared error that keeps the names of its columns."""
+
+    def __init__(self, names=()):
+        self.names = names
+
+    def for_columns(self, n_features, names):
+        assert len(names) == n_features
+        return ByName([str(name) for name in names])
+
+
+def test_a_part_gets_the_names_of_its_own_columns():
+    losses = Mixed([(ByName(), ["visits", "size"])], remainder=ByName()).for_columns(6, NAMES).losses
+    assert [loss.names for loss, _ in losses] == [["visits", "size"], ["sold", "red", "green", "blue"]]
+
+
 def test_for_columns_does_not_change_the_parameters():
     parts = [("log_loss", ["sold"])]
     loss = Mixed(parts, remainder="huber")

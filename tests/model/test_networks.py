@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from functools import partial
 from math import sqrt
 
@@ -385,6 +386,30 @@ def test_an_instance_is_not_changed_and_each_fit_starts_from_it(small):
     np.testing.assert_array_equal(
         first.module_.network.encode[0].weight.detach(), before["encode.0.weight"].astype("f")
     )
+
+
+def test_a_function_that_returns_one_network_each_time_is_as_an_instance(small):
+    network = CustomNetworkOfFive()
+    before = weights_of(network)
+    model = fitted(small, module=lambda: network)
+    assert all(np.array_equal(value, before[name]) for name, value in weights_of(network).items())
+    X = small.astype(np.float32)
+    np.testing.assert_array_equal(deepcopy(model).transform(X), model.transform(X))
+
+
+class Doubling(DenseAutoencoder):
+    """A network whose decoder is not the sum of AffineNetwork."""
+
+    def decode(self, h):
+        return super().decode(2 * h)
+
+
+def test_components_are_those_of_an_overridden_decoder(small):
+    network = partial(Doubling, hidden_layer_sizes=(), activation=nn.Tanh)
+    model = fitted(small, module=network)
+    basis = np.eye(len(model.components_))
+    expected = model.inverse_transform(basis) - model.inverse_transform(0 * basis)
+    np.testing.assert_allclose(model.components_, expected, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:R² is -.* with code=WinnerTakeAll:UserWarning")  # R² below 0 is one case

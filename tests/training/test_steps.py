@@ -17,7 +17,7 @@ from sklearn_ae._data.scaling import Scaling
 from sklearn_ae._data.training_rows import TrainingRows, n_batches
 from sklearn_ae._model.weights import weights_of
 from sklearn_ae._training.callbacks import KeepBest
-from sklearn_ae._training.net import Objective, train_one_pass
+from sklearn_ae._training.net import Objective, train_one_pass, unchanged_on_error
 from sklearn_ae._training.optimizers import LearningRule, WeightAverage
 from sklearn_ae.base import DataBounds
 from sklearn_ae.codes import Gaussian, Identity, TopK
@@ -187,7 +187,7 @@ def test_progress_is_the_fraction_of_steps_done(validated, lr_schedule, X, split
 def test_the_progress_of_a_single_pass_is_one(X):
     watch = Watch()
     net = net_of(random_network(), callbacks=[watch], max_epochs=1)
-    train_one_pass(net, X, weights_of(net.module_))
+    train_one_pass(net, X)
     assert watch.progress == [1.0] * 7
 
 
@@ -367,21 +367,19 @@ def test_the_average_has_the_current_buffers():
 
 def test_a_pass_returns_its_loss_and_leaves_the_module_in_evaluation_mode(X):
     by_pass, by_net = net_of(random_network(), max_epochs=1), net_of(random_network(), max_epochs=1)
-    assert (
-        train_one_pass(by_pass, X, weights_of(by_pass.module_))
-        == by_net.partial_fit(TrainingRows(X)).history[-1, "train_loss"]
-    )
+    assert train_one_pass(by_pass, X) == by_net.partial_fit(TrainingRows(X)).history[-1, "train_loss"]
     assert same_bits(weights_of(by_pass.module_), weights_of(by_net.module_))
     assert not by_pass.module_.training
 
 
 def test_a_failed_pass_restores_the_weights(X):
     net = net_of(random_network(), max_epochs=1)
-    train_one_pass(net, X, weights_of(net.module_))
+    train_one_pass(net, X)
     before = weights_of(net.module_)
     net.set_params(lr=1e38)
-    with pytest.raises(ValueError, match=r"stopped being finite with lr=1e\+38\. Lower lr"):
-        train_one_pass(net, X, weights_of(net.module_))
+    message = r"stopped being finite with lr=1e\+38\. Lower lr"
+    with pytest.raises(ValueError, match=message), unchanged_on_error(net):
+        train_one_pass(net, X)
     assert same_bits(weights_of(net.module_), before)
     assert not net.module_.training
 
@@ -390,7 +388,7 @@ def test_an_interrupted_pass_warns_and_keeps_its_weights(X):
     net = net_of(random_network(), max_epochs=1, callbacks=[Interrupt()])
     before = weights_of(net.module_)
     with pytest.warns(UserWarning, match="interrupted before the end of its pass"):
-        train_one_pass(net, X, weights_of(net.module_))
+        train_one_pass(net, X)
     assert not same_bits(weights_of(net.module_), before)
 
 

@@ -26,7 +26,7 @@ from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import DataBounds, Step
 from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
-from sklearn_ae.networks import skip_zero_branches
+from sklearn_ae.networks import inner_weights, skip_zero_branches
 
 __all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "unchanged_on_error", "warn_if_not_converged"]
 
@@ -165,7 +165,9 @@ class AutoencoderNet(NeuralNet):
         if self.fan_in < inf:
             plain = [group["params"] for group in groups if "lr" not in group]
             groups = [group for group in groups if "lr" in group]
-            groups += [group for weights in plain for group in parameter_groups(weights, settings["lr"], self.fan_in)]
+            inner = inner_weights(self.module_.network)
+            for weights in plain:
+                groups += parameter_groups(weights, settings["lr"], self.fan_in, inner)
         return (groups,), settings
 
     def initialize_criterion(self) -> "AutoencoderNet":

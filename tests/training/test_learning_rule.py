@@ -52,6 +52,19 @@ def test_adam_trains_wide_layers_at_lower_rates(optimizer):
     assert rates[64, 256] == rates[8, 256] == pytest.approx(0.01 * 4**-0.75)
 
 
+def test_matrices_that_read_one_of_several_hidden_layers_have_the_whole_rate():
+    model, _ = fitted(lr=0.01, lr_schedule="constant", max_epochs=1, hidden_layer_sizes=(256, 128, 32))
+    groups = model.net_.optimizer_.param_groups
+    rates = {weight.shape: group["lr"] for group in groups for weight in group["params"]}
+    assert rates[128, 256] == rates[32, 128] == rates[256, 128] == rates[64, 256] == 0.01  # 64 outputs
+    assert rates[128, 32] == rates[8, 32] == pytest.approx(0.01 * 2**0.75)
+    wide = np.tile(DIGITS, (1, 4))
+    model, _ = fitted(wide, lr=0.01, lr_schedule="constant", max_epochs=1, hidden_layer_sizes=(32, 16))
+    groups = model.net_.optimizer_.param_groups
+    rates = {weight.shape: group["lr"] for group in groups for weight in group["params"]}
+    assert rates[32, 256] == pytest.approx(0.01 * 4**-0.75)  # reads the data
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", torch.optim.AdamW])
 def test_other_optimizers_have_one_rate(optimizer):
     model, _ = fitted(optimizer=optimizer, lr=0.01, lr_schedule="constant", max_epochs=1, hidden_layer_sizes=(256,))

@@ -3,11 +3,11 @@
     python -m benchmarks.bench_rules search|compare|ablate|draw [--data REGEX] [--only REGEX]
 
 search: candidates, by which the default was chosen; compare: the default and the rule before it, on other splits and
-with a deep network; ablate: the default, and without each of its elements. Each rule is the estimator with its
-defaults except for what it names. small: nine cases, the gain over PCA's R². tables: what is left of PCA's unexplained
-variance, and the least gain in R² of a split. large: R². Each split holds out a fifth of the samples. One thread per
-fit, two fits at a time; seconds are the mean CPU time of a fit. draw: docs/rules.png, the R² on the validation samples
-against CPU seconds, under the rules of ``compare``.
+with a deep network, and the default without its element for such networks; ablate: the default, and without each of
+its elements. Each rule is the estimator with its defaults except for what it names. small: nine cases, the gain over
+PCA's R². tables: what is left of PCA's unexplained variance, and the least gain in R² of a split. large: R². Each split
+holds out a fifth of the samples. One thread per fit, two fits at a time; seconds are the mean CPU time of a fit. draw:
+docs/rules.png, the R² on the validation samples against CPU seconds, under the first two rules of ``compare``.
 """
 
 import argparse

@@ -100,7 +100,7 @@ ABLATION: dict[str, dict[str, Any]] = {
 }
 #: The splits of each command: those of ``compare`` took no part in any choice.
 SPLITS = {"search": range(3), "compare": range(300, 310), "ablate": range(3)}
-#: The rule without its element for several hidden layers, which only the deep case has.
+#: The rule without its element for several hidden layers and many samples, which only the deep case has.
 SHALLOW: dict[str, Any] = {"default, no least rate behind hidden layers": {"inner_ratio": 0.0}}
 WHAT = {"search": RULES, "compare": dict(list(RULES.items())[:2]) | SHALLOW, "ablate": ABLATION}
 #: The cases of the picture.

@@ -87,6 +87,8 @@ class AutoencoderNet(NeuralNet):
     fan_in : float
         Fan-in of a matrix that is trained at ``lr``; other rates are in proportion to a power of 1 / fan-in. Infinite:
         one rate.
+    inner_ratio : float
+        Least rate, as a multiple of ``lr``, of matrices that read one of several hidden layers.
     gradient_norm : float
         Maximum norm of the gradient of all weights; longer gradients are shortened to it.
     corruption : Corruption or None
@@ -111,6 +113,7 @@ class AutoencoderNet(NeuralNet):
         seed: int = 0,
         precision: str = "float32",
         fan_in: float = inf,
+        inner_ratio: float = 0.0,
         gradient_norm: float = inf,
         corruption: Corruption | None = None,
         data_bounds: DataBounds | None = None,
@@ -124,6 +127,7 @@ class AutoencoderNet(NeuralNet):
         self.seed = seed
         self.precision = precision
         self.fan_in = fan_in
+        self.inner_ratio = inner_ratio
         self.gradient_norm = gradient_norm
         self.corruption = corruption
         self.data_bounds = data_bounds
@@ -167,7 +171,7 @@ class AutoencoderNet(NeuralNet):
             groups = [group for group in groups if "lr" in group]
             inner = inner_weights(self.module_.network)
             for weights in plain:
-                groups += parameter_groups(weights, settings["lr"], self.fan_in, inner)
+                groups += parameter_groups(weights, settings["lr"], self.fan_in, inner, self.inner_ratio)
         return (groups,), settings
 
     def initialize_criterion(self) -> "AutoencoderNet":

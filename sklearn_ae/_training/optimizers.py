@@ -46,7 +46,7 @@ class LearningRule(NamedTuple):
     fan_in_power: float = 0.75
     #: Greatest rate as a multiple of `lr`, that of narrow matrices and of biases.
     greatest_ratio: float = 16
-    #: Least rate, as a multiple of `lr`, of matrices that read a hidden layer, if there are several.
+    #: Least rate, as a multiple of `lr`, of matrices that read one of several hidden layers, for many samples.
     inner_ratio: float = 1.0
     #: Fraction of the steps in which the rate of the linear schedule rises.
     warm_up: float = 0.2
@@ -132,16 +132,16 @@ def mixed_precision(precision: str, device: str | torch.device) -> AbstractConte
 
 
 def parameter_groups(
-    weights: Iterable[Tensor], lr: float, fan_in: float, inner: Iterable[Tensor] = ()
+    weights: Iterable[Tensor], lr: float, fan_in: float, inner: Iterable[Tensor] = (), inner_ratio: float = 0.0
 ) -> list[dict[str, Any]]:
     """Return the weights in groups with a rate each: `lr` for matrices of this fan-in, less for a greater one.
 
     Adam changes each weight by about the rate, and an output of a layer by the sum over its inputs. The maximal update
     parametrisation (Yang et al. 2022, arXiv:2203.03466) has 1 / fan-in, for inputs that change alike. Units of a hidden
-    layer change less alike than columns of data: the matrices `inner` have at least a fixed multiple of `lr`.
+    layer change less alike than columns of data: the matrices `inner` have at least `inner_ratio` times `lr`.
     """
     groups: dict[float, list[Tensor]] = {}
-    least = dict.fromkeys(map(id, inner), rule().inner_ratio)
+    least = dict.fromkeys(map(id, inner), inner_ratio)
     for weight in weights:
         n_inputs = weight[0].numel() if weight.ndim > 1 else 1
         ratio = min(rule().greatest_ratio, (fan_in / n_inputs) ** rule().fan_in_power)

@@ -52,17 +52,23 @@ def test_adam_trains_wide_layers_at_lower_rates(optimizer):
     assert rates[64, 256] == rates[8, 256] == pytest.approx(0.01 * 4**-0.75)
 
 
-def test_matrices_that_read_one_of_several_hidden_layers_have_the_whole_rate():
-    model, _ = fitted(lr=0.01, lr_schedule="constant", max_epochs=1, hidden_layer_sizes=(256, 128, 32))
+def rates_by_shape(X: np.ndarray, hidden_layer_sizes: tuple[int, ...]) -> dict[torch.Size, float]:
+    settings = {"lr": 0.01, "lr_schedule": "constant", "max_epochs": 0, "early_stopping": False}
+    model, _ = fitted(X, **settings, hidden_layer_sizes=hidden_layer_sizes)
     groups = model.net_.optimizer_.param_groups
-    rates = {weight.shape: group["lr"] for group in groups for weight in group["params"]}
-    assert rates[128, 256] == rates[32, 128] == rates[256, 128] == rates[64, 256] == 0.01  # 64 outputs
+    return {weight.shape: group["lr"] for group in groups for weight in group["params"]}
+
+
+def test_matrices_that_read_one_of_several_hidden_layers_have_the_whole_rate_for_many_samples():
+    many = np.tile(DIGITS, (6, 1))[:10_000]
+    rates = rates_by_shape(many, (256, 128, 32))
+    assert rates[128, 256] == rates[32, 128] == rates[256, 128] == rates[64, 256] == 0.01  # 64 columns
     assert rates[128, 32] == rates[8, 32] == pytest.approx(0.01 * 2**0.75)
-    wide = np.tile(DIGITS, (1, 4))
-    model, _ = fitted(wide, lr=0.01, lr_schedule="constant", max_epochs=1, hidden_layer_sizes=(32, 16))
-    groups = model.net_.optimizer_.param_groups
-    rates = {weight.shape: group["lr"] for group in groups for weight in group["params"]}
-    assert rates[32, 256] == pytest.approx(0.01 * 4**-0.75)  # reads the data
+    few = rates_by_shape(DIGITS, (256, 128, 32))
+    one = rates_by_shape(many, (256,))
+    assert few[128, 256] == one[64, 256] == pytest.approx(0.01 * 4**-0.75)
+    wide = rates_by_shape(np.tile(many, (1, 4)), (32, 16))
+    assert wide[32, 256] == pytest.approx(0.01 * 4**-0.75)  # reads the data
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", torch.optim.AdamW])

@@ -137,8 +137,8 @@ class AutoencoderTransformer(CallbackSupportMixin, FittedAutoencoder):
         Peak learning rate, above 0. Lower it if training diverges or never improves on the initialization. ``"auto"``
         is 0.01, or 0.0015 for the constant schedule, a warm start and ``partial_fit``. For ``"adamw"`` and ``"adam"``
         it is the rate of a layer with 64 inputs. Other rates fall with the number of inputs [11]_, in proportion to its
-        power -3/4, so that one value suits narrow and wide layers; at most 16 times `lr`, the rate of biases too, and
-        from 10,000 samples on at least `lr` for layers that read one of several hidden layers.
+        power -3/4, so that one value suits narrow and wide layers; at most 16 times `lr`, which is the rate of biases
+        too.
     lr_schedule : {"linear", "cosine", "constant"}, default="linear"
         ``"linear"`` raises the rate from zero over the first fifth of the steps and lowers it to zero at `max_epochs`;
         ``"cosine"`` lowers it along half a cosine instead. ``"constant"`` suits training of unknown length, which

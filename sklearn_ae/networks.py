@@ -175,14 +175,6 @@ def halves_are_sums(network: nn.Module) -> TypeGuard[AffineNetwork]:
     )
 
 
-def inner_weights(network: nn.Module) -> list[Tensor]:
-    """Return the matrices of linear layers that read a hidden layer, of the halves with several hidden layers."""
-    halves = [getattr(network, name, None) for name in ("encoder_hidden", "decoder_hidden")]
-    sequences = [half for half in halves if isinstance(half, nn.Sequential)]
-    layers = [[layer for layer in half if isinstance(layer, nn.Linear)] for half in sequences]
-    return [layer.weight for of_half in layers if len(of_half) > 2 for layer in of_half[1:]]
-
-
 def _ends_in_zero(part: nn.Module | None) -> bool:
     last = part[-1] if isinstance(part, nn.Sequential) and len(part) else None
     return isinstance(last, nn.Linear) and not any(parameter.any() for parameter in last.parameters())

@@ -98,8 +98,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 }
 #: Fraction of the samples in a batch of ``batch_size="auto"``.
 BATCH_FRACTION = 0.1
-#: Number of samples from which ``hidden_layer_sizes="auto"`` is wider, and deep networks are trained at higher rates:
-#: with fewer samples these gain nothing.
+#: Number of samples from which ``hidden_layer_sizes="auto"`` is wider.
 MANY_SAMPLES = 10_000
 #: ``output_activation="auto"`` clips if at least this fraction of the entries repeats its column's bound.
 CLIP_FRACTION = 0.3
@@ -402,7 +401,6 @@ def make_net(
         device=str(module.device),  # skorch passes it to safetensors
         seed=seed,
         precision=params.precision,
-        inner_ratio=rule().inner_ratio if n_samples >= MANY_SAMPLES else 0.0,
         corruption=choose_corruption(params),
         **optimizer_settings(params.optimizer, float(params.weight_decay)),
         **{"callbacks": callbacks_of(params.callbacks)} | settings,

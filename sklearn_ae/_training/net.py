@@ -26,7 +26,7 @@ from sklearn_ae._utils.threads import one_thread
 from sklearn_ae.base import DataBounds, Step
 from sklearn_ae.corruptions import Corruption
 from sklearn_ae.losses import Loss
-from sklearn_ae.networks import inner_weights, skip_zero_branches
+from sklearn_ae.networks import skip_zero_branches
 
 __all__ = ["AutoencoderNet", "Batches", "Objective", "train_one_pass", "unchanged_on_error", "warn_if_not_converged"]
 
@@ -87,8 +87,6 @@ class AutoencoderNet(NeuralNet):
     fan_in : float
         Fan-in of a matrix that is trained at ``lr``; other rates are in proportion to a power of 1 / fan-in. Infinite:
         one rate.
-    inner_ratio : float
-        Least rate, as a multiple of ``lr``, of matrices that read one of several hidden layers.
     gradient_norm : float
         Maximum norm of the gradient of all weights; longer gradients are shortened to it.
     corruption : Corruption or None
@@ -113,7 +111,6 @@ class AutoencoderNet(NeuralNet):
         seed: int = 0,
         precision: str = "float32",
         fan_in: float = inf,
-        inner_ratio: float = 0.0,
         gradient_norm: float = inf,
         corruption: Corruption | None = None,
         data_bounds: DataBounds | None = None,
@@ -127,7 +124,6 @@ class AutoencoderNet(NeuralNet):
         self.seed = seed
         self.precision = precision
         self.fan_in = fan_in
-        self.inner_ratio = inner_ratio
         self.gradient_norm = gradient_norm
         self.corruption = corruption
         self.data_bounds = data_bounds
@@ -169,9 +165,7 @@ class AutoencoderNet(NeuralNet):
         if self.fan_in < inf:
             plain = [group["params"] for group in groups if "lr" not in group]
             groups = [group for group in groups if "lr" in group]
-            inner = inner_weights(self.module_.network)
-            for weights in plain:
-                groups += parameter_groups(weights, settings["lr"], self.fan_in, inner, self.inner_ratio)
+            groups += [group for weights in plain for group in parameter_groups(weights, settings["lr"], self.fan_in)]
         return (groups,), settings
 
     def initialize_criterion(self) -> "AutoencoderNet":

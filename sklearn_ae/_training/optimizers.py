@@ -46,8 +46,6 @@ class LearningRule(NamedTuple):
     fan_in_power: float = 0.75
     #: Greatest rate as a multiple of `lr`, that of narrow matrices and of biases.
     greatest_ratio: float = 16
-    #: Least rate, as a multiple of `lr`, of matrices that read one of several hidden layers, for many samples.
-    inner_ratio: float = 1.0
     #: Fraction of the steps in which the rate of the linear schedule rises.
     warm_up: float = 0.2
     #: Adam's epsilon, above the gradients that rounding leaves in the encoder of a PCA start.
@@ -131,21 +129,16 @@ def mixed_precision(precision: str, device: str | torch.device) -> AbstractConte
     return nullcontext() if precision == "float32" else torch.autocast(torch.device(device).type, PRECISIONS[precision])
 
 
-def parameter_groups(
-    weights: Iterable[Tensor], lr: float, fan_in: float, inner: Iterable[Tensor] = (), inner_ratio: float = 0.0
-) -> list[dict[str, Any]]:
+def parameter_groups(weights: Iterable[Tensor], lr: float, fan_in: float) -> list[dict[str, Any]]:
     """Return the weights in groups with a rate each: `lr` for matrices of this fan-in, less for a greater one.
 
     Adam changes each weight by about the rate, and an output of a layer by the sum over its inputs. The maximal update
-    parametrisation (Yang et al. 2022, arXiv:2203.03466) has 1 / fan-in, for inputs that change alike. Units of a hidden
-    layer change less alike than columns of data: the matrices `inner` have at least `inner_ratio` times `lr`.
+    parametrisation (Yang et al. 2022, arXiv:2203.03466) has 1 / fan-in, for inputs that change alike.
     """
     groups: dict[float, list[Tensor]] = {}
-    least = dict.fromkeys(map(id, inner), inner_ratio)
     for weight in weights:
         n_inputs = weight[0].numel() if weight.ndim > 1 else 1
         ratio = min(rule().greatest_ratio, (fan_in / n_inputs) ** rule().fan_in_power)
-        ratio = max(ratio, least.get(id(weight), 0.0))
         groups.setdefault(ratio, []).append(weight)
     return [{"params": group, "lr": ratio * lr} for ratio, group in groups.items()]
 

@@ -52,25 +52,6 @@ def test_adam_trains_wide_layers_at_lower_rates(optimizer):
     assert rates[64, 256] == rates[8, 256] == pytest.approx(0.01 * 4**-0.75)
 
 
-def rates_by_shape(X: np.ndarray, hidden_layer_sizes: tuple[int, ...]) -> dict[torch.Size, float]:
-    settings = {"lr": 0.01, "lr_schedule": "constant", "max_epochs": 0, "early_stopping": False}
-    model, _ = fitted(X, **settings, hidden_layer_sizes=hidden_layer_sizes)
-    groups = model.net_.optimizer_.param_groups
-    return {weight.shape: group["lr"] for group in groups for weight in group["params"]}
-
-
-def test_matrices_that_read_one_of_several_hidden_layers_have_the_whole_rate_for_many_samples():
-    many = np.tile(DIGITS, (6, 1))[:10_000]
-    rates = rates_by_shape(many, (256, 128, 32))
-    assert rates[128, 256] == rates[32, 128] == rates[256, 128] == rates[64, 256] == 0.01  # 64 columns
-    assert rates[128, 32] == rates[8, 32] == pytest.approx(0.01 * 2**0.75)
-    few = rates_by_shape(DIGITS, (256, 128, 32))
-    one = rates_by_shape(many, (256,))
-    assert few[128, 256] == one[64, 256] == pytest.approx(0.01 * 4**-0.75)
-    wide = rates_by_shape(np.tile(many, (1, 4)), (32, 16))
-    assert wide[32, 256] == pytest.approx(0.01 * 4**-0.75)  # reads the data
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", torch.optim.AdamW])
 def test_other_optimizers_have_one_rate(optimizer):
     model, _ = fitted(optimizer=optimizer, lr=0.01, lr_schedule="constant", max_epochs=1, hidden_layer_sizes=(256,))

@@ -17,6 +17,7 @@ from sklearn_ae._training.optimizers import optimizer_settings
 from sklearn_ae.base import member
 from sklearn_ae.codes import CODES
 from sklearn_ae.losses import SquaredError
+from sklearn_ae.networks import DenseAutoencoder
 
 #: Blocks of pages run by the same rules in the tests and when the site is built.
 BLOCKS = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "_ext" / "blocks.py"))
@@ -82,3 +83,10 @@ def reseal(content, version=FORMAT, payload=None) -> bytes:
     head = version.to_bytes(VERSION_BYTES, "big")
     payload = content[len(MAGIC) + VERSION_BYTES + DIGEST_BYTES :] if payload is None else payload
     return MAGIC + head + hashlib.sha256(head + payload).digest() + payload
+
+
+class Doubling(DenseAutoencoder):
+    """A network whose halves are not the sums of AffineNetwork."""
+
+    def decode(self, h):
+        return super().decode(2 * h)

@@ -206,7 +206,7 @@ def out_of_core_table(X: Any) -> OutOfCoreTable | None:
     if _is_sliced(X):
         return SlicedTable(X)
     if isinstance(X, (list, tuple)):
-        return ChunkedTable(X) if len(X) and (_is_chunk(X[0]) or issparse(X[0])) else None
+        return ChunkedTable(X) if len(X) and _is_two_dimensional(X[0]) else None
     return IterableTable(X) if _is_iterable_of_chunks(X) else None
 
 
@@ -236,8 +236,8 @@ def _is_sliced(X: Any) -> bool:
     return not in_memory and hasattr(X, "dtype") and hasattr(X, "__getitem__") and len(getattr(X, "shape", ())) == 2
 
 
-def _is_chunk(part: Any) -> bool:
-    return len(getattr(part, "shape", ())) == 2 and not issparse(part)
+def _is_two_dimensional(part: Any) -> bool:
+    return len(getattr(part, "shape", ())) == 2
 
 
 def _is_iterable_of_chunks(X: Any) -> bool:
@@ -252,7 +252,7 @@ def _header_of(part: Any) -> Any:
             f"X holds a chunk of type {type(part).__name__}, but chunks must be dense: join sparse ones with "
             "scipy.sparse.vstack."
         )
-    if not _is_chunk(part):
+    if not _is_two_dimensional(part):
         raise ValueError(f"X holds {type(part).__name__} instead of dense chunks of shape (n_rows, n_features).")
     return part[:0]
 

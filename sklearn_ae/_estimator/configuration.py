@@ -334,8 +334,7 @@ def find_device(device: str | torch.device) -> torch.device:
         ) from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={device!r}, but torch finds no CUDA device; choose 'cpu' or 'auto'.")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        n_devices = torch.cuda.device_count()
+    if found.type == "cuda" and (found.index or 0) >= (n_devices := torch.cuda.device_count()):
         raise ValueError(f"device={device!r}, but torch finds {n_devices} CUDA device(s), counted from 0.")
     return found
 

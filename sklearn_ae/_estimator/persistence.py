@@ -79,12 +79,7 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
         If another version of this package, or another major version of its dependencies, wrote the state.
     """
     attributes = dict(state)
-    if "_format" not in attributes:
-        raise ValueError(
-            "This AutoencoderTransformer was saved by a development version before 0.1.0, whose format cannot be read: "
-            "fit again with this version and save that."
-        )
-    _check_origin(attributes.pop("_format"), attributes.pop("_versions"))
+    _check_origin(attributes.pop("_format", None), attributes.pop("_versions", {}))
     if "_weights" in state:
         moments = CodeMoments.__new__(CodeMoments)
         vars(moments).update(state["_moments"])
@@ -98,7 +93,12 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
     return {name: _restored(value) for name, value in attributes.items()}
 
 
-def _check_origin(number: int, versions: dict[str, str]) -> None:
+def _check_origin(number: int | None, versions: dict[str, str]) -> None:
+    if number is None:
+        raise ValueError(
+            "This AutoencoderTransformer was saved by a development version before 0.1.0, whose format cannot be read: "
+            "fit again with this version and save that."
+        )
     wrote = versions["sklearn-ae"]
     remedy = f"Load it with sklearn-ae {wrote}, or fit again with this version and save that."
     if number > FORMAT:

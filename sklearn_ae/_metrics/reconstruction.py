@@ -209,6 +209,7 @@ def size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.
     if isinstance(estimator, Sequence):
         if not estimator:
             raise ValueError(f"estimators[{name!r}] is empty: pass at least one fitted estimator.")
+        _rows_and_variance(X)  # raises if there is no variance
         points = [_point(each, X) for each in estimator]
         return np.array([size for size, _ in points]), np.array([score for _, score in points])
     check_is_fitted(estimator)
@@ -223,7 +224,6 @@ def size_curve(name: str, estimator: Any, X: ArrayLike) -> tuple[np.ndarray, np.
 
 def _point(estimator: Any, X: Any) -> tuple[int, float]:
     check_is_fitted(estimator)
-    _rows_and_variance(X)
     score = reconstruction_score(estimator, X)
     return np.shape(estimator.transform(X[:1]))[1], score
 

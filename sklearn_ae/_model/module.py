@@ -103,11 +103,12 @@ class Autoencoder(nn.Module):
         self.has_affine_path = isinstance(network, AffineNetwork)
         #: Whether the decoder's matrix is part of the encoder's.
         self.has_tied_weights = self.has_affine_path and network.decoder_parameter is None
+        sums = halves_are_sums(network)
         #: Whether the decoder is W h + b, before the output activation.
-        self.has_affine_decoder = halves_are_sums(network) and network.decoder_hidden is None
+        self.has_affine_decoder = sums and network.decoder_hidden is None
         #: Whether both halves are affine, before the output activation, so that no squared error is less than PCA's.
         self.is_linear = self.has_affine_decoder and network.encoder_hidden is None and code.linear
-        self._has_closed_encoder = halves_are_sums(network) and network.encoder_hidden is None and code.elementwise
+        self._has_closed_encoder = sums and network.encoder_hidden is None and code.elementwise
 
     @property
     def device(self) -> torch.device:

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers import Doubling
 from scipy.stats import chi2
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
@@ -85,13 +86,6 @@ class WithoutAffinePath(nn.Module):
     def __init__(self):
         super().__init__()
         self.encode, self.decode = nn.Linear(8, 3), nn.Linear(3, 8)
-
-
-class Doubling(DenseAutoencoder):
-    """A network whose halves are not the sums of AffineNetwork."""
-
-    def decode(self, h):
-        return super().decode(2 * h)
 
 
 def pca_reconstruction(X: torch.Tensor, k: int, rows=slice(None)) -> np.ndarray:

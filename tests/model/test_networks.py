@@ -9,6 +9,7 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from helpers import Doubling
 from scipy.special import erf, expit
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -395,13 +396,6 @@ def test_a_function_that_returns_one_network_each_time_is_as_an_instance(small):
     assert all(np.array_equal(value, before[name]) for name, value in weights_of(network).items())
     X = small.astype(np.float32)
     np.testing.assert_array_equal(deepcopy(model).transform(X), model.transform(X))
-
-
-class Doubling(DenseAutoencoder):
-    """A network whose decoder is not the sum of AffineNetwork."""
-
-    def decode(self, h):
-        return super().decode(2 * h)
 
 
 def test_components_are_those_of_an_overridden_decoder(small):
